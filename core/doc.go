@@ -1,0 +1,70 @@
+// Package core is the coordination protocol of a distributed converter that
+// turns robot recordings into datasets: discovery, claims, leases, checkpoints,
+// reaping, merge claims and publication. It is production code: ordinary
+// blocking Go over the seams of package env, and nothing else.
+//
+// # Words
+//
+// A batch is one dataset to build; a source file is a unit and becomes an
+// episode. A unit is executed in attempts, each with a fencing epoch; finished
+// units are staged; when all are complete one merge publishes the dataset. The
+// rules that carry the protocol are numbered R1 to R20 in RULES.md and cited
+// where they are at work.
+//
+// # What is stored
+//
+// Every row is one line of text: a version word and space-separated name=value
+// fields in a fixed order, values quoted as Go strings when they hold a space,
+// a quote, '=' or a control character, empty fields left out. Numbers are
+// decimal. Keys are text; the parts of a key are separated by '/', and names
+// and namespaces cannot contain one. <gen> is the submission's number for that
+// name, 8 digits with leading zeros, starting at 1 and never reset (R2); <bid>
+// stands for <ns>/<name>/<gen>. <uid> is 16 hex digits, a stable hash of <bid>
+// and the source's full URL.
+//
+//	batch/<ns>/<name>            the newest submission of a name; never deleted
+//	    b1 gen= phase= output= sources= max_attempts= backoff_limit= parallelism=
+//	       priority= ttl= chunk= units= merge_gen= manifest= manifest_etag= error=
+//	    phase: pending discovering running merging complete failed cancelled expired
+//	    units: how many, known once discovery has ended; merge_gen, manifest
+//	    (object key) and manifest_etag: set by the flip, never before
+//	active/<ns>/<name>           a1 gen=: present while the batch is not terminal
+//	discovery/<bid>/<source>     d1 after= done= found= error=: progress of one
+//	    source (4 digits); done is 0 or 1; after: the last key listed
+//	unit/<bid>/<uid>             u1 state= epoch= attempts= releases= source= url= size=
+//	       etag= worker= incarnation= staged= staged_size= staged_etag= digest=
+//	       frames= stats= error=
+//	    state: pending processing complete failed dead cancelled
+//	    epoch: raised by every claim, never reset; attempts: raised by every
+//	    claim, lowered by a graceful release, which raises releases
+//	queue/<priority>/<bid>/<uid> q1 epoch=: present exactly while the unit is
+//	    pending; <priority> is 999 minus the batch's priority, 3 digits
+//	lease/<worker>/<incarnation>/<bid>/<uid>   l1 epoch= beat= ttl_ms=: present
+//	    exactly while the unit is processing under that owner and epoch
+//	checkpoint/<bid>/<uid>       c1 epoch= seq= offset= frames= key= upload= parts=
+//	       state= : parts is number:etag:size,...; state is the codec's, opaque;
+//	       key carries the epoch that opened the upload
+//	merge/<bid>                  m1 gen= state= worker= incarnation= beat= units= digest=
+//	    state: claimed published; digest identifies the input snapshot
+//	leader/scanner               s1 epoch= worker= incarnation= beat=
+//	status/<ns>/<name>           t1 gen= phase= pending= processing= complete= failed=
+//	       dead= cancelled= error=: derived by the controller, for people
+//
+// Objects, under the output prefix of the batch:
+//
+//	<output>/staging/<gen>/<uid>/e<epoch>/episode     one attempt's output
+//	<output>/g<gen>-<merge_gen>/...                    one merge's dataset
+//	<output>/g<gen>-<merge_gen>/manifest.json          names every object of it
+//
+// <epoch>, <gen> and <merge_gen> in object keys have 8 digits. The dataset that
+// a batch published is the one that its row's manifest field points to.
+//
+// # Who conflicts with whom
+//
+// The batch row is the guard of everything that starts or ends work: claim,
+// complete, merge claim, flip and unit creation read it and lock it, cancel
+// writes it (R3, R16). The unit row is the guard of an attempt: heartbeat,
+// checkpoint, complete, fail, release and reap read it and lock or write it
+// (R1). A reap deletes the lease that a heartbeat writes, so the two conflict
+// (R9). The leader row is locked by every write of a scanner (R20).
+package core
