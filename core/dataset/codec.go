@@ -8,6 +8,8 @@ package dataset
 type Codec interface {
 	// Ext is the extension of an episode's file, without the dot.
 	Ext() string
+	// Schema describes the columns of the episodes that this codec writes.
+	Schema() Schema
 	// NewConverter starts a conversion, or resumes one from a state that
 	// Converter.State returned; nil starts afresh. A state that is not its own
 	// is refused with env.ErrInvalid.
@@ -45,9 +47,31 @@ type Place struct {
 	TaskIndex int
 }
 
-// Summary is what the dataset's meta files need to know of an episode.
+// Summary is what the dataset's meta files need to know of an episode. All of
+// it must survive between conversion and merge: it is stored with the unit.
 type Summary struct {
-	Frames int64
+	Frames int64  // at least 1: a dataset has no room for an empty episode
 	Task   string // the task's description, one line
-	Stats  string // per-feature statistics, the codec's own exact text form
+	Stats  string // one Stat for each component of the schema, see AppendStats
+}
+
+// Schema is what info.json says of every episode of a dataset.
+type Schema struct {
+	RobotType string
+	FPS       int
+	// Features are the codec's own columns, in their order in the episode. The
+	// layout adds frame_index, episode_index, index and task_index.
+	Features []Feature
+}
+
+// Feature is one column, or one group of columns, of an episode.
+type Feature struct {
+	Name  string
+	DType string // "float32", "int64", "string", ...
+	// Components is the number of numeric components, each with a Stat in
+	// Summary.Stats; 0 for a column without statistics.
+	Components int
+	// Decimals is how many of a stored integer's digits stand behind the
+	// decimal point, 0 to 9: statistics are exact because they are integers.
+	Decimals int
 }
