@@ -1,0 +1,55 @@
+package tikv
+
+// Ledger is what the store did, in the order in which it did it: the truth
+// that invariants are judged by. It only grows; whoever has read it may
+// truncate it with [Ledger.Reset].
+type Ledger struct {
+	// Commits are the decided transactions in the order of their decisions,
+	// which is not that of their commit timestamps: see [Engine.LowWater].
+	Commits []Commit
+	// Rollbacks are the start timestamps of transactions that were decided the
+	// other way: their primary lock was removed, or kept from ever standing.
+	Rollbacks []uint64
+	// Reads and Scans are kept with Options.RecordReads only.
+	Reads []Read
+	Scans []ScanRead
+}
+
+// Commit is one transaction, recorded when its primary's commit decided it.
+type Commit struct {
+	StartTS  uint64
+	CommitTS uint64
+	Primary  string
+	// Writes is the full write set with OpLock, in the order of prewriting. It
+	// shares memory with requests and must not be changed.
+	Writes []Mutation
+}
+
+// Read is one key read at a snapshot. Version is the commit timestamp of the
+// put or delete that was seen, 0 if there was none.
+type Read struct {
+	StartTS uint64
+	Key     string
+	Version uint64
+}
+
+// ScanRead is one page read at a snapshot: every key of [From, To) that had a
+// value. A Partial one ended at a lock or at its limit, and covers nothing
+// after its last key.
+type ScanRead struct {
+	StartTS  uint64
+	From, To string
+	Partial  bool
+	Seen     []Read // in key order; StartTS is the scan's
+}
+
+// Reset empties the ledger and keeps its memory. Slices taken from it before
+// are overwritten by what follows.
+func (l *Ledger) Reset() {
+	clear(l.Commits)
+	clear(l.Scans)
+	l.Commits = l.Commits[:0]
+	l.Rollbacks = l.Rollbacks[:0]
+	l.Reads = l.Reads[:0]
+	l.Scans = l.Scans[:0]
+}
