@@ -1,0 +1,119 @@
+package workload
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Limits bounds what Generate draws. Every field is inclusive; a field that is
+// 0 counts as 1, except the percentages.
+type Limits struct {
+	Batches    int
+	Sources    int // per batch
+	Recordings int // per source; sometimes a source has none
+	Frames     int // per recording
+	// PoisonPercent of the batches contain one poisoned recording.
+	PoisonPercent int
+	// EmptyPercent of the sources have no recording.
+	EmptyPercent int
+}
+
+// Draw returns a random number for a label; the same label gives the same
+// number, so that one decision never shifts another.
+type Draw func(label string) uint64
+
+// Generate draws a workload. It aims at what conversions get wrong: names that
+// are prefixes of other names, the same file name under two sources, several
+// chunks, tasks that several recordings share, files that a filter excludes.
+func Generate(draw Draw, limits Limits) Spec {
+	d := drawer{draw: draw}
+	batches := 1 + d.below(limits.Batches, "batches")
+	s := Spec{Batches: make([]Batch, batches)}
+	for i := range s.Batches {
+		s.Batches[i] = d.batch("b"+strconv.Itoa(i), i, limits)
+	}
+	return s
+}
+
+type drawer struct{ draw Draw }
+
+// below draws from 0 to n-1; n below 1 counts as 1.
+func (d drawer) below(n int, label string) int {
+	return int(d.draw(label) % uint64(max(n, 1)))
+}
+
+func (d drawer) percent(p int, label string) bool { return d.below(100, label) < p }
+
+func (d drawer) batch(label string, i int, limits Limits) Batch {
+	// data, data-1, data-10, data-11, ...: each begins with the first.
+	name := "data"
+	if i > 0 {
+		name += "-" + strconv.FormatInt(int64(i), 2)
+	}
+	b := Batch{
+		Namespace:   "lab",
+		Name:        name,
+		Output:      "out/" + name + "/",
+		ChunkSize:   [...]int{1, 2, 3, 1000}[d.below(4, label+"/chunk")],
+		MaxAttempts: 3,
+		Priority:    d.below(3, label+"/priority"),
+		Parallelism: d.below(4, label+"/parallelism"),
+		Sources:     make([]Source, 1+d.below(limits.Sources, label+"/sources")),
+	}
+	for k := range b.Sources {
+		b.Sources[k] = d.source(label+"/s"+strconv.Itoa(k), fmt.Sprintf("in/%s/robot%d/", name, k), limits)
+	}
+	if n := b.Units(); n > 0 && d.percent(limits.PoisonPercent, label+"/poison") {
+		d.poison(&b, d.below(n, label+"/poisoned"), label)
+	}
+	return b
+}
+
+func (d drawer) source(label, prefix string, limits Limits) Source {
+	s := Source{Prefix: prefix}
+	if d.below(2, label+"/filter") == 1 {
+		s.Filter = "*.rec"
+		s.Ignored = []string{"README.md", "run-000.rec.part"}
+	}
+	if d.percent(limits.EmptyPercent, label+"/empty") {
+		return s
+	}
+	s.Recordings = make([]Recording, 1+d.below(limits.Recordings, label+"/recordings"))
+	for j := range s.Recordings {
+		s.Recordings[j] = d.recording(label+"/r"+strconv.Itoa(j), j, limits)
+	}
+	return s
+}
+
+// tasks need care when they are written: quotes, a backslash, the separators of
+// rows and states, bytes beyond ASCII.
+var tasks = [...]string{
+	"pick the red cube", `open the "left" drawer`, "stack=2; sort, fold", `C:\bin`, "place the cup — 杯子", "",
+}
+
+func (d drawer) recording(label string, j int, limits Limits) Recording {
+	return Recording{
+		Name:   fmt.Sprintf("run-%03d.rec", j),
+		ID:     d.draw(label + "/id"),
+		Frames: 1 + d.below(limits.Frames, label+"/frames"),
+		First:  int64(d.below(1000, label+"/first")),
+		Task:   tasks[d.below(len(tasks), label+"/task")],
+	}
+}
+
+// poison damages recording n of the batch.
+func (d drawer) poison(b *Batch, n int, label string) {
+	for k := range b.Sources {
+		recordings := b.Sources[k].Recordings
+		if n >= len(recordings) {
+			n -= len(recordings)
+			continue
+		}
+		r := &recordings[n]
+		r.Poison = d.below(r.Frames+1, label+"/damage")
+		if r.Poison == 0 {
+			r.Frames = 0
+		}
+		return
+	}
+}

@@ -1,0 +1,142 @@
+// Package workload describes what a simulated system is asked to convert, and
+// computes from the description alone what it must publish.
+//
+// It writes the formats of package core/dataset/plain and the layout of package
+// core/dataset a second time and shares no code with them, nor with anything
+// else in core: so that a mistake there is seen, wherever it is.
+//
+// # The rules of a published dataset
+//
+//   - Every recording that a batch's sources contain is one episode. Episodes
+//     are numbered from 0, by source in the batch's order, then by key.
+//   - A recording without frames, or with a damaged one, is poison: its batch
+//     can never be published.
+//   - A batch without recordings is published as a dataset without episodes:
+//     the same five meta files, three of them empty.
+//   - A file that a source's filter excludes leaves no trace.
+package workload
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Spec is everything that is submitted in one universe.
+type Spec struct {
+	Batches []Batch
+}
+
+// Batch is one dataset to build. The sources of a batch do not overlap; two
+// batches may read the same recordings.
+type Batch struct {
+	Namespace string
+	Name      string
+	Output    string // prefix of the keys under which it is published
+	// ChunkSize is the number of episodes in a data/chunk-NNN, at least 1.
+	ChunkSize   int
+	MaxAttempts int // at least 1
+	Priority    int // 0 to 999, higher is sooner
+	Parallelism int // units at a time; 0 is no limit
+	Sources     []Source
+}
+
+// Source is one place that holds recordings.
+type Source struct {
+	Prefix string // of object keys; ends in '/'
+	// Filter is a pattern in the syntax of path.Match for the last element of
+	// a key; "" selects every file.
+	Filter     string
+	Recordings []Recording
+	Ignored    []string // names of files that the filter excludes
+}
+
+// Recording is one source file.
+type Recording struct {
+	Name   string // the key without the source's prefix
+	ID     uint64 // determines the frames' contents
+	Frames int    // at least 0; a recording without frames is poison
+	First  int64  // the first frame's number, 0 to 2^30; the others follow
+	Task   string // at most 65535 bytes, UTF-8 without control characters
+	// Poison is the frame, counted from 1, whose checksum is wrong; 0 is none.
+	Poison int
+}
+
+// Poisoned reports whether the recording can never be converted.
+func (r *Recording) Poisoned() bool { return r.Frames == 0 || r.Poison > 0 }
+
+// Poisoned reports whether the batch can never be published.
+func (b *Batch) Poisoned() bool {
+	for i := range b.Sources {
+		for j := range b.Sources[i].Recordings {
+			if b.Sources[i].Recordings[j].Poisoned() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Units is the number of recordings of the batch.
+func (b *Batch) Units() int {
+	n := 0
+	for i := range b.Sources {
+		n += len(b.Sources[i].Recordings)
+	}
+	return n
+}
+
+// Keys returns the keys of the batch's recordings in the order of their
+// episodes.
+func (b *Batch) Keys() []string {
+	keys := make([]string, 0, b.Units())
+	for _, e := range b.episodes() {
+		keys = append(keys, e.key)
+	}
+	return keys
+}
+
+// Object is one file of a source.
+type Object struct {
+	Key  string
+	Body []byte
+}
+
+// Objects returns every file of every source, in key order, each key once.
+func (s *Spec) Objects() []Object {
+	var all []Object
+	for i := range s.Batches {
+		for _, source := range s.Batches[i].Sources {
+			for j := range source.Recordings {
+				r := &source.Recordings[j]
+				all = append(all, Object{source.Prefix + r.Name, r.Bytes()})
+			}
+			for _, name := range source.Ignored {
+				all = append(all, Object{source.Prefix + name, []byte("not a recording: " + name + "\n")})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
+	return slices.CompactFunc(all, func(a, b Object) bool { return a.Key == b.Key })
+}
+
+// episode is a recording with the key that it has in its batch.
+type episode struct {
+	key       string
+	recording *Recording
+}
+
+// episodes returns the recordings of the batch in the order of their episodes.
+func (b *Batch) episodes() []episode {
+	all := make([]episode, 0, b.Units())
+	for i := range b.Sources {
+		source := &b.Sources[i]
+		from := len(all)
+		for j := range source.Recordings {
+			r := &source.Recordings[j]
+			all = append(all, episode{source.Prefix + r.Name, r})
+		}
+		slices.SortFunc(all[from:], func(a, b episode) int { return cmp.Compare(a.key, b.key) })
+	}
+	return all
+}
