@@ -16,8 +16,16 @@ func Reference(b *Batch) map[string][]byte {
 	if b.Poisoned() {
 		return nil
 	}
-	t := table{chunk: b.ChunkSize, objects: make(map[string][]byte, b.Units()+5)}
-	for _, e := range b.episodes() {
+	episodes := b.episodes()
+	t := table{chunk: b.ChunkSize, objects: make(map[string][]byte, len(episodes)+5)}
+	frames := 0
+	for _, e := range episodes {
+		frames += e.recording.Frames
+	}
+	for c := range t.columns {
+		t.columns[c] = make(column, 0, frames)
+	}
+	for _, e := range episodes {
 		t.add(e.recording)
 	}
 	t.objects["meta/tasks.jsonl"] = t.taskLines
@@ -76,6 +84,7 @@ type table struct {
 func (t *table) add(r *Recording) {
 	task := t.task(r.Task)
 	from := len(t.columns[index])
+	id := fmt.Sprintf("%016x", r.ID)
 	text := make([]byte, 0, 96*r.Frames)
 	start := r.frame(0).stamp
 	for i := range r.Frames {
@@ -88,7 +97,7 @@ func (t *table) add(r *Recording) {
 		for c, v := range row {
 			t.columns[c] = append(t.columns[c], v)
 		}
-		text = appendRow(text, r.ID, &row)
+		text = appendRow(text, id, &row)
 	}
 	path := fmt.Sprintf("data/chunk-%03d/episode_%06d.csv", t.episodes/t.chunk, t.episodes)
 	t.objects[path] = text
@@ -117,10 +126,8 @@ func (t *table) task(task string) int {
 }
 
 // appendRow appends one line of an episode.
-func appendRow(text []byte, source uint64, row *[columns]int64) []byte {
-	id := strconv.FormatUint(source, 16)
-	text = append(text, "0000000000000000"[len(id):]...)
-	text = append(text, id...)
+func appendRow(text []byte, source string, row *[columns]int64) []byte {
+	text = append(text, source...)
 	for c, v := range row {
 		text = append(text, ',')
 		if c == timestamp {
@@ -134,14 +141,11 @@ func appendRow(text []byte, source uint64, row *[columns]int64) []byte {
 
 // appendMicros appends microseconds as seconds with six decimals.
 func appendMicros(text []byte, micros int64) []byte {
-	digits := strconv.FormatInt(micros, 10)
-	if len(digits) < 7 {
-		digits = "0000000"[len(digits):] + digits
-	}
-	point := len(digits) - 6
-	text = append(text, digits[:point]...)
-	text = append(text, '.')
-	return append(text, digits[point:]...)
+	text = strconv.AppendInt(text, micros/1_000_000, 10)
+	begin := len(text)
+	text = strconv.AppendInt(text, 1_000_000+micros%1_000_000, 10)
+	text[begin] = '.' // in the place of the 1 that kept the zeros
+	return text
 }
 
 func (t *table) info() []byte {

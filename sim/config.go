@@ -1,0 +1,124 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is the simulator's own part of a run's configuration. A plan embeds
+// it whole; a seed draws it.
+type Config struct {
+	// Arm is the search strategy: "elastic" or "narrow".
+	Arm string
+	// LatencyMin and LatencyMax bound a request's and a reply's way (1us to
+	// 10s), before any fault.
+	LatencyMin, LatencyMax time.Duration
+	// Quantum rounds every latency up to its multiples, so that ties occur;
+	// 0s for none.
+	Quantum time.Duration
+	// TimerWeight is how eager the earliest timer is beside the messages in
+	// flight under the elastic clock, in permille of a message (1 to 1000).
+	TimerWeight int
+	// FrameTime is the cost of one frame of work (0s to 10s).
+	FrameTime time.Duration
+	// MaxInFlight bounds how long a sent request may still be executed.
+	MaxInFlight time.Duration
+	// ChaosFor and ChaosEvents end the chaos phase.
+	ChaosFor    time.Duration
+	ChaosEvents int
+}
+
+// Arms names the search strategies.
+var arms = []string{"elastic", "narrow"}
+
+func (c *Config) settings() []Setting {
+	return []Setting{
+		{Name: "sim.arm", Text: &c.Arm, Allowed: arms},
+		{Name: "sim.latency_min", Duration: &c.LatencyMin, Min: 1000, Max: 10e9},
+		{Name: "sim.latency_max", Duration: &c.LatencyMax, Min: 1000, Max: 10e9},
+		{Name: "sim.quantum", Duration: &c.Quantum, Max: 10e9},
+		{Name: "sim.timer_weight", Int: &c.TimerWeight, Min: 1, Max: 1000},
+		{Name: "sim.frame_time", Duration: &c.FrameTime, Max: 10e9},
+		{Name: "sim.max_in_flight", Duration: &c.MaxInFlight, Min: 1e6, Max: int64(maxFaultTime)},
+		{Name: "sim.chaos_for", Duration: &c.ChaosFor, Max: int64(maxFaultTime)},
+		{Name: "sim.chaos_events", Int: &c.ChaosEvents, Max: 100_000_000},
+	}
+}
+
+// draw chooses the simulator's configuration for a seed.
+func (c *Config) draw(d Draw, b Bounds) {
+	*c = Config{
+		Arm:         "elastic",
+		LatencyMin:  time.Duration(d.LogBetween("latency_min", 20e3, 1e6)),
+		TimerWeight: int(d.LogBetween("timer_weight", 2, 400)),
+		FrameTime:   time.Duration(d.LogBetween("frame_time", 1e5, 2e8)),
+		MaxInFlight: b.MaxInFlight,
+		ChaosFor:    b.ChaosFor,
+		ChaosEvents: 60_000,
+	}
+	c.LatencyMax = c.LatencyMin * time.Duration(d.Between("latency_spread", 2, 20))
+	if d.Chance("narrow", 500) {
+		c.Arm = "narrow"
+		if d.Chance("quantised", 400) {
+			c.Quantum = 10 * time.Millisecond
+			c.FrameTime = c.FrameTime.Truncate(c.Quantum) + c.Quantum
+		}
+	}
+}
+
+// Setting binds a name in a plan to a field of a configuration. Exactly one of
+// Int, Duration, Text and Bool is set.
+type Setting struct {
+	Name     string
+	Int      *int
+	Duration *time.Duration
+	Text     *string
+	Bool     *bool
+	Min, Max int64    // Int; Duration in nanoseconds
+	Allowed  []string // Text; empty for any
+}
+
+// String returns the setting's value as a plan prints it.
+func (s Setting) String() string {
+	switch {
+	case s.Int != nil:
+		return strconv.Itoa(*s.Int)
+	case s.Duration != nil:
+		return s.Duration.String()
+	case s.Bool != nil:
+		return strconv.FormatBool(*s.Bool)
+	}
+	return *s.Text
+}
+
+// parse sets the field from a plan's text. The error names what is allowed.
+func (s Setting) parse(text string) error {
+	switch {
+	case s.Int != nil:
+		n, err := strconv.Atoi(text)
+		if err != nil || int64(n) < s.Min || int64(n) > s.Max {
+			return fmt.Errorf("%s = %s: want a whole number from %d to %d", s.Name, text, s.Min, s.Max)
+		}
+		*s.Int = n
+	case s.Duration != nil:
+		d, err := time.ParseDuration(text)
+		if err != nil || int64(d) < s.Min || int64(d) > s.Max {
+			return fmt.Errorf("%s = %s: want a duration from %s to %s", s.Name, text, time.Duration(s.Min), time.Duration(s.Max))
+		}
+		*s.Duration = d
+	case s.Bool != nil:
+		if text != "true" && text != "false" {
+			return fmt.Errorf("%s = %s: want true or false", s.Name, text)
+		}
+		*s.Bool = text == "true"
+	default:
+		if len(s.Allowed) > 0 && !slices.Contains(s.Allowed, text) {
+			return fmt.Errorf("%s = %s: want one of %s", s.Name, text, strings.Join(s.Allowed, ", "))
+		}
+		*s.Text = text
+	}
+	return nil
+}

@@ -1,0 +1,400 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// Program is what a process runs: its main function, called once for each
+// incarnation. When it returns, the process exits; the world restarts it after
+// Restart (virtual time), or never if Restart is 0.
+type Program struct {
+	Name    string
+	Main    func(ctx context.Context, e *env.Env) error
+	Restart time.Duration
+	// StopCause is the cause with which Main's context ends when the world
+	// asks the process to stop (Terminate, as SIGTERM would).
+	StopCause error
+	// Client marks a trusted process of the workload: it is never crashed,
+	// paused or slowed, but its requests can be lost like any other's.
+	Client bool
+	// Expendable processes may die for good: others do their work.
+	Expendable bool
+}
+
+// process is one process: incarnations follow each other under its name.
+type process struct {
+	u         *Universe
+	index     int
+	program   Program
+	inc       int
+	alive     bool
+	paused    bool
+	never     bool // crashed for good: heal does not restart it
+	began     int64
+	skew      int64 // wall clock minus true time
+	skewed    *Fault
+	driftPPM  int64
+	driftBase int64 // monotonic time at began
+	slow      slowness
+	links     [serviceCount]link
+	root      *cancelNode
+	tasks     []*task
+	held      []*event // what would have happened to a paused process
+	watched   []*cancelNode
+	temp      map[string][]byte
+	env       *env.Env
+	restart   *event
+	resumeAt  *event
+	exit      error // how the last incarnation ended
+}
+
+type slowness struct {
+	factor int64 // 0 or 1: not slow
+	until  int64
+	fault  *Fault
+}
+
+// link is one process's connection to one service. A direction is cut until
+// the given time.
+type link struct {
+	requests, replies int64
+	fault             *Fault
+}
+
+// task is one thread of control of one incarnation.
+type task struct {
+	co         coroutine
+	proc       *process
+	inc        int
+	name       string
+	nameKey    uint64 // of process and task name: part of every anchor
+	key        uint64 // also of seed and incarnation: keys this task's draws
+	calls      uint64 // draws so far
+	gen        uint32 // raised at every wake-up: older events are stale
+	reason     wakeReason
+	blockedOn  *cancelNode
+	timer      event
+	wakeup     event
+	group      *group
+	dead       bool
+	waiting    *message
+	where      waitPlace
+	replyError error
+	result     error
+}
+
+// waitPlace says what a blocked task waits for, for reports.
+type waitPlace struct {
+	step  *stepName
+	op    Op
+	since int64
+}
+
+type wakeReason uint8
+
+const (
+	wakeStart wakeReason = iota
+	wakeReply
+	wakeTimer
+	wakeCancel
+	wakeGroup
+	wakeAct // a fault that held the task is over
+)
+
+// boot starts a new incarnation.
+func (p *process) boot() {
+	p.inc++
+	p.alive, p.paused = true, false
+	p.restart = nil
+	p.began, p.driftBase = p.u.now, 0
+	p.root = &cancelNode{proc: p}
+	p.root.timer.pos = -1
+	p.watched = nil
+	p.env = p.u.newEnv(p)
+	ctx := &simCtx{scope: p.root}
+	p.u.note(p, "boot", strconv.Itoa(p.inc))
+	p.spawn("main", ctx, nil, func(ctx context.Context) error { return p.program.Main(ctx, p.env) })
+}
+
+func (p *process) spawn(name string, ctx *simCtx, g *group, fn func(context.Context) error) {
+	u := p.u
+	t := &task{proc: p, inc: p.inc, name: name, group: g}
+	t.nameKey = mix(hashText(p.program.Name), hashText(name))
+	t.key = mix(mix(u.seed, t.nameKey), uint64(p.inc))
+	t.timer.pos, t.wakeup.pos = -1, -1
+	t.co.start(func() { t.result = fn(ctx) })
+	p.tasks = append(p.tasks, t)
+	u.wake(t, wakeStart)
+}
+
+// identity returns a fresh key for one of the task's own decisions.
+func (t *task) identity() uint64 {
+	t.calls++
+	return mix(t.key, t.calls)
+}
+
+// resumeTask gives the task the processor until it blocks or ends.
+func (u *Universe) resumeTask(t *task, reason wakeReason) {
+	t.gen++
+	t.reason = reason
+	t.blockedOn = nil
+	u.timers.remove(&t.timer)
+	u.current = t
+	t.co.resume()
+	u.current = nil
+	if t.co.done {
+		u.finished(t)
+	}
+	u.performActs()
+}
+
+// finished takes a task that has returned out of its process.
+func (u *Universe) finished(t *task) {
+	p := t.proc
+	t.dead = true
+	for i, other := range p.tasks {
+		if other == t {
+			p.tasks = append(p.tasks[:i], p.tasks[i+1:]...)
+			break
+		}
+	}
+	if t.co.crash != nil {
+		u.fail(&Violation{Invariant: "no-panic", Text: fmt.Sprintf("%s/%s panicked: %v", p.program.Name, t.name, t.co.crash), Stack: string(t.co.stack)})
+		return
+	}
+	if t.group != nil {
+		t.group.taskEnded(t.result)
+		return
+	}
+	p.exit = t.result
+	u.note(p, "exit", classText(t.result))
+	u.end(p)
+	if p.program.Restart > 0 {
+		u.restartAfter(p, int64(p.program.Restart))
+	}
+}
+
+// end stops an incarnation: every task is killed, in the order of their start,
+// and whatever was held for it is dropped. Requests in flight go on.
+func (u *Universe) end(p *process) {
+	p.alive, p.paused = false, false
+	for _, t := range p.tasks {
+		t.dead = true
+		u.timers.remove(&t.timer)
+		u.messages.remove(&t.wakeup)
+		u.timers.remove(&t.wakeup)
+	}
+	for _, t := range p.tasks {
+		u.current = t
+		t.co.kill()
+		u.current = nil
+	}
+	p.tasks = nil
+	for _, e := range p.held {
+		if e.msg != nil {
+			u.drop(e.msg)
+		}
+	}
+	p.held = nil
+	if p.root.err == nil {
+		p.root.err, p.root.cause = context.Canceled, errProcessEnded
+	}
+	if p.resumeAt != nil {
+		u.timers.remove(p.resumeAt)
+		p.resumeAt = nil
+	}
+}
+
+var errProcessEnded = errors.New("sim: the process has ended")
+
+// running returns the task that is calling in. A task that is already dead is
+// unwinding: its deferred calls go nowhere.
+func (u *Universe) running(p *process) *task {
+	t := u.current
+	if t == nil {
+		panic("sim: a seam was called from outside the universe's tasks")
+	}
+	if t.dead {
+		runtime.Goexit()
+	}
+	if t.proc != p {
+		panic("sim: " + t.proc.program.Name + " called a seam of " + p.program.Name)
+	}
+	return t
+}
+
+// wait blocks the running task until something wakes it. Waking by the end of
+// ctx is armed here; timers and replies by the caller.
+func (t *task) wait(scope *cancelNode) wakeReason {
+	t.blockedOn = scope
+	t.co.block()
+	return t.reason
+}
+
+// wake schedules a task's resumption. A second wake-up before the first is
+// delivered changes nothing.
+func (u *Universe) wake(t *task, reason wakeReason) {
+	if t.dead || t.wakeup.kind == evResume && t.wakeup.gen == t.gen {
+		return
+	}
+	u.messages.remove(&t.wakeup) // a stale one
+	t.wakeup = event{tie: u.tie(t), pos: -1, kind: evResume, gen: t.gen, task: t, id: t.identity(), due: int64(reason)}
+	u.pushMessage(&t.wakeup, 0)
+}
+
+func (t *task) sleep(c *simCtx, d time.Duration) error {
+	u := t.proc.u
+	if n := c.scope.ended(); n != nil {
+		return n.cause
+	}
+	if d <= 0 {
+		return nil
+	}
+	call := u.enter(t, c, opSleep, "")
+	if n := c.scope.ended(); n != nil {
+		return n.cause
+	}
+	t.setTimer(call.id, t.proc.trueDuration(d))
+	if t.wait(c.scope) == wakeCancel {
+		return c.scope.ended().cause
+	}
+	return nil
+}
+
+// setTimer arms the running task's timer after d of true time.
+func (t *task) setTimer(id uint64, d int64) {
+	u := t.proc.u
+	at := u.now + d
+	t.timer = event{when: at, tie: u.tie(t), pos: -1, kind: evTimer, gen: t.gen, task: t, id: id, due: at}
+	u.timers.push(&t.timer)
+}
+
+// runtimeSeam is a process's env.Runtime.
+type runtimeSeam struct{ p *process }
+
+func (r runtimeSeam) Step(ctx context.Context, step env.Step) (context.Context, error) {
+	t := r.p.u.running(r.p)
+	c := contextOf(ctx)
+	if n := c.scope.ended(); n != nil {
+		return nil, n.cause
+	}
+	next := &simCtx{scope: c.scope, step: r.p.u.stepNamed(string(step)), values: c.values}
+	if ctx != context.Context(c) {
+		next.values = ctx
+	}
+	r.p.u.enter(t, next, opStep, "")
+	if n := c.scope.ended(); n != nil {
+		return nil, n.cause
+	}
+	return next, nil
+}
+
+// Work costs the universe's frame time for each frame, more on a slow process.
+func (r runtimeSeam) Work(ctx context.Context, frames int) error {
+	t := r.p.u.running(r.p)
+	c := contextOf(ctx)
+	if n := c.scope.ended(); n != nil {
+		return n.cause
+	}
+	if frames <= 0 {
+		return nil
+	}
+	call := r.p.u.enter(t, c, opWork, "")
+	cost := int64(frames) * r.p.u.config.FrameTime.Nanoseconds()
+	if s := &r.p.slow; s.factor > 1 && r.p.u.now < s.until {
+		cost *= s.factor
+		r.p.u.fired(s.fault)
+	}
+	if cost <= 0 {
+		return nil
+	}
+	t.setTimer(mix(call.id, purposeWork), cost)
+	if t.wait(c.scope) == wakeCancel {
+		return c.scope.ended().cause
+	}
+	return nil
+}
+
+func (r runtimeSeam) Group(ctx context.Context) env.Group {
+	c := r.p.child(ctx)
+	return &group{p: r.p, ctx: c}
+}
+
+// group is an env.Group.
+type group struct {
+	p       *process
+	ctx     *simCtx
+	running int
+	first   error
+	waiter  *task
+}
+
+func (g *group) Spawn(name string, fn func(context.Context) error) {
+	g.p.u.running(g.p)
+	g.running++
+	g.p.spawn(name, g.ctx, g, fn)
+}
+
+func (g *group) Wait() error {
+	t := g.p.u.running(g.p)
+	for g.running > 0 {
+		g.waiter = t
+		t.where = waitPlace{step: g.ctx.step, op: opWait, since: g.p.u.now}
+		t.wait(nil)
+	}
+	return g.first
+}
+
+func (g *group) Cancel(cause error) {
+	g.p.u.running(g.p)
+	g.ctx.scope.end(context.Canceled, cause)
+}
+
+func (g *group) taskEnded(err error) {
+	g.running--
+	if err != nil && g.first == nil {
+		g.first = err
+		g.ctx.scope.end(context.Canceled, err)
+	}
+	if g.running == 0 && g.waiter != nil {
+		g.p.u.wake(g.waiter, wakeGroup)
+		g.waiter = nil
+	}
+}
+
+// tempDir is a process's env.TempDir.
+type tempDir struct{ p *process }
+
+func (d tempDir) Read(name string) ([]byte, error) {
+	d.p.u.running(d.p)
+	data, ok := d.p.temp[name]
+	if !ok {
+		return nil, env.ErrNotFound
+	}
+	return data, nil
+}
+
+func (d tempDir) Write(name string, data []byte) error {
+	d.p.u.running(d.p)
+	d.p.temp[name] = append([]byte(nil), data...)
+	return nil
+}
+
+func (d tempDir) Remove(name string) error {
+	d.p.u.running(d.p)
+	delete(d.p.temp, name)
+	return nil
+}
+
+// taskRand is a process's env.Rand: each draw is keyed by the task that makes
+// it and how many it made.
+type taskRand struct{ p *process }
+
+func (r taskRand) Uint64() uint64 { return r.p.u.running(r.p).identity() }

@@ -1,0 +1,304 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Target is a system under test with what must hold of it.
+type Target struct {
+	// Assemble returns a fresh configuration to draw or to set.
+	Assemble func() Assembly
+	// Invariants returns fresh invariants for a universe of the system.
+	Invariants func(Assembly, System) []Invariant
+	// Vary, if set, changes a drawn configuration before the system is
+	// assembled; tests use it to pin what they are about.
+	Vary func(*Config, Assembly)
+	// Rules inject faults beside the drawn ones.
+	Rules func(Assembly) []*Rule
+	// Calm leaves the drawn faults out.
+	Calm bool
+}
+
+// Result is what one run came to.
+type Result struct {
+	Seed    uint64
+	Summary Summary
+	Arm     string
+	// Events counts delivered requests and replies, fired timers and resumed
+	// tasks; Virtual is the virtual time that passed.
+	Events  uint64
+	Virtual time.Duration
+	// Fired are the faults that changed the outcome or order of a call.
+	Fired []*Fault
+	// Marks counts the interesting things that happened.
+	Marks map[string]int
+	// States are the distinct abstract states seen, if the system names them.
+	States map[uint64]struct{}
+	// Hash covers the whole run: equal hashes mean equal runs.
+	Hash uint64
+	// Violation is nil if everything held.
+	Violation *Violation
+	// Inconclusive is set when the chaos phase ran into its limit.
+	Inconclusive bool
+	// Plan replays the run: its configuration and every fault injected.
+	Plan *Plan
+
+	trace    []TraceEvent
+	outcomes []outcome
+}
+
+// Run runs the universe of a seed.
+func Run(target Target, seed uint64) (*Result, error) {
+	u, plan, err := target.universe(seed)
+	if err != nil {
+		return nil, err
+	}
+	return u.run(plan), nil
+}
+
+// universe draws a seed's configuration and faults.
+func (target Target) universe(seed uint64) (*Universe, *Plan, error) {
+	assembly := target.Assemble()
+	assembly.Draw(NewDraw(seed, "system"))
+	var config Config
+	if target.Vary != nil {
+		target.Vary(&config, assembly)
+	}
+	system, err := assembly.New()
+	if err != nil {
+		return nil, nil, fmt.Errorf("seed 0x%x draws a bad configuration: %w", seed, err)
+	}
+	bounds := system.Bounds()
+	config.draw(NewDraw(seed, "sim"), bounds)
+	if target.Vary != nil {
+		target.Vary(&config, assembly)
+	}
+	u := newUniverse(seed, config, system)
+	if !target.Calm {
+		u.chaos = newChaosMonkey(NewDraw(seed, "chaos"), bounds)
+	}
+	if target.Rules != nil {
+		u.rules = target.Rules(assembly)
+	}
+	u.judge.invariants = target.Invariants(assembly, system)
+	return u, planOf(seed, assembly, &u.config), nil
+}
+
+// Replay runs a plan: its configuration, its faults and no others.
+func Replay(target Target, plan *Plan) (*Result, error) {
+	u, err := target.replay(plan)
+	if err != nil {
+		return nil, err
+	}
+	return u.run(plan.clone()), nil
+}
+
+func (target Target) replay(plan *Plan) (*Universe, error) {
+	assembly := target.Assemble()
+	config, err := plan.apply(assembly)
+	if err != nil {
+		return nil, err
+	}
+	system, err := assembly.New()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", plan.place(0), err)
+	}
+	u := newUniverse(plan.Seed, config, system)
+	u.planned = map[Anchor][]*Fault{}
+	for _, f := range plan.Faults {
+		if err := u.checkFault(f); err != nil {
+			return nil, fmt.Errorf("%s: %w", plan.place(f.line), err)
+		}
+		copied := *f
+		copied.fired = 0
+		u.faults = append(u.faults, &copied)
+		at := f.At
+		at.Nth = 0
+		u.planned[at] = append(u.planned[at], &copied)
+	}
+	u.judge.invariants = target.Invariants(assembly, system)
+	return u, nil
+}
+
+// checkFault refuses faults for processes that the system does not have.
+func (u *Universe) checkFault(f *Fault) error {
+	i := slices.IndexFunc(u.processes, func(p *process) bool { return p.program.Name == f.At.Process })
+	if i < 0 {
+		var names []string
+		for _, p := range u.processes {
+			names = append(names, p.program.Name)
+		}
+		return fmt.Errorf("no process %q; this plan's are %s", f.At.Process, strings.Join(names, ", "))
+	}
+	if !applies(f.Kind, f.At.Op, u.processes[i].program.Client) {
+		return fmt.Errorf("%s cannot strike %s of %s", f.Kind, f.At.Op, f.At.Process)
+	}
+	return nil
+}
+
+// run takes a universe through its phases.
+func (u *Universe) run(plan *Plan) *Result {
+	for _, p := range u.processes {
+		p.boot()
+	}
+	inconclusive := u.runChaos()
+	if u.violation == nil && u.runSettle() {
+		u.runQuiesce()
+		if u.violation == nil {
+			u.finalOrder()
+			u.settled()
+		}
+	}
+	r := u.result(plan)
+	r.Inconclusive = inconclusive
+	u.shutdown()
+	return r
+}
+
+// runChaos lets faults happen until the work is done or the phase's time or
+// events are up. It reports whether it ran out of events.
+func (u *Universe) runChaos() bool {
+	for u.violation == nil {
+		if u.now >= int64(u.config.ChaosFor) || u.askDone() {
+			return false
+		}
+		if u.events >= uint64(u.config.ChaosEvents) {
+			return true
+		}
+		if !u.step() {
+			return false // everything waits for the world: heal it
+		}
+	}
+	return false
+}
+
+// settleEvents bounds the settle phase: a timer storm would never reach its
+// bound in virtual time.
+const settleEvents = 400_000
+
+// runSettle heals the world and gives the system its bound to finish. It
+// reports whether it did.
+func (u *Universe) runSettle() bool {
+	u.heal()
+	until := u.now + int64(u.bounds.Settle)
+	limit := u.events + settleEvents
+	for u.violation == nil {
+		if u.askDone() {
+			return true
+		}
+		stuck := ""
+		switch {
+		case u.now >= until:
+			stuck = fmt.Sprintf("not done %s (virtual) after the last fault was healed", u.bounds.Settle)
+		case u.events >= limit:
+			stuck = fmt.Sprintf("timer storm: %d events after healing and not done", settleEvents)
+		case !u.step():
+			stuck = "deadlock: nothing is left to happen, and the work is not done"
+		}
+		if stuck != "" {
+			u.fail(&Violation{Invariant: "progress-after-healing", Shape: strings.SplitN(stuck, ":", 2)[0][:8], Text: stuck + "; " + u.waiting()})
+		}
+	}
+	return false
+}
+
+// runQuiesce lets the system clean up.
+func (u *Universe) runQuiesce() {
+	u.phase = quiescePhase
+	until := u.now + int64(u.bounds.Quiesce)
+	for u.violation == nil && u.now < until && u.step() {
+	}
+}
+
+// finalOrder shows what is still held back: nothing undecided is decided any
+// more.
+func (u *Universe) finalOrder() {
+	j := &u.judge
+	for i := range j.pending {
+		if u.violation == nil {
+			u.show(&j.pending[i])
+		}
+	}
+	j.pending = nil
+}
+
+func (u *Universe) askDone() bool {
+	if !u.judge.fresh {
+		return false
+	}
+	u.judge.fresh = false
+	return u.system.Done(&u.world)
+}
+
+// waiting says what every task waits for.
+func (u *Universe) waiting() string {
+	var parts []string
+	for _, p := range u.processes {
+		if !p.alive {
+			parts = append(parts, p.program.Name+" is dead")
+			continue
+		}
+		for _, t := range p.tasks {
+			step := ""
+			if t.where.step != nil && t.where.step.name != "" {
+				step = t.where.step.name + " "
+			}
+			parts = append(parts, fmt.Sprintf("%s/%s waits in %s%s since %s", p.program.Name, t.name, step, t.where.op, time.Duration(t.where.since)))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (u *Universe) result(plan *Plan) *Result {
+	for _, startTS := range u.undetermined {
+		if slices.Contains(u.committed, startTS) {
+			u.Mark("undetermined_applied")
+		} else {
+			u.Mark("undetermined_not_applied")
+		}
+	}
+	u.hash = fold(u.hash, u.kv.Digest())
+	u.hash = fold(u.hash, u.objects.Digest())
+	r := &Result{
+		Seed: u.seed, Arm: u.config.Arm, Events: u.events, Virtual: time.Duration(u.now),
+		Fired: u.world.Faults(), Marks: u.world.marks, Hash: u.hash, Violation: u.violation,
+		Plan: plan, outcomes: u.outcomes,
+	}
+	plan.Faults = u.faults
+	if u.violation != nil {
+		plan.Expect = u.violation.Invariant
+	}
+	u.system.Describe(&u.world, &r.Summary)
+	if u.recorder != nil {
+		r.trace = u.recorder.events
+	}
+	return r
+}
+
+// shutdown unwinds every task.
+func (u *Universe) shutdown() {
+	for _, p := range u.processes {
+		if p.alive {
+			u.end(p)
+		}
+	}
+}
+
+// Line is the run's summary, one line.
+func (r *Result) Line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sim: seed=0x%016x arm=%s", r.Seed, r.Arm)
+	for _, f := range r.Summary.Fields {
+		fmt.Fprintf(&b, " %s=%s", f.Name, f.Value)
+	}
+	outcome := r.Summary.Outcome
+	if r.Violation != nil {
+		outcome = "violation:" + r.Violation.Invariant
+	}
+	fmt.Fprintf(&b, " steps=%d virtual=%s faults=%d outcome=%s hash=%016x",
+		r.Events, r.Virtual.Round(time.Millisecond), len(r.Fired), outcome, r.Hash)
+	return b.String()
+}

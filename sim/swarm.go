@@ -1,0 +1,209 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+)
+
+// chaosMonkey draws faults as a universe goes along. Which kinds, how many and
+// how often is itself drawn for each run (swarm testing, Groce et al., 2012):
+// runs that leave most kinds out find what a uniform mix hides. Each decision
+// is keyed by the call that it is about, so the faults of a run can be written
+// down as a plan and taken away one by one.
+type chaosMonkey struct {
+	budget int
+	rate   uint64 // of 2^32 per call; operations with effects are likelier
+	kinds  []FaultKind
+	// expendable says that one process may die for good.
+	expendable bool
+	magnitudes []time.Duration
+	tempLost   bool
+}
+
+func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
+	c := &chaosMonkey{magnitudes: b.Magnitudes, expendable: d.Chance("expendable", 300)}
+	switch size := d.Intn("budget", 100); {
+	case size < 6:
+		return nil
+	case size < 90:
+		c.budget = 1 + d.Intn("small", 3)
+	default:
+		c.budget = 4 + d.Intn("large", 9)
+	}
+	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 40, 4000))
+	for _, k := range FaultKinds() {
+		if d.Chance("kind/"+k.String(), kindPermille[k]) {
+			c.kinds = append(c.kinds, k)
+		}
+	}
+	if len(c.kinds) == 0 {
+		c.kinds = []FaultKind{[...]FaultKind{Crash, Pause, Partition, LoseReply, Delay}[d.Intn("only", 5)]}
+	}
+	return c
+}
+
+// kindPermille is how often a run's swarm includes a kind.
+var kindPermille = [faultKinds]int{
+	Crash: 500, Terminate: 150, Pause: 500, Slow: 150, Partition: 300, Refuse: 200, LoseRequest: 200,
+	LoseReply: 400, Delay: 400, DelayReply: 200, Truncate: 100, ExpireUpload: 100, Skew: 60, Drift: 80,
+}
+
+// draw decides whether a call meets a fault, and which.
+func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
+	if c.budget == 0 {
+		return nil
+	}
+	h := mix(cl.id, purposeFault)
+	chance := c.rate
+	op := cl.site.op
+	if op.hasEffect() {
+		chance *= 8
+	}
+	if h&(1<<32-1) >= chance {
+		return nil
+	}
+	d := Draw{mix(h, uint64(op))}
+	kind := c.kinds[d.Intn("kind", len(c.kinds))]
+	if !applies(kind, op, t.proc.program.Client) {
+		return nil
+	}
+	f := &Fault{Kind: kind, At: u.anchor(t, cl)}
+	c.size(u, d, t, f)
+	c.budget--
+	u.faults = append(u.faults, f)
+	return f
+}
+
+// anchor names a call of a task.
+func (u *Universe) anchor(t *task, cl call) Anchor {
+	return Anchor{
+		Process: t.proc.program.Name, Task: t.name, Step: dash(cl.site.step.name),
+		Op: cl.site.op, Class: dash(cl.site.class), Nth: cl.nth,
+	}
+}
+
+// applies reports whether a kind of fault makes sense at an operation.
+func applies(kind FaultKind, op Op, client bool) bool {
+	f := Fault{Kind: kind}
+	switch {
+	case f.needsRPC() && !op.isRPC():
+		return false
+	case client && (f.hasPhase() || kind == Slow || kind == Drift):
+		return false
+	case kind == Truncate:
+		return op == opGetObject
+	case kind == ExpireUpload:
+		return op == opUploadPart || op == opCompleteUpload
+	case kind == Slow:
+		return op == opWork
+	case kind == Partition:
+		return op.isRPC()
+	}
+	return true
+}
+
+// size draws how much of a fault there is.
+func (c *chaosMonkey) size(u *Universe, d Draw, t *task, f *Fault) {
+	if f.hasPhase() && f.At.Op.isRPC() {
+		f.Phase = Phase(d.Intn("phase", 3))
+	}
+	switch f.Kind {
+	case Crash:
+		f.For = c.duration(d)
+		if d.Chance("soon", 500) {
+			f.For = time.Duration(d.LogBetween("restart", 1e7, 5e9))
+		}
+		f.TempLost = d.Chance("temp", 500)
+		if c.expendable && t.proc.program.Expendable && d.Chance("never", 300) {
+			f.Never, c.expendable = true, false
+		}
+	case Terminate:
+		f.For = time.Duration(d.LogBetween("grace", 1e8, 60e9))
+	case Pause, DelayReply:
+		f.For = c.duration(d)
+	case Delay:
+		f.For = min(c.duration(d), u.config.MaxInFlight)
+	case Slow:
+		f.Factor, f.For = d.LogBetween("factor", 2, 1000), 4*c.duration(d)
+	case Partition:
+		f.For = c.duration(d)
+		f.Direction = Direction(d.Intn("direction", 3))
+		f.Service = f.At.Op.service()
+		if d.Chance("all", 300) {
+			f.Service = AllServices
+		}
+	case Skew:
+		f.For = c.duration(d)
+		if d.Chance("back", 500) {
+			f.For = -f.For
+		}
+	case Drift:
+		f.Factor = d.Between("ppm", -100000, 100000)
+	case Truncate:
+		f.Factor = int64(d.Intn("permille", 1000))
+	case LoseRequest, LoseReply:
+		f.Reset = d.Chance("reset", 500)
+	}
+}
+
+// duration draws a length: one of the durations at which something happens in
+// the system, barely missed, barely crossed, or far exceeded.
+func (c *chaosMonkey) duration(d Draw) time.Duration {
+	base := c.magnitudes[d.Intn("magnitude", len(c.magnitudes))]
+	switch v := d.Intn("variant", 100); {
+	case v < 50:
+		return base + time.Duration(d.Between("past", 1, int64(base)/8+1))
+	case v < 70:
+		return base - time.Duration(d.Between("under", 0, int64(base)/10))
+	default:
+		return base + time.Duration(d.Between("beyond", int64(base)/2, 2*int64(base)))
+	}
+}
+
+// Rule injects faults at every call that matches, instead of at one anchor:
+// scenarios and chaos configurations are made of rules. Empty fields match
+// everything.
+type Rule struct {
+	Process, Task, Step, Class string
+	Op                         Op
+	Nth                        int    // only the n-th match of a process, from 1; 0: each
+	PerMillion                 uint64 // chance for each match; 0 counts as always
+	Once                       bool   // only the first time in a universe
+	Fault                      Fault  // At is filled in
+	seen                       map[string]int
+	spent                      bool
+}
+
+func (r *Rule) match(u *Universe, t *task, cl call) *Fault {
+	s := cl.site
+	switch {
+	case r.spent,
+		r.Process != "" && r.Process != t.proc.program.Name,
+		r.Task != "" && r.Task != t.name,
+		r.Step != "" && r.Step != s.step.name,
+		r.Op != opNone && r.Op != s.op,
+		r.Class != "" && r.Class != s.class,
+		!applies(r.Fault.Kind, s.op, t.proc.program.Client):
+		return nil
+	}
+	if r.seen == nil {
+		r.seen = map[string]int{}
+	}
+	r.seen[t.proc.program.Name]++
+	if r.Nth != 0 && r.seen[t.proc.program.Name] != r.Nth {
+		return nil
+	}
+	if r.PerMillion != 0 && below(mix(cl.id, purposeFault), 1e6) >= r.PerMillion {
+		return nil
+	}
+	r.spent = r.Once
+	f := r.Fault
+	f.At = u.anchor(t, cl)
+	u.faults = append(u.faults, &f)
+	return &f
+}
+
+// String describes the rule for messages.
+func (r *Rule) String() string {
+	return fmt.Sprintf("%s at %s/%s %s %s %s #%d", r.Fault.Kind, dash(r.Process), dash(r.Task), dash(r.Step), r.Op, dash(r.Class), r.Nth)
+}

@@ -1,0 +1,77 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+)
+
+// Assembly is a system under test before a universe is made of it: its
+// configuration, which a seed draws or a plan sets. A fresh one is made for
+// every run.
+type Assembly interface {
+	// Name is the system's name in plans.
+	Name() string
+	// Settings binds the configuration's fields to their names.
+	Settings() []Setting
+	// Draw chooses the configuration for a seed.
+	Draw(d Draw)
+	// New assembles the system, or says in one line what is wrong with the
+	// configuration.
+	New() (System, error)
+}
+
+// System is a system under test, assembled for one universe.
+type System interface {
+	// Programs returns the processes, in a fixed order.
+	Programs() []Program
+	// Prepare fills the stores before time begins.
+	Prepare(kv *tikv.Engine, objects *objstore.Store)
+	// StoreOptions returns how the object store behaves.
+	StoreOptions() objstore.Options
+	// Region returns the region, and so the RPC batch, that a key belongs to.
+	Region(key string) int
+	// Classify returns the class of a key for anchors: one of a few constant
+	// names, the same in every run ("unit", "batch").
+	Classify(key string) string
+	// Bounds returns the times that the simulator must know of.
+	Bounds() Bounds
+	// Done reports whether nothing is left to do. It is asked after commits
+	// and client records.
+	Done(w *World) bool
+	// Describe fills in the system's part of a run's summary.
+	Describe(w *World, s *Summary)
+}
+
+// Bounds are times (virtual) that follow from the system's configuration.
+type Bounds struct {
+	// RPCTimeout is how long a client waits for one reply.
+	RPCTimeout time.Duration
+	// ObjectTimeout is the same for the object store.
+	ObjectTimeout time.Duration
+	// MaxInFlight is how long a sent request may still be executed.
+	MaxInFlight time.Duration
+	// ChaosFor is how long faults may go on.
+	ChaosFor time.Duration
+	// Settle is how long after healing everything must be done.
+	Settle time.Duration
+	// Quiesce is how long the system runs on after that, to clean up.
+	Quiesce time.Duration
+	// Magnitudes are the durations at which something happens (time-outs,
+	// leases): faults last a little less, a little more, or twice as long.
+	Magnitudes []time.Duration
+}
+
+// Summary is what a run's line says of the system.
+type Summary struct {
+	// Fields are the system's own, in order: workers, units.
+	Fields []Field
+	// Outcome is one word: "published", "failed", "cancelled", "mixed".
+	Outcome string
+	// Published, Failed and Cancelled count pieces of work by how they ended.
+	Published, Failed, Cancelled int
+}
+
+// Field is one name=value of a line.
+type Field struct{ Name, Value string }

@@ -1,0 +1,188 @@
+package sim
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+)
+
+// The rolling hash covers every event: what it was, whose, when, the keys and
+// values it carried and how it ended; finish closes it with the digests of the
+// stores. Equal hashes mean equal runs.
+
+// fold takes an event into the hash.
+func (u *Universe) fold(e *event, extra uint64) {
+	u.hash = fold(u.hash^uint64(u.now), e.id^uint64(e.kind)<<56^extra)
+}
+
+// foldKV takes a handled TiKV request and how it ended into the hash. Values
+// that were read need no folding: they were folded when they were written.
+func (u *Universe) foldKV(m *message) {
+	req, resp := &m.kv, &m.kvReply
+	h := fold(u.hash^req.StartTS, req.CommitTS^uint64(resp.Status)<<56^uint64(resp.Action)<<48^resp.TS)
+	h = fold(h^hashText(req.Key), resp.CommitTS^uint64(len(resp.Value))<<32^uint64(len(resp.Pairs)))
+	for i := range req.Mutations {
+		mut := &req.Mutations[i]
+		h = fold(h^hashText(mut.Key), hashBytes(mut.Value)^uint64(mut.Op))
+	}
+	for _, key := range req.Keys {
+		h = fold(h, hashText(key))
+	}
+	u.hash = h
+}
+
+func (u *Universe) foldObject(m *message) {
+	req, resp := &m.object, &m.objReply
+	h := fold(u.hash^hashText(req.Key), hashBytes(req.Body)^uint64(resp.Err)<<56)
+	h = fold(h^uint64(req.Offset), uint64(req.Number)^uint64(len(resp.Body))<<20^uint64(len(resp.Listing.Objects))<<40)
+	u.hash = fold(h, hashText(req.UploadID)^hashText(resp.UploadID)<<1)
+}
+
+func (u *Universe) foldCommit(c *tikv.Commit) {
+	u.hash = fold(u.hash^c.StartTS, c.CommitTS)
+}
+
+// TraceEvent is one line of a recorded run.
+type TraceEvent struct {
+	Event   uint64
+	At      time.Duration
+	Process string // "" for the world
+	Task    string
+	Step    string
+	What    string // an operation, "crash", a fault's line, a log message
+	Key     string
+	Result  string
+	Level   traceLevel
+}
+
+type traceLevel uint8
+
+const (
+	traceCall traceLevel = iota
+	traceWorld
+	traceFault
+	traceLog
+)
+
+// recorder keeps a run's events for reports. Runs are recorded only when they
+// are run again to explain a failure, or for a scenario's transcript.
+type recorder struct{ events []TraceEvent }
+
+func (r *recorder) add(u *Universe, e TraceEvent) {
+	e.Event, e.At = u.events, time.Duration(u.now)
+	r.events = append(r.events, e)
+}
+
+func (r *recorder) log(u *Universe, t *task, level slog.Level, msg string, attrs []slog.Attr) {
+	var b strings.Builder
+	b.WriteString(msg)
+	for _, a := range attrs {
+		fmt.Fprintf(&b, " %s=%s", a.Key, a.Value)
+	}
+	step := ""
+	if t.where.step != nil {
+		step = t.where.step.name
+	}
+	r.add(u, TraceEvent{Process: t.proc.program.Name, Task: t.name, Step: step, What: b.String(), Level: traceLog})
+}
+
+// noteCall records a request at a store, or what became of it; result "" means
+// that it was handled.
+func (u *Universe) noteCall(m *message, result string) {
+	if u.recorder == nil {
+		return
+	}
+	e := TraceEvent{
+		Process: m.task.proc.program.Name, Task: m.task.name, Step: m.call.site.step.name,
+		What: m.call.site.op.String(), Key: m.object.Key, Result: result,
+	}
+	if m.call.site.op < opPut {
+		e.Key = kvKeys(&m.kv)
+	}
+	if result == "" {
+		e.Result = m.outcome()
+	}
+	u.recorder.add(u, e)
+}
+
+// kvKeys names every key of a request, for traces.
+func kvKeys(req *tikv.Request) string {
+	if len(req.Mutations) > 0 {
+		keys := make([]string, len(req.Mutations))
+		for i, m := range req.Mutations {
+			keys[i] = m.Key
+		}
+		return strings.Join(keys, " ")
+	}
+	if len(req.Keys) > 0 {
+		return strings.Join(req.Keys, " ")
+	}
+	return kvKey(req)
+}
+
+// outcome is how a handled request ended.
+func (m *message) outcome() string {
+	text := "ok"
+	if m.call.site.op < opPut {
+		text = m.kvReply.Status.String()
+	} else if m.objReply.Err != env.ClassNone {
+		text = m.objReply.Err.String()
+		if m.objReply.Code != "" {
+			text = m.objReply.Code
+		}
+	}
+	if m.gone || m.task.dead {
+		text += " (nobody waits)"
+	}
+	return text
+}
+
+func (u *Universe) noteTimer(t *task) {
+	if u.recorder != nil && t.where.op.isRPC() {
+		u.recorder.add(u, TraceEvent{Process: t.proc.program.Name, Task: t.name, Step: t.where.step.name, What: t.where.op.String(), Result: "timed out"})
+	}
+}
+
+// note records what the world did to a process, and shows it to invariants.
+func (u *Universe) note(p *process, what, detail string) {
+	u.hash = fold(u.hash^hashText(what), uint64(u.now))
+	name := ""
+	e := u.effect(nil)
+	if p != nil {
+		name = p.program.Name
+		e.Process, e.Incarnation = name, incarnation(p.inc)
+	}
+	e.Kind, e.TS, e.Record = EffectProcess, u.kv.LastTS(), Record{What: what, Of: detail}
+	if u.recorder != nil {
+		u.recorder.add(u, TraceEvent{Process: name, What: what, Result: detail, Level: traceWorld})
+	}
+	u.submit(e)
+	u.observe()
+}
+
+func (u *Universe) noteFault(f *Fault) {
+	u.hash = fold(u.hash^hashText(f.Kind.String()), uint64(u.now))
+	e := u.effect(nil)
+	e.Kind, e.TS, e.Process = EffectProcess, u.kv.LastTS(), f.At.Process
+	e.Record = Record{What: "fault", Of: f.Kind.String(), Fault: f}
+	if u.recorder != nil {
+		u.recorder.add(u, TraceEvent{Process: f.At.Process, Task: f.At.Task, Step: f.At.Step, What: f.String(), Level: traceFault})
+	}
+	u.submit(e)
+	u.observe()
+}
+
+func (u *Universe) noteRecord(t *task, rec Record) {
+	if u.recorder == nil {
+		return
+	}
+	e := TraceEvent{Process: t.proc.program.Name, Task: t.name, What: rec.What + " " + rec.Of, Level: traceWorld}
+	if rec.Returned {
+		e.Result = rec.Class.String()
+	}
+	u.recorder.add(u, e)
+}

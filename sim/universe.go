@@ -1,0 +1,366 @@
+package sim
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+)
+
+// phase is a part of a run.
+type phase uint8
+
+const (
+	chaosPhase   phase = iota // faults happen, only safety is judged
+	settlePhase               // healed: everything must get done within a bound
+	quiescePhase              // done: leftovers must disappear
+)
+
+// Universe is one run of a system: one scheduler, one virtual time, one seed.
+// It is used by one goroutine.
+type Universe struct {
+	_      [128]byte // universes run in parallel: keep them off each other's cache lines
+	seed   uint64
+	config Config
+	system System
+	bounds Bounds
+
+	now      int64 // virtual nanoseconds since the universe began
+	order    int64 // elastic: position in the order of picks
+	events   uint64
+	messages queue
+	timers   queue
+	// timerHead is the earliest timer as a candidate of the elastic clock, and
+	// its place in the order.
+	timerHead  *event
+	timerOrder int64
+
+	processes []*process
+	current   *task
+	acts      []act
+	free      []*message
+	steps     map[string]*stepName
+	sites     map[uint64]*site
+	planned   map[Anchor][]*Fault
+	rules     []*Rule
+	chaos     *chaosMonkey
+	faults    []*Fault // all that were injected or planned, in order
+
+	kv      *tikv.Engine
+	objects *objstore.Store
+	actor   *message // whose request is being handled
+	effects int      // how many effects the current request had
+
+	phase     phase
+	healedAt  int64
+	world     World
+	judge     judge
+	hash      uint64
+	recorder  *recorder
+	violation *Violation
+	// What commits returned to the system, other than success.
+	outcomes     []outcome
+	undetermined []uint64 // start timestamps
+	committed    []uint64 // start timestamps, in the order of judging
+	_            [128]byte
+}
+
+// act is something that a fault does to a process, performed by the scheduler
+// as soon as the running task has blocked.
+type act struct {
+	fault *Fault
+	proc  *process
+	inc   int
+}
+
+func newUniverse(seed uint64, config Config, system System) *Universe {
+	u := &Universe{
+		seed: seed, config: config, system: system, bounds: system.Bounds(),
+		steps: make(map[string]*stepName), sites: make(map[uint64]*site),
+		hash: mix(seed, 0x756e6976),
+	}
+	u.kv = tikv.New(tikv.Options{RecordReads: true})
+	u.objects = objstore.New(system.StoreOptions())
+	u.world.init(u)
+	system.Prepare(u.kv, u.objects)
+	u.drainPrepared()
+	for i, program := range system.Programs() {
+		u.processes = append(u.processes, &process{u: u, index: i, program: program, temp: map[string][]byte{}})
+	}
+	return u
+}
+
+// newEnv makes the seams for a new incarnation.
+func (u *Universe) newEnv(p *process) *env.Env {
+	b := u.bounds
+	kv := tikv.NewClient(kvTransport{p}, clock{p}, taskRand{p}, tikv.ClientConfig{RPCTimeout: b.RPCTimeout, Region: u.system.Region})
+	return &env.Env{
+		Self:    env.Process{Name: p.program.Name, Incarnation: strconv.Itoa(p.inc)},
+		Clock:   clock{p},
+		Runtime: runtimeSeam{p},
+		KV:      kvSeam{p, kv},
+		Objects: objstore.NewClient(objectTransport{p}, objstore.ClientConfig{Timeout: b.ObjectTimeout}),
+		Temp:    tempDir{p},
+		Rand:    taskRand{p},
+		Log:     logSeam{p},
+		Metrics: noMetrics{},
+	}
+}
+
+// tie orders events of the same instant by identity, not by who was first.
+func (u *Universe) tie(t *task) uint64 { return mix(t.identity(), purposeTie) }
+
+// latency draws a message's way from its identity.
+func (u *Universe) latency(id uint64) int64 {
+	lo, hi := int64(u.config.LatencyMin), int64(u.config.LatencyMax)
+	l := lo + int64(below(mix(id, purposePick), uint64(hi-lo+1)))
+	if q := int64(u.config.Quantum); q > 0 {
+		l = (l + q - 1) / q * q
+	}
+	return l
+}
+
+// pushMessage schedules a message or a wake-up. Under the narrow clock it
+// happens after the latency; under the elastic one its place in the order is
+// drawn: an exponential race among the pending is a uniform random walk, and
+// each contender's draw depends on its own identity only.
+func (u *Universe) pushMessage(e *event, latency int64) {
+	if u.elastic() {
+		e.when = u.order + exponential(mix(e.id, purposePick))
+	} else {
+		e.when = u.now + latency
+	}
+	u.messages.push(e)
+}
+
+func (u *Universe) elastic() bool { return u.config.Arm == "elastic" && u.phase == chaosPhase }
+
+// pick takes the next event out of the queues and moves time.
+func (u *Universe) pick() *event {
+	m, t := u.messages.head(), u.timers.head()
+	if m == nil && t == nil {
+		return nil
+	}
+	if !u.elastic() {
+		if t == nil || m != nil && before(m, t) {
+			u.now = max(u.now, m.when)
+			return u.messages.pop()
+		}
+		u.now = max(u.now, t.when)
+		return u.timers.pop()
+	}
+	if t != nil && t != u.timerHead {
+		// Memorylessness allows a new draw whenever another timer comes first.
+		u.timerHead = t
+		u.timerOrder = u.order + exponential(mix(t.id, purposeTimer))*1000/int64(u.config.TimerWeight)
+	}
+	if t == nil || m != nil && m.when <= u.timerOrder {
+		u.order = max(u.order, m.when)
+		if m.kind != evResume {
+			u.now += u.latency(m.id)
+		}
+		return u.messages.pop()
+	}
+	if m != nil {
+		u.order = max(u.order, u.timerOrder)
+	}
+	u.timerHead = nil
+	u.now = max(u.now, t.when)
+	return u.timers.pop()
+}
+
+// step lets one event happen. It reports false when none is left.
+func (u *Universe) step() bool {
+	e := u.pick()
+	if e == nil {
+		return false
+	}
+	u.dispatch(e)
+	u.performActs()
+	return true
+}
+
+func (u *Universe) dispatch(e *event) {
+	if t := e.task; t != nil && t.proc.paused && t.proc.inc == t.inc {
+		t.proc.held = append(t.proc.held, e)
+		return
+	}
+	if n := e.node; n != nil && n.proc.paused {
+		n.proc.held = append(n.proc.held, e)
+		return
+	}
+	u.events++
+	switch e.kind {
+	case evRequest:
+		u.fold(e, 0)
+		u.handle(e.msg)
+	case evReply:
+		u.fold(e, uint64(e.msg.kvReply.Status))
+		u.deliver(e.msg)
+	case evTimer:
+		if t := e.task; t.gen == e.gen && !t.dead {
+			u.fold(e, t.key)
+			u.noteTimer(t)
+			u.resumeTask(t, wakeTimer)
+		}
+	case evResume:
+		if t := e.task; t.gen == e.gen && !t.dead {
+			u.fold(e, t.key)
+			u.resumeTask(t, wakeReason(e.due))
+		}
+	case evContext:
+		u.fold(e, 0)
+		e.node.end(context.DeadlineExceeded, nil)
+	case evWorld:
+		u.fold(e, 0)
+		e.act()
+	}
+}
+
+// performActs carries out what faults do to processes.
+func (u *Universe) performActs() {
+	for len(u.acts) > 0 {
+		a := u.acts[0]
+		u.acts = u.acts[:copy(u.acts, u.acts[1:])]
+		p := a.proc
+		if p.inc != a.inc || !p.alive {
+			continue
+		}
+		u.fired(a.fault)
+		switch a.fault.Kind {
+		case Crash:
+			u.crash(p, a.fault)
+		case Pause:
+			u.pause(p, int64(a.fault.For))
+		case Terminate:
+			u.terminate(p, a.fault)
+		}
+	}
+}
+
+func (u *Universe) crash(p *process, f *Fault) {
+	u.note(p, "crash", "")
+	if f.TempLost {
+		clear(p.temp)
+	}
+	u.end(p)
+	p.never = f.Never
+	if !f.Never {
+		u.restartAfter(p, int64(f.For))
+	}
+}
+
+// restartAfter boots the process's next incarnation later.
+func (u *Universe) restartAfter(p *process, d int64) {
+	p.restart = u.at(d, p, func() {
+		if !p.alive {
+			p.boot()
+		}
+	})
+}
+
+// at schedules an act of the world.
+func (u *Universe) at(d int64, p *process, do func()) *event {
+	id := mix(mix(u.seed, hashText(p.program.Name)), uint64(p.inc)<<8^u.events<<20)
+	e := &event{when: u.now + d, tie: mix(id, purposeTie), pos: -1, kind: evWorld, act: do, id: id}
+	u.timers.push(e)
+	return e
+}
+
+func (u *Universe) pause(p *process, d int64) {
+	if p.paused {
+		return
+	}
+	u.note(p, "pause", time.Duration(d).String())
+	p.paused = true
+	p.resumeAt = u.at(d, p, func() { u.resume(p) })
+}
+
+// resume lets a paused process go on: what was held for it happens now, in the
+// order in which it would have.
+func (u *Universe) resume(p *process) {
+	if !p.paused || !p.alive {
+		return
+	}
+	u.note(p, "resume", "")
+	p.paused = false
+	if p.resumeAt != nil {
+		u.timers.remove(p.resumeAt)
+		p.resumeAt = nil
+	}
+	held := p.held
+	p.held = nil
+	for i, e := range held {
+		if e.kind == evTimer || e.kind == evContext {
+			e.when = u.now + int64(i)
+			u.timers.push(e)
+			continue
+		}
+		u.pushMessage(e, int64(i))
+	}
+}
+
+// terminate ends the process's main context, and crashes it after the grace.
+func (u *Universe) terminate(p *process, f *Fault) {
+	u.note(p, "terminate", "")
+	inc := p.inc
+	p.root.end(context.Canceled, p.program.StopCause)
+	u.at(int64(f.For), p, func() {
+		if p.inc == inc && p.alive {
+			u.note(p, "kill", "grace over")
+			u.end(p)
+			u.restartAfter(p, int64(time.Second))
+		}
+	})
+}
+
+// heal ends the chaos phase: every fault is lifted, every process is brought
+// back (except one that died for good), latencies become narrow and fair.
+func (u *Universe) heal() {
+	pending := make([]*event, 0, u.messages.len())
+	for u.messages.len() > 0 {
+		pending = append(pending, u.messages.pop())
+	}
+	u.phase = settlePhase
+	u.healedAt = u.now
+	u.chaos = nil
+	u.note(nil, "heal", "")
+	for i, e := range pending {
+		e.when = u.now + int64(i)*1000
+		u.messages.push(e)
+	}
+	for _, p := range u.processes {
+		p.links = [serviceCount]link{}
+		p.slow = slowness{}
+		u.resume(p)
+		if !p.alive && !p.never && p.restart != nil {
+			u.timers.remove(p.restart)
+			p.boot()
+		}
+	}
+}
+
+// fired notes that a fault changed the outcome or the order of a call.
+func (u *Universe) fired(f *Fault) {
+	if f == nil {
+		return
+	}
+	if f.fired == 0 {
+		u.noteFault(f)
+	}
+	f.fired++
+}
+
+// fail records the first violation; the run ends.
+func (u *Universe) fail(v *Violation) {
+	if u.violation == nil {
+		v.Event, v.At = u.events, time.Duration(u.now)
+		u.violation = v
+	}
+}
+
+// classText is an error's class as traces print it.
+func classText(err error) string { return env.ClassOf(err).String() }

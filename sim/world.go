@@ -1,0 +1,387 @@
+package sim
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+)
+
+// World is what invariants judge by: the state of the stores as of the effect
+// that is being observed, commits in the order of their timestamps, and never
+// what the actors believe.
+type World struct {
+	u       *Universe
+	state   map[string][]byte
+	objects map[string]ObjectState
+	marks   map[string]int
+}
+
+// ObjectState is one object as of the observed effect.
+type ObjectState struct {
+	Size   int64
+	ETag   string
+	Digest uint64 // of the content, however it was written
+}
+
+// EffectKind tells what an Effect is.
+type EffectKind uint8
+
+const (
+	// EffectCommit: a transaction was committed.
+	EffectCommit EffectKind = iota + 1
+	// EffectObject: an object or an upload changed.
+	EffectObject
+	// EffectRecord: a trusted client recorded a call or a return.
+	EffectRecord
+	// EffectProcess: a process booted, crashed, paused, resumed or exited, or
+	// a fault fired.
+	EffectProcess
+)
+
+// Effect is one thing that became true in the stores, or that a trusted client
+// says, in the order in which it counts.
+type Effect struct {
+	Kind EffectKind
+	// TS orders effects: a commit's commit_ts, for others the newest timestamp
+	// that the oracle had handed out.
+	TS uint64
+	// Event and At say when it happened in the run: a held-back effect is
+	// observed later than that.
+	Event uint64
+	At    time.Duration
+	// Who did it: the process whose request had the effect, its incarnation,
+	// task and step. Late is set when nobody waited for the request any more.
+	Process     string
+	Incarnation string
+	Task        string
+	Step        string
+	Late        bool
+
+	Commit tikv.Commit     // EffectCommit
+	Object objstore.Effect // EffectObject
+	// Before is the object that Object replaced or deleted, if Existed.
+	Before ObjectState
+	Record Record // EffectRecord, EffectProcess
+}
+
+// Record is what a trusted client, or the world itself, says happened.
+type Record struct {
+	What string // "submit", "cancel"; "crash", "pause", "fault"
+	Of   string // what it is about: a batch; the fault's line
+	// Returned is false for a call, true for its return with Class.
+	Returned bool
+	Class    env.Class
+	Value    int64 // what the call returned, if it is a number
+	Fault    *Fault
+}
+
+// Invariant is one sentence that must hold. It gets fresh state in every
+// universe and never calls into the system under test.
+type Invariant interface {
+	// Name is the sentence in short, the same for ever: "exactly-once-merge".
+	Name() string
+	// Observe is called for every effect, in order. An error is a violation.
+	Observe(w *World, e *Effect) error
+	// Settled is called once when everything has come to rest. An error is a
+	// violation.
+	Settled(w *World) error
+}
+
+// Violation says which invariant broke, by which events, and when.
+type Violation struct {
+	Invariant string
+	// Rule is the rule of the protocol behind it ("R11"), or "".
+	Rule string
+	// Shape is the violation's identity apart from times and names: which of
+	// the invariant's clauses broke, by which steps. Reduction keeps it.
+	Shape string
+	Text  string
+	// First and Second are the two events that together are the violation;
+	// First may be absent (Event 0).
+	First, Second EventRef
+	// Subject is what the events have in common: a key or a part of one.
+	Subject string
+	Stack   string // of a panic
+	Event   uint64
+	At      time.Duration
+}
+
+// EventRef names an event of the run.
+type EventRef struct {
+	Event uint64
+	At    time.Duration
+	What  string // "w1 published g2"
+}
+
+func (v *Violation) Error() string { return v.Invariant + ": " + v.Text }
+
+// Ref names the effect's event, for violations.
+func (e *Effect) Ref(what string) EventRef { return EventRef{Event: e.Event, At: e.At, What: what} }
+
+func (w *World) init(u *Universe) {
+	*w = World{u: u, state: map[string][]byte{}, objects: map[string]ObjectState{}, marks: map[string]int{}}
+}
+
+// Get returns the row at key as of the observed effect.
+func (w *World) Get(key string) (value []byte, ok bool) {
+	value, ok = w.state[key]
+	return value, ok
+}
+
+// Object returns the object at key as of the observed effect.
+func (w *World) Object(key string) (o ObjectState, ok bool) {
+	o, ok = w.objects[key]
+	return o, ok
+}
+
+// Keys returns the keys of rows that begin with prefix, in order.
+func (w *World) Keys(prefix string) []string { return keysWith(w.state, prefix) }
+
+// ObjectKeys returns the keys of objects that begin with prefix, in order.
+func (w *World) ObjectKeys(prefix string) []string { return keysWith(w.objects, prefix) }
+
+func keysWith[V any](m map[string]V, prefix string) []string {
+	var keys []string
+	for key := range maps.Keys(m) {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Body returns what the object store holds at key now.
+func (w *World) Body(key string) (body []byte, ok bool) {
+	_, body, ok = w.u.objects.Object(key)
+	return body, ok
+}
+
+// Uploads returns the open multipart uploads.
+func (w *World) Uploads() []env.Upload {
+	var uploads []env.Upload
+	for upload := range w.u.objects.Uploads() {
+		uploads = append(uploads, upload)
+	}
+	return uploads
+}
+
+// Locks returns the keys that are still locked in TiKV.
+func (w *World) Locks() []string {
+	var keys []string
+	for _, lock := range w.u.kv.Locks() {
+		keys = append(keys, lock.Key)
+	}
+	return keys
+}
+
+// Now is the virtual time since the universe began.
+func (w *World) Now() time.Duration { return time.Duration(w.u.now) }
+
+// Healed is when the faults stopped, and whether they have.
+func (w *World) Healed() (at time.Duration, ok bool) {
+	return time.Duration(w.u.healedAt), w.u.phase != chaosPhase
+}
+
+// Faults returns the faults that have fired so far.
+func (w *World) Faults() []*Fault {
+	var fired []*Fault
+	for _, f := range w.u.faults {
+		if f.fired > 0 {
+			fired = append(fired, f)
+		}
+	}
+	return fired
+}
+
+// Mark counts that something interesting happened.
+func (w *World) Mark(name string) { w.u.Mark(name) }
+
+// Mark counts that something interesting happened in this universe.
+func (u *Universe) Mark(name string) { u.world.marks[name]++ }
+
+// judge holds effects back until their order is final, then shows them to the
+// invariants.
+type judge struct {
+	invariants []Invariant
+	pending    []Effect // sorted by TS, equals in order of arrival
+	last       uint64
+	fresh      bool // something was observed since the system was last asked
+	reads      []tikv.Read
+	scans      []tikv.ScanRead
+}
+
+// drainPrepared takes over what System.Prepare stored, unobserved.
+func (u *Universe) drainPrepared() {
+	for _, e := range u.objects.Effects {
+		u.world.applyObject(&Effect{Object: e})
+	}
+	u.objects.Effects = u.objects.Effects[:0]
+	u.hash = fold(u.hash, u.objects.Digest())
+}
+
+// collectCommits takes what the request did in TiKV from the ledger.
+func (u *Universe) collectCommits(m *message) {
+	ledger := u.kv.Ledger()
+	for _, c := range ledger.Commits {
+		e := u.effect(m)
+		e.Kind, e.TS, e.Commit = EffectCommit, c.CommitTS, c
+		u.foldCommit(&c)
+		u.submit(e)
+	}
+	u.judge.reads = append(u.judge.reads, ledger.Reads...)
+	u.judge.scans = append(u.judge.scans, ledger.Scans...)
+	ledger.Reset()
+	if len(u.judge.pending) > 0 {
+		u.observe()
+	}
+}
+
+// collectObjects takes what the request did in the object store.
+func (u *Universe) collectObjects(m *message) {
+	for _, o := range u.objects.Effects {
+		e := u.effect(m)
+		e.Kind, e.TS, e.Object = EffectObject, u.kv.LastTS(), o
+		u.submit(e)
+	}
+	u.objects.Effects = u.objects.Effects[:0]
+	if len(u.judge.pending) > 0 {
+		u.observe()
+	}
+}
+
+// effect begins an effect of the current event.
+func (u *Universe) effect(m *message) Effect {
+	u.effects++
+	e := Effect{Event: u.events, At: time.Duration(u.now)}
+	if m != nil {
+		t := m.task
+		e.Process, e.Incarnation, e.Task, e.Step = t.proc.program.Name, incarnation(m.inc), t.name, m.call.site.step.name
+		e.Late = m.gone || t.dead
+	}
+	return e
+}
+
+// submit puts an effect into the order. Most come last.
+func (u *Universe) submit(e Effect) {
+	j := &u.judge
+	if e.TS < j.last {
+		u.fail(&Violation{Invariant: "harness-commit-order", Text: "an effect came after one with a newer timestamp was judged: the fake's LowWater is wrong"})
+		return
+	}
+	i, _ := slices.BinarySearchFunc(j.pending, e.TS, func(p Effect, ts uint64) int {
+		return cmp.Or(cmp.Compare(p.TS, ts), -1)
+	})
+	j.pending = slices.Insert(j.pending, i, e)
+}
+
+// observe shows the invariants every effect whose place is final.
+func (u *Universe) observe() {
+	j := &u.judge
+	low := u.kv.LowWater()
+	n := 0
+	for n < len(j.pending) && j.pending[n].TS <= low && u.violation == nil {
+		u.show(&j.pending[n])
+		n++
+	}
+	j.pending = slices.Delete(j.pending, 0, n)
+}
+
+func (u *Universe) show(e *Effect) {
+	u.judge.last, u.judge.fresh = e.TS, true
+	u.world.apply(e)
+	for _, inv := range u.judge.invariants {
+		if err := inv.Observe(&u.world, e); err != nil {
+			u.convict(inv, err)
+			return
+		}
+	}
+}
+
+// convict turns an invariant's error into the run's violation.
+func (u *Universe) convict(inv Invariant, err error) {
+	v, ok := err.(*Violation)
+	if !ok {
+		v = &Violation{Text: err.Error()}
+	}
+	if v.Invariant == "" {
+		v.Invariant = inv.Name()
+	}
+	u.fail(v)
+}
+
+func (w *World) apply(e *Effect) {
+	switch e.Kind {
+	case EffectCommit:
+		w.u.committed = append(w.u.committed, e.Commit.StartTS)
+		for _, m := range e.Commit.Writes {
+			switch m.Op {
+			case tikv.OpPut:
+				w.state[m.Key] = m.Value
+			case tikv.OpDelete:
+				delete(w.state, m.Key)
+			}
+		}
+	case EffectObject:
+		w.applyObject(e)
+	}
+}
+
+func (w *World) applyObject(e *Effect) {
+	o := &e.Object
+	e.Before = w.objects[o.Key]
+	switch o.Kind {
+	case objstore.EffectPut, objstore.EffectComplete:
+		w.objects[o.Key] = ObjectState{Size: o.Size, ETag: o.ETag, Digest: o.Digest}
+	case objstore.EffectDelete:
+		delete(w.objects, o.Key)
+	}
+}
+
+// settled gives every invariant its last word.
+func (u *Universe) settled() {
+	for _, inv := range u.judge.invariants {
+		if u.violation != nil {
+			return
+		}
+		if err := inv.Settled(&u.world); err != nil {
+			u.convict(inv, err)
+		}
+	}
+}
+
+// Recorder is how a trusted client's process tells the world of its calls.
+type Recorder struct{ p *process }
+
+// RecorderOf returns the recorder of the process that e belongs to, or false
+// if e is not the simulator's.
+func RecorderOf(e *env.Env) (Recorder, bool) {
+	r, ok := e.Runtime.(runtimeSeam)
+	return Recorder{r.p}, ok
+}
+
+// Call records that the client is about to do what to of.
+func (r Recorder) Call(what, of string) { r.record(Record{What: what, Of: of}) }
+
+// Return records how it ended.
+func (r Recorder) Return(what, of string, value int64, err error) {
+	r.record(Record{What: what, Of: of, Returned: true, Value: value, Class: env.ClassOf(err)})
+}
+
+func (r Recorder) record(rec Record) {
+	u := r.p.u
+	t := u.running(r.p)
+	e := u.effect(nil)
+	e.Kind, e.TS, e.Record = EffectRecord, u.kv.LastTS(), rec
+	e.Process, e.Incarnation, e.Task = r.p.program.Name, incarnation(r.p.inc), t.name
+	u.hash = fold(u.hash, hashText(rec.What)^hashText(rec.Of)<<1^uint64(rec.Class)<<2^uint64(rec.Value)<<8)
+	u.noteRecord(t, rec)
+	u.submit(e)
+	u.observe()
+}
