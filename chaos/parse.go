@@ -36,9 +36,9 @@ var (
 	delayKeys   = [...]string{keyRate, keyNth, keyOnce, keyFor}
 )
 
+// errorClasses are the classes that some operation allows.
 var errorClasses = [...]env.Class{
 	env.ClassUnavailable, env.ClassUndetermined, env.ClassConflict, env.ClassNotFound,
-	env.ClassFenced, env.ClassInvalid,
 }
 
 // Parse reads a configuration. name is the file's name, for errors only. The
@@ -194,6 +194,9 @@ func describe(node *yaml.Node) string {
 	case yaml.MappingNode:
 		return "a mapping"
 	case yaml.SequenceNode:
+		if len(node.Content) == 0 {
+			return "an empty list"
+		}
 		return "a list"
 	case yaml.AliasNode:
 		return "an alias"

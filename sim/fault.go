@@ -231,7 +231,7 @@ func (f *Fault) parseAnchor(words []string) error {
 	if !ok || process == "" || task == "" {
 		return fmt.Errorf("%q: want PROCESS/TASK", words[0])
 	}
-	op, ok := opNamed(words[2])
+	op, ok := OpNamed(words[2])
 	if !ok {
 		return fmt.Errorf("unknown operation %q; known: %s", words[2], strings.Join(opNames[1:], ", "))
 	}

@@ -47,8 +47,8 @@ var opNames = [opCount]string{
 // String returns the op's name as plans and traces print it.
 func (op Op) String() string { return opNames[op] }
 
-// opNamed finds an op by its name.
-func opNamed(name string) (Op, bool) {
+// OpNamed finds an op by its name ("kv.commit").
+func OpNamed(name string) (Op, bool) {
 	i := slices.Index(opNames[1:], name)
 	return Op(i + 1), i >= 0
 }

@@ -83,7 +83,7 @@ func (target Target) universe(seed uint64) (*Universe, *Plan, error) {
 	if target.Rules != nil {
 		u.rules = target.Rules(assembly)
 	}
-	u.judge.invariants = target.Invariants(assembly, system)
+	u.observeBy(target.Invariants(assembly, system))
 	return u, planOf(seed, assembly, &u.config), nil
 }
 
@@ -119,7 +119,7 @@ func (target Target) replay(plan *Plan) (*Universe, error) {
 		at.Nth = 0
 		u.planned[at] = append(u.planned[at], &copied)
 	}
-	u.judge.invariants = target.Invariants(assembly, system)
+	u.observeBy(target.Invariants(assembly, system))
 	return u, nil
 }
 

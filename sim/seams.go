@@ -73,6 +73,5 @@ type noMetrics struct{}
 func (noMetrics) Add(string, int64) {}
 func (noMetrics) Set(string, int64) {}
 
-// incarnation is an incarnation's number as text, without allocating for the
-// usual ones.
+// incarnation is an incarnation's number as text; small ones don't allocate.
 func incarnation(n int) string { return strconv.Itoa(n) }

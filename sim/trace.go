@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
 
@@ -93,6 +92,9 @@ func (r *recorder) log(u *Universe, t *task, level slog.Level, msg string, attrs
 // noteCall records a request at a store, or what became of it; result "" means
 // that it was handled.
 func (u *Universe) noteCall(m *message, result string) {
+	if len(u.judge.watchers) > 0 {
+		u.showCall(m, result)
+	}
 	if u.recorder == nil {
 		return
 	}
@@ -107,6 +109,24 @@ func (u *Universe) noteCall(m *message, result string) {
 		e.Result = m.outcome()
 	}
 	u.recorder.add(u, e)
+}
+
+// showCall tells those invariants that want to know of a request.
+func (u *Universe) showCall(m *message, result string) {
+	t := m.task
+	c := Call{
+		Process: t.proc.program.Name, Incarnation: incarnation(m.inc), Task: t.name, Step: m.call.site.step.name,
+		Op: m.call.site.op, Key: m.object.Key, Result: result, Late: m.gone || t.dead,
+	}
+	if c.Op < opPut {
+		c.Key, c.StartTS = kvKey(&m.kv), m.kv.StartTS
+	}
+	if result == "" {
+		c.Result = m.status()
+	}
+	for _, watcher := range u.judge.watchers {
+		watcher.ObserveCall(&u.world, &c)
+	}
 }
 
 // kvKeys names every key of a request, for traces.
@@ -124,17 +144,20 @@ func kvKeys(req *tikv.Request) string {
 	return kvKey(req)
 }
 
-// outcome is how a handled request ended.
-func (m *message) outcome() string {
-	text := "ok"
-	if m.call.site.op < opPut {
-		text = m.kvReply.Status.String()
-	} else if m.objReply.Err != env.ClassNone {
-		text = m.objReply.Err.String()
-		if m.objReply.Code != "" {
-			text = m.objReply.Code
-		}
+// status is what the store answered.
+func (m *message) status() string {
+	switch {
+	case m.call.site.op < opPut:
+		return m.kvReply.Status.String()
+	case m.objReply.Code != "":
+		return m.objReply.Code
 	}
+	return m.objReply.Err.String()
+}
+
+// outcome is how a handled request ended, for traces.
+func (m *message) outcome() string {
+	text := m.status()
 	if m.gone || m.task.dead {
 		text += " (nobody waits)"
 	}

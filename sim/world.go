@@ -93,6 +93,29 @@ type Invariant interface {
 	Settled(w *World) error
 }
 
+// CallObserver is an Invariant that also wants to see requests, whether they
+// had an effect or not: for counting how often something interesting happened.
+type CallObserver interface {
+	// ObserveCall is called when a store has handled a request, or when it or
+	// its reply was lost or refused. It sees requests in the order in which
+	// they happen: commits among them are not judged yet.
+	ObserveCall(w *World, c *Call)
+}
+
+// Call is one request at a store.
+type Call struct {
+	Process, Incarnation, Task, Step string
+	Op                               Op
+	Key                              string // the primary's, for transactions
+	StartTS                          uint64 // KV
+	// Result is "ok", the store's refusal ("write conflict", "rolled back",
+	// "lock not found", "NoSuchUpload") or what befell the message ("lost",
+	// "refused", "reply lost").
+	Result string
+	// Late is set when nobody waited for it any more.
+	Late bool
+}
+
 // Violation says which invariant broke, by which events, and when.
 type Violation struct {
 	Invariant string
@@ -172,6 +195,12 @@ func (w *World) Uploads() []env.Upload {
 	return uploads
 }
 
+// Reads returns every single-key read that TiKV answered in this universe.
+func (w *World) Reads() []tikv.Read { return w.u.judge.reads }
+
+// Scans returns every page of a scan that TiKV answered.
+func (w *World) Scans() []tikv.ScanRead { return w.u.judge.scans }
+
 // Locks returns the keys that are still locked in TiKV.
 func (w *World) Locks() []string {
 	var keys []string
@@ -210,11 +239,22 @@ func (u *Universe) Mark(name string) { u.world.marks[name]++ }
 // invariants.
 type judge struct {
 	invariants []Invariant
+	watchers   []CallObserver // those of the invariants that want calls
 	pending    []Effect // sorted by TS, equals in order of arrival
 	last       uint64
 	fresh      bool // something was observed since the system was last asked
 	reads      []tikv.Read
 	scans      []tikv.ScanRead
+}
+
+// observeBy sets the invariants that judge this universe.
+func (u *Universe) observeBy(invariants []Invariant) {
+	u.judge.invariants = invariants
+	for _, inv := range invariants {
+		if watcher, ok := inv.(CallObserver); ok {
+			u.judge.watchers = append(u.judge.watchers, watcher)
+		}
+	}
 }
 
 // drainPrepared takes over what System.Prepare stored, unobserved.

@@ -15,7 +15,7 @@ import (
 const latency = 200 * time.Microsecond
 
 // world is a store, a clock that moves only by sleeping and by RPCs, and a
-// place to put faults. It is a Transport and an env.Clock.
+// place to put faults. It is a Transport, an env.Clock and an env.Rand.
 type world struct {
 	t      testing.TB
 	engine *tikv.Engine
@@ -24,6 +24,9 @@ type world struct {
 	seed   uint64
 	// fault decides about a request before it is handled; nil means none.
 	fault func(req *tikv.Request, resp *tikv.Response) fault
+	// silent makes a lost request cost its whole timeout; else the caller
+	// learns of it at once, as from a broken connection.
+	silent bool
 }
 
 // fault is what becomes of one RPC.
@@ -47,34 +50,31 @@ func (w *world) client(cfg tikv.ClientConfig) *tikv.Client { return tikv.NewClie
 
 func (w *world) Send(ctx context.Context, req *tikv.Request, resp *tikv.Response, timeout time.Duration) error {
 	w.rpcs[req.Kind]++
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	copied := *req
 	copied.PhysicalMS = w.now.Milliseconds()
-	w.now += latency
 	fate := deliver
 	if w.fault != nil {
 		fate = w.fault(&copied, resp)
 	}
+	took := latency
+	var handled tikv.Response
 	switch fate {
-	case answered:
-		return nil
-	case lose, loseReply:
-		if fate == loseReply {
-			w.engine.Handle(&copied, &tikv.Response{})
-		}
-		w.now += timeout
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return errLost
+	case deliver, loseReply:
+		w.engine.Handle(&copied, &handled)
 	case refuse:
 		return env.ErrUnavailable
 	}
-	w.engine.Handle(&copied, resp)
-	if ctx.Err() != nil {
+	if w.silent && (fate == lose || fate == loseReply) {
+		took = timeout
+	}
+	if w.pass(ctx, took); ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if fate == lose || fate == loseReply {
+		return errLost
+	}
+	if fate == deliver {
+		*resp = handled
 	}
 	return nil
 }
@@ -82,29 +82,35 @@ func (w *world) Send(ctx context.Context, req *tikv.Request, resp *tikv.Response
 func (w *world) Now() time.Time           { return time.Unix(0, 0).Add(w.now) }
 func (w *world) Monotonic() time.Duration { return w.now }
 
+// timer is the deadline that a context of the world carries.
+type timer struct {
+	at     time.Duration
+	cancel context.CancelCauseFunc
+}
+
+type timerKey struct{}
+
+// pass lets d go by, or what is left until ctx's deadline.
+func (w *world) pass(ctx context.Context, d time.Duration) {
+	if tm, ok := ctx.Value(timerKey{}).(timer); ok && ctx.Err() == nil && w.now+d >= tm.at {
+		w.now = max(w.now, tm.at)
+		tm.cancel(context.DeadlineExceeded)
+		return
+	}
+	w.now += d
+}
+
 func (w *world) Sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() == nil {
-		if deadline, ok := ctx.Value(deadlineKey{}).(time.Duration); ok && w.now+d >= deadline {
-			w.now = deadline
-			ctx.Value(cancelKey{}).(context.CancelCauseFunc)(context.DeadlineExceeded)
-			return context.DeadlineExceeded
-		}
-		w.now += max(d, 0)
+	if ctx.Err() == nil && d > 0 {
+		w.pass(ctx, d)
 	}
 	return context.Cause(ctx)
 }
 
-type (
-	deadlineKey struct{}
-	cancelKey   struct{}
-)
-
-// WithTimeout returns a context that ends when Sleep reaches its deadline.
+// WithTimeout returns a context that ends when time passes its deadline.
 func (w *world) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	ctx = context.WithValue(ctx, deadlineKey{}, w.now+d)
-	ctx = context.WithValue(ctx, cancelKey{}, cancel)
-	return ctx, func() { cancel(nil) }
+	return context.WithValue(ctx, timerKey{}, timer{w.now + d, cancel}), func() { cancel(nil) }
 }
 
 func (w *world) WithCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
@@ -126,12 +132,20 @@ func (w *world) begin(kv env.KV) env.Txn {
 	return tx
 }
 
-// put commits one value.
-func (w *world) put(kv env.KV, key, value string) {
+// put commits one value for each key.
+func (w *world) put(kv env.KV, value string, keys ...string) {
+	w.t.Helper()
+	require.NoError(w.t, w.buffer(kv, value, keys...).Commit(context.Background()))
+}
+
+// buffer returns a transaction that is about to commit one value for each key.
+func (w *world) buffer(kv env.KV, value string, keys ...string) env.Txn {
 	w.t.Helper()
 	tx := w.begin(kv)
-	tx.Put(key, []byte(value))
-	require.NoError(w.t, tx.Commit(context.Background()))
+	for _, key := range keys {
+		tx.Put(key, []byte(value))
+	}
+	return tx
 }
 
 // get reads one value in a transaction of its own, "" if there is none.
@@ -143,4 +157,53 @@ func (w *world) get(kv env.KV, key string) string {
 	}
 	require.NoError(w.t, err)
 	return string(value)
+}
+
+// only applies fate to requests of one kind.
+func only(kind tikv.Kind, fate fault) func(*tikv.Request, *tikv.Response) fault {
+	return func(req *tikv.Request, _ *tikv.Response) fault {
+		if req.Kind == kind {
+			return fate
+		}
+		return deliver
+	}
+}
+
+// once applies f until it has changed the fate of one request.
+func (w *world) once(f func(*tikv.Request, *tikv.Response) fault) {
+	w.fault = func(req *tikv.Request, resp *tikv.Response) fault {
+		fate := f(req, resp)
+		if fate != deliver {
+			w.fault = nil
+		}
+		return fate
+	}
+}
+
+// region answers requests of one kind with a region error.
+func region(kind tikv.Kind, e tikv.RegionError) func(*tikv.Request, *tikv.Response) fault {
+	return func(req *tikv.Request, resp *tikv.Response) fault {
+		if req.Kind != kind {
+			return deliver
+		}
+		*resp = tikv.Response{Region: e}
+		return answered
+	}
+}
+
+// orphan leaves the locks of a transaction whose committer died between
+// prewrite and commit.
+func (w *world) orphan(kv env.KV, keys ...string) {
+	w.t.Helper()
+	ctx, die := context.WithCancel(context.Background())
+	w.fault = func(req *tikv.Request, _ *tikv.Response) fault {
+		if req.Kind != tikv.KindCommit {
+			return deliver
+		}
+		die()
+		return lose
+	}
+	require.Error(w.t, w.buffer(kv, "orphan", keys...).Commit(ctx))
+	w.fault = nil
+	require.Len(w.t, w.engine.Locks(), len(keys))
 }
