@@ -35,8 +35,9 @@ type Result struct {
 	Fired []*Fault
 	// Marks counts the interesting things that happened.
 	Marks map[string]int
-	// States are the distinct abstract states seen, if the system names them.
-	States map[uint64]struct{}
+	// States are the abstract states seen, as the invariants name them; a
+	// state may stand twice.
+	States []uint64
 	// Hash covers the whole run: equal hashes mean equal runs.
 	Hash uint64
 	// Violation is nil if everything held.
@@ -264,7 +265,7 @@ func (u *Universe) result(plan *Plan) *Result {
 	u.hash = fold(u.hash, u.objects.Digest())
 	r := &Result{
 		Seed: u.seed, Arm: u.config.Arm, Events: u.events, Virtual: time.Duration(u.now),
-		Fired: u.world.Faults(), Marks: u.world.marks, Hash: u.hash, Violation: u.violation,
+		Fired: u.world.Faults(), Marks: u.world.marks, Hash: u.hash, Violation: u.violation, States: u.world.states,
 		Plan: plan, outcomes: u.outcomes,
 	}
 	plan.Faults = u.faults

@@ -20,6 +20,7 @@ type World struct {
 	state   map[string][]byte
 	objects map[string]ObjectState
 	marks   map[string]int
+	states  []uint64
 }
 
 // ObjectState is one object as of the observed effect.
@@ -232,6 +233,10 @@ func (w *World) Faults() []*Fault {
 // Mark counts that something interesting happened.
 func (w *World) Mark(name string) { w.u.Mark(name) }
 
+// State notes that the system is in an abstract state, given by a hash of what
+// matters of it.
+func (w *World) State(hash uint64) { w.states = append(w.states, hash) }
+
 // Mark counts that something interesting happened in this universe.
 func (u *Universe) Mark(name string) { u.world.marks[name]++ }
 
@@ -240,7 +245,7 @@ func (u *Universe) Mark(name string) { u.world.marks[name]++ }
 type judge struct {
 	invariants []Invariant
 	watchers   []CallObserver // those of the invariants that want calls
-	pending    []Effect // sorted by TS, equals in order of arrival
+	pending    []Effect       // sorted by TS, equals in order of arrival
 	last       uint64
 	fresh      bool // something was observed since the system was last asked
 	reads      []tikv.Read

@@ -1,0 +1,257 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxReportLines bounds what a failure prints.
+const maxReportLines = 30
+
+// Report is what a person reads when a universe fails. Its text depends on the
+// run only: no real time, no addresses, no paths.
+type Report struct {
+	Seed uint64
+	// Reduced is the failure with the faults that were not needed taken away.
+	Reduced *Reduced
+	// Injected is how many faults fired in the run that failed first.
+	Injected int
+	// Commit and GoVersion say what was run.
+	Commit, GoVersion string
+	// Replay and Keep are commands to paste; Keep may be "".
+	Replay, Keep string
+
+	trace []TraceEvent
+}
+
+// Explain reduces a failure, runs what is left once more with every event
+// recorded, and returns the report. runs bounds the reduction.
+func Explain(target Target, failing *Result, runs int) (*Report, error) {
+	reduced, err := Reduce(target, failing, runs)
+	if err != nil {
+		return nil, err
+	}
+	u, err := target.replay(reduced.Plan)
+	if err != nil {
+		return nil, err
+	}
+	u.recorder = &recorder{}
+	recorded := u.run(reduced.Plan.clone())
+	if recorded.Violation == nil || recorded.Hash != reduced.Result.Hash && reduced.Runs > 0 {
+		return nil, fmt.Errorf("the run is not deterministic: replaying seed 0x%016x recorded another run (hash %016x, then %016x)", failing.Seed, reduced.Result.Hash, recorded.Hash)
+	}
+	reduced.Result = recorded
+	return &Report{Seed: failing.Seed, Reduced: reduced, Injected: len(failing.Fired), trace: recorded.trace}, nil
+}
+
+// String renders the report, at most 30 lines.
+func (r *Report) String() string {
+	v := r.Reduced.Result.Violation
+	var head, tail []string
+	rule := ""
+	if v.Rule != "" {
+		rule = " (" + v.Rule + ")"
+	}
+	head = append(head, fmt.Sprintf("FAIL %s%s: %s", v.Invariant, rule, v.Text))
+	world := ""
+	for _, f := range r.Reduced.Result.Summary.Fields {
+		world += " " + f.Name + "=" + f.Value
+	}
+	head = append(head, fmt.Sprintf("  seed 0x%016x  arm=%s %s", r.Seed, r.Reduced.Result.Arm, world))
+	head = append(head, r.faultLines()...)
+	for i, ref := range []EventRef{v.First, v.Second} {
+		if ref.Event != 0 || ref.What != "" {
+			head = append(head, fmt.Sprintf("  %s event %d at %s: %s", [2]string{"first: ", "second:"}[i], ref.Event, clockText(ref.At), ref.What))
+		}
+	}
+	if r.Commit != "" {
+		tail = append(tail, fmt.Sprintf("  commit %s, %s; a seed means the same run only at the same commit", r.Commit, r.GoVersion))
+	}
+	if r.Replay != "" {
+		tail = append(tail, "  replay: "+r.Replay)
+	}
+	if r.Keep != "" {
+		tail = append(tail, "  keep:   "+r.Keep)
+	}
+	if v.Stack != "" {
+		tail = append(firstLines(v.Stack, 8), tail...)
+	}
+	steps := r.steps(maxReportLines - len(head) - len(tail) - 1)
+	return strings.Join(slices.Concat(head, steps, tail), "\n")
+}
+
+// faultLines names the faults that are left after reduction.
+func (r *Report) faultLines() []string {
+	fired := r.Reduced.Result.Fired
+	if len(fired) == 0 {
+		return []string{"  no fault is needed: the order of events alone does it"}
+	}
+	certainty := "fired"
+	if r.Reduced.Minimal {
+		certainty = "needed: without any one of them it passes"
+	}
+	lines := []string{fmt.Sprintf("  %d of %d faults (%s):", len(fired), max(r.Injected, len(fired)), certainty)}
+	for i, f := range fired {
+		if i == 6 && len(fired) > 7 {
+			return append(lines, fmt.Sprintf("    and %d more", len(fired)-i))
+		}
+		lines = append(lines, "    "+f.String())
+	}
+	return lines
+}
+
+// steps picks the recorded events that matter: those on the violation's
+// subject that had an effect or were refused one, what the world did, and the
+// two events themselves; the last ones if there are too many.
+func (r *Report) steps(room int) []string {
+	v := r.Reduced.Result.Violation
+	var picked []TraceEvent
+	for _, e := range r.trace {
+		if e.Event > v.Event {
+			break
+		}
+		if matters(e, v) {
+			picked = append(picked, e)
+		}
+	}
+	picked = withoutRepeats(picked)
+	omitted := 0
+	if room < 3 {
+		return nil
+	}
+	if len(picked) > room-1 {
+		omitted = len(picked) - (room - 2)
+		picked = trim(picked, v, room-2)
+	}
+	lines := []string{"  the steps that matter (virtual time):"}
+	if omitted > 0 {
+		lines = append(lines, fmt.Sprintf("    ... %d earlier or lesser steps left out", omitted))
+	}
+	for _, e := range picked {
+		lines = append(lines, "  "+stepLine(e, v))
+	}
+	return lines
+}
+
+// matters reports whether a recorded event belongs into the story.
+func matters(e TraceEvent, v *Violation) bool {
+	switch e.Level {
+	case traceFault:
+		return true
+	case traceWorld:
+		return e.What != "boot" || e.Result != "1"
+	case traceLog:
+		return false
+	}
+	if e.Event == v.First.Event || e.Event == v.Second.Event {
+		return true
+	}
+	op, _ := OpNamed(e.What)
+	if !op.hasEffect() || op == opPrewrite && e.Result == "ok" {
+		return false
+	}
+	return v.Subject == "" || strings.Contains(e.Key, v.Subject)
+}
+
+// withoutRepeats drops an event that says the same as the one before.
+func withoutRepeats(events []TraceEvent) []TraceEvent {
+	return slices.CompactFunc(events, func(a, b TraceEvent) bool {
+		return a.Process == b.Process && a.Task == b.Task && a.Step == b.Step && a.What == b.What && a.Key == b.Key && a.Result == b.Result
+	})
+}
+
+// trim keeps n events: the two of the violation, the faults and what the world
+// did, and the latest of the others.
+func trim(events []TraceEvent, v *Violation, n int) []TraceEvent {
+	keep := make([]bool, len(events))
+	left := n
+	mark := func(wanted func(TraceEvent) bool) {
+		for i := len(events) - 1; i >= 0 && left > 0; i-- {
+			if !keep[i] && wanted(events[i]) {
+				keep[i] = true
+				left--
+			}
+		}
+	}
+	mark(func(e TraceEvent) bool {
+		return e.Level == traceCall && (e.Event == v.First.Event || e.Event == v.Second.Event)
+	})
+	mark(func(e TraceEvent) bool { return e.Level == traceFault })
+	mark(func(e TraceEvent) bool { return e.Level == traceCall && strings.HasPrefix(e.What, "kv.") })
+	mark(func(TraceEvent) bool { return true })
+	var out []TraceEvent
+	for i, e := range events {
+		if keep[i] {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func stepLine(e TraceEvent, v *Violation) string {
+	who := e.Process
+	if e.Task != "" {
+		who += "/" + e.Task
+	}
+	what := strings.TrimSpace(e.Step + " " + e.What)
+	if e.Level == traceFault {
+		what = "-- fault: " + strings.SplitN(e.What, " at ", 2)[0]
+	}
+	if e.Level == traceWorld {
+		what = "-- " + e.What
+	}
+	line := fmt.Sprintf("%10s  %-16s %s", clockText(e.At), who, what)
+	if e.Key != "" {
+		line += " " + shortKeys(e.Key, v.Subject)
+	}
+	if e.Result != "" && e.Result != "ok" {
+		line += ": " + e.Result
+	}
+	if e.Level == traceCall && e.Event == v.Second.Event {
+		line += "   <- violation"
+	}
+	return strings.TrimRight(line, " ")
+}
+
+// shortKeys shortens a list of keys to the ones about the subject.
+func shortKeys(keys, subject string) string {
+	words := strings.Fields(keys)
+	if len(words) <= 2 {
+		return keys
+	}
+	var about []string
+	for _, w := range words {
+		if subject == "" || strings.Contains(w, subject) {
+			about = append(about, w)
+		}
+	}
+	if len(about) == 0 || len(about) > 2 {
+		about = words[:2]
+	}
+	return fmt.Sprintf("%s (%d keys)", strings.Join(about, " "), len(words))
+}
+
+// clockText prints a virtual time in seconds.
+func clockText(at time.Duration) string { return fmt.Sprintf("%.3fs", at.Seconds()) }
+
+func firstLines(text string, n int) []string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[:min(n, len(lines))]
+}
+
+// Transcript returns every recorded event of a replay as text, one line each.
+func Transcript(target Target, plan *Plan) (string, *Result, error) {
+	u, err := target.replay(plan)
+	if err != nil {
+		return "", nil, err
+	}
+	u.recorder = &recorder{}
+	result := u.run(plan.clone())
+	var b strings.Builder
+	for _, e := range result.trace {
+		b.WriteString(stepLine(e, &Violation{}) + "\n")
+	}
+	return b.String(), result, nil
+}
