@@ -2,7 +2,6 @@ package tikv_test
 
 import (
 	"context"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +16,7 @@ const latency = 200 * time.Microsecond
 // world is a store, a clock that moves only by sleeping and by RPCs, and a
 // place to put faults. It is a Transport, an env.Clock and an env.Rand.
 type world struct {
-	t      testing.TB
+	t      testingT
 	engine *tikv.Engine
 	now    time.Duration
 	rpcs   map[tikv.Kind]int
@@ -42,7 +41,13 @@ const (
 
 var errLost = &env.Error{Class: env.ClassUndetermined, Op: "rpc"}
 
-func newWorld(t testing.TB) *world {
+// testingT is what *testing.T, *testing.B and *rapid.T have in common.
+type testingT interface {
+	require.TestingT
+	Helper()
+}
+
+func newWorld(t testingT) *world {
 	return &world{t: t, engine: tikv.New(tikv.Options{RecordReads: true}), rpcs: map[tikv.Kind]int{}, now: time.Hour, seed: 1}
 }
 
