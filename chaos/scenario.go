@@ -157,8 +157,8 @@ func (c *Config) rule(operation string) *Rule {
 // stormRate is the share of commits that lose in a conflict storm.
 const stormRate = 0.5
 
-// set adds what an injection means for its call. An injection into the n-th
-// call keeps the first of its numbers.
+// set adds what an injection means for its call: the first of the call's
+// numbers, since there is no seed to draw one.
 func (r *Rule) set(in *Injection) {
 	nth := Trigger{Nth: []int{max(in.At.Nth, 1)}}
 	span := in.Span(StaleAfter)

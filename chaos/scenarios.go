@@ -163,7 +163,7 @@ func storageFailure() Scenario {
 			{Fault: Refuse, Role: "worker", For: 20 * time.Second, At: At{Call: ObjectsUploadPart, Nth: 1, NthTo: 3}},
 			{Fault: Truncate, Role: "worker", At: At{Call: ObjectsGet, Nth: 1, NthTo: 4}},
 			{Fault: LoseReply, Role: "worker", At: At{Call: ObjectsCompleteUpload}},
-			{Fault: ExpireUpload, Role: "worker", At: At{Call: ObjectsUploadPart, Nth: 2, NthTo: 4}},
+			{Fault: ExpireUpload, Role: "worker", At: At{Call: ObjectsCompleteUpload}},
 			{Fault: Partition, Role: "worker", Count: All, Service: ServiceObjects, Direction: DirectionBoth, For: 2 * time.Minute,
 				At: At{Step: "stage"}},
 		},

@@ -1,0 +1,309 @@
+//go:build chaos_testing
+
+package chaos
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// Injector makes the operations of one process fail and wait as a Config says.
+// What happens to the n-th call of an operation depends on the seed, the
+// operation and n alone, so a run with the same calls has the same failures.
+// It is safe for concurrent use; concurrent calls are numbered as they arrive.
+type Injector struct {
+	seed  uint64
+	clock env.Clock
+	log   env.Log
+	order []*ruleState // as configured
+	rules map[place]*ruleState
+
+	mu sync.Mutex // guards the counters of every ruleState; never held over a call of env
+}
+
+// place is what a rule is looked up by: a step, a call, or both.
+type place struct{ step, call string }
+
+// The four points of an operation at which a rule can act.
+const (
+	pointFailBefore = iota
+	pointFailAfter
+	pointDelayBefore
+	pointDelayAfter
+	numPoints
+)
+
+var pointKeys = [numPoints]string{keyFailBefore, keyFailAfter, keyDelayBefore, keyDelayAfter}
+
+type ruleState struct {
+	rule   Rule
+	op     Operation
+	counts [numPoints]struct{ calls, fired int }
+}
+
+// NewInjector returns an Injector for config, or the first thing that is wrong
+// with config. Delays are slept on clock. log, which may be nil, receives one
+// warning for each injection.
+func NewInjector(config Config, clock env.Clock, log env.Log) (*Injector, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	i := &Injector{seed: config.Seed, clock: clock, log: log, rules: make(map[place]*ruleState)}
+	for _, rule := range config.Rules {
+		op, _ := LookupOperation(rule.Operation)
+		state := &ruleState{rule: rule, op: op}
+		i.order = append(i.order, state)
+		i.rules[place{op.Step, op.Call}] = state
+	}
+	return i, nil
+}
+
+// MaybeFail returns an *InjectedError if a rule fails this call of op before
+// its effect; the caller must return it without making the call. op is a name
+// of the catalogue; for a store's call the rules for it in the step that ctx
+// carries count, too.
+func (i *Injector) MaybeFail(ctx context.Context, op string) error {
+	return i.failBefore(ctx, op, true)
+}
+
+// MaybeFailAfter returns an *InjectedError if a rule fails this call of op
+// after its effect, which is for the caller to have happened.
+func (i *Injector) MaybeFailAfter(ctx context.Context, op string) error {
+	hit := i.pick(i.after(ctx, op, pointFailAfter), true)
+	if hit.state == nil {
+		return nil
+	}
+	return i.fail(ctx, hit)
+}
+
+// MaybeDelay waits if a rule delays this call of op. It returns nil, or the
+// cause of ctx's end; then the caller must return it without making the call.
+func (i *Injector) MaybeDelay(ctx context.Context, op string) error {
+	hit := i.pick(i.before(ctx, op, pointDelayBefore, pointDelayAfter), true)
+	if hit.state == nil {
+		return nil
+	}
+	return i.sleep(ctx, hit)
+}
+
+// MaybeDelayAfter waits if a rule delays the answer of this call of op, whose
+// effect has happened. If ctx ends meanwhile it returns what a caller is told
+// whose answer never came: an *InjectedError of class undetermined for a call
+// with an effect, the cause of ctx's end for one without.
+func (i *Injector) MaybeDelayAfter(ctx context.Context, op string) error {
+	hit := i.pick(i.after(ctx, op, pointDelayAfter), true)
+	if hit.state == nil {
+		return nil
+	}
+	err := i.sleep(ctx, hit)
+	if err != nil && hit.state.op.FailAfter.Errors[0] == env.ClassUndetermined {
+		return &InjectedError{Op: hit.state.rule.Operation, Applied: true, Class: env.ClassUndetermined, Err: err}
+	}
+	return err
+}
+
+func (i *Injector) failBefore(ctx context.Context, op string, conditional bool) error {
+	hit := i.pick(i.before(ctx, op, pointFailBefore, pointFailAfter), conditional)
+	if hit.state == nil {
+		return nil
+	}
+	return i.fail(ctx, hit)
+}
+
+// candidate is a rule at one of its points.
+type candidate struct {
+	state *ruleState
+	point int
+}
+
+// before lists what may act before op's effect, the most specific first. Both
+// sides of a prewrite stand before the effect of the commit that it is in.
+func (i *Injector) before(ctx context.Context, op string, point, prewriteAfter int) []candidate {
+	list := i.named(nil, ctx, op, point)
+	if op == KVCommit {
+		list = i.named(list, ctx, KVPrewrite, point)
+		list = i.named(list, ctx, KVPrewrite, prewriteAfter)
+	}
+	return list
+}
+
+// after lists what may act after op's effect, the most specific first.
+func (i *Injector) after(ctx context.Context, op string, point int) []candidate {
+	list := i.named(nil, ctx, op, point)
+	at := place{step: string(env.StepOf(ctx))}
+	if step := i.rules[at]; step != nil && slices.Contains(step.op.FailAfter.Calls, op) {
+		list = i.add(list, at, point)
+	}
+	return list
+}
+
+// named appends the rules that bear op's name: in the step of ctx, then alone.
+func (i *Injector) named(list []candidate, ctx context.Context, op string, point int) []candidate {
+	found, ok := LookupOperation(op)
+	if !ok {
+		return list
+	}
+	if step := string(env.StepOf(ctx)); step != "" && found.Step == "" {
+		list = i.add(list, place{step, found.Call}, point)
+	}
+	return i.add(list, place{found.Step, found.Call}, point)
+}
+
+func (i *Injector) add(list []candidate, at place, point int) []candidate {
+	if state := i.rules[at]; state != nil && state.rule.trigger(point) != nil {
+		return append(list, candidate{state, point})
+	}
+	return list
+}
+
+// trigger returns the rule's trigger for a point, or nil.
+func (r *Rule) trigger(point int) *Trigger {
+	switch {
+	case point == pointFailBefore && r.FailBefore != nil:
+		return &r.FailBefore.Trigger
+	case point == pointFailAfter && r.FailAfter != nil:
+		return &r.FailAfter.Trigger
+	case point == pointDelayBefore && r.DelayBefore != nil:
+		return &r.DelayBefore.Trigger
+	case point == pointDelayAfter && r.DelayAfter != nil:
+		return &r.DelayAfter.Trigger
+	}
+	return nil
+}
+
+// hit is a candidate that was picked, with the number of its call.
+type hit struct {
+	candidate
+	nth int
+}
+
+// pick counts the call for every candidate and returns the first that its
+// trigger picks. A conflict is never picked for an unconditional write.
+func (i *Injector) pick(list []candidate, conditional bool) (first hit) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, c := range list {
+		count := &c.state.counts[c.point]
+		count.calls++
+		if first.state != nil || !conditional && c.class() == env.ClassConflict {
+			continue
+		}
+		if !i.picks(c, count.calls, count.fired) {
+			continue
+		}
+		count.fired++
+		first = hit{c, count.calls}
+	}
+	return first
+}
+
+func (i *Injector) picks(c candidate, nth, fired int) bool {
+	t := c.state.rule.trigger(c.point)
+	if t.Once && fired > 0 {
+		return false
+	}
+	if t.Once && t.Rate == 0 && len(t.Nth) == 0 {
+		return true
+	}
+	if _, found := slices.BinarySearch(t.Nth, nth); found {
+		return true
+	}
+	const unit = 1.0 / (1 << 53)
+	return float64(i.draw(c, nth, 0)>>11)*unit < t.Rate
+}
+
+// class is the class of the error that a candidate injects.
+func (c candidate) class() env.Class {
+	failure, at := c.state.rule.FailBefore, &c.state.op.FailBefore
+	switch c.point {
+	case pointFailBefore:
+	case pointFailAfter:
+		failure, at = c.state.rule.FailAfter, &c.state.op.FailAfter
+	default:
+		return env.ClassNone
+	}
+	if failure.Error != env.ClassNone {
+		return failure.Error
+	}
+	return at.Errors[0]
+}
+
+func (i *Injector) fail(ctx context.Context, h hit) error {
+	err := &InjectedError{Op: h.state.rule.Operation, Class: h.class()}
+	err.Applied = h.point == pointFailAfter && h.state.op.FailAfter.Phase == Applied
+	i.tell(ctx, h, slog.String("error", className(err.Class)), slog.Bool("applied", err.Applied))
+	return err
+}
+
+func (i *Injector) sleep(ctx context.Context, h hit) error {
+	latency := h.state.rule.DelayBefore
+	if h.point == pointDelayAfter {
+		latency = h.state.rule.DelayAfter
+	}
+	d := latency.Min
+	if spread := uint64(latency.Max - latency.Min); spread > 0 {
+		d += time.Duration(i.draw(h.candidate, h.nth, 1) % (spread + 1))
+	}
+	i.tell(ctx, h, slog.Duration("delay", d))
+	return i.clock.Sleep(ctx, d)
+}
+
+func (i *Injector) tell(ctx context.Context, h hit, what ...slog.Attr) {
+	if i.log == nil || !i.log.Enabled(slog.LevelWarn) {
+		return
+	}
+	attrs := append([]slog.Attr{
+		slog.String("operation", h.state.rule.Operation),
+		slog.String("point", pointKeys[h.point]),
+		slog.Int("nth", h.nth),
+	}, what...)
+	i.log.Log(ctx, slog.LevelWarn, "chaos injected", attrs...)
+}
+
+// draw returns 64 bits keyed by the seed, the operation, the point, the call's
+// number and the purpose: no draw shifts another.
+func (i *Injector) draw(c candidate, nth, purpose int) uint64 {
+	h := mix(i.seed)
+	for _, b := range []byte(c.state.rule.Operation) {
+		h = mix(h ^ uint64(b))
+	}
+	return mix(mix(h^uint64(c.point)<<8^uint64(purpose)) ^ uint64(nth))
+}
+
+// mix is splitmix64's output function.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Count tells how often one point of an operation was reached and how often a
+// failure or a delay was injected there.
+type Count struct {
+	Operation string
+	Point     string // fail_before, fail_after, delay_before, delay_after
+	Calls     int
+	Fired     int
+}
+
+// Counts returns what has happened so far, rule by rule as configured: a run
+// whose rules never fired has shown nothing.
+func (i *Injector) Counts() []Count {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var list []Count
+	for _, state := range i.order {
+		for point, count := range state.counts {
+			if state.rule.trigger(point) != nil {
+				list = append(list, Count{state.rule.Operation, pointKeys[point], count.calls, count.fired})
+			}
+		}
+	}
+	return list
+}
