@@ -7,7 +7,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
-// Digest is a running CRC-64 (ECMA) of an object's bytes. It proves that
+// Digest is a running CRC-64/XZ (Go's crc64.ECMA) of an object's bytes. It proves that
 // bytes are the ones that were written; it is no defence against an adversary.
 // Eight bytes of state, and no more, let a successor continue it in the middle
 // of an object (rule R5). The zero value is the digest of no bytes.

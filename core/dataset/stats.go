@@ -105,28 +105,24 @@ func float128(hi, lo uint64) float64 {
 }
 
 // series is the Stat of n consecutive values from first on; first and n are
-// not negative.
+// not negative. It is exact whenever check accepts it.
 func series(first, n int64) Stat {
 	if n == 0 {
 		return Stat{}
 	}
-	last := first + n - 1
-	s := Stat{Count: n, Min: first, Max: last, Sum: n*first + n*(n-1)/2}
-	s.SquaresHi, s.SquaresLo = squaresBelow(uint64(first + n))
-	hi, lo := squaresBelow(uint64(first))
-	var borrow uint64
-	s.SquaresLo, borrow = bits.Sub64(s.SquaresLo, lo, 0)
-	s.SquaresHi, _ = bits.Sub64(s.SquaresHi, hi, borrow)
+	s := Stat{Count: n, Min: first, Max: first + n - 1, Sum: n*first + n*(n-1)/2}
+	// (first+i)^2 = first^2 + 2*first*i + i^2, each summed over i from 0 to n-1
+	total := uint64(n * first)
+	s.addSquares(bits.Mul64(total, uint64(first)))
+	s.addSquares(bits.Mul64(total, uint64(n-1)))
+	s.addSquares(squaresBelow(uint64(n)))
 	return s
 }
 
-// squaresBelow is 0*0 + 1*1 + ... + (n-1)*(n-1) = (n(n-1)/2)(2n-1)/3.
+// squaresBelow is 0*0 + 1*1 + ... + (n-1)*(n-1) = (n(n-1)/2)(2n-1)/3, for n
+// from 1 to 2^32.
 func squaresBelow(n uint64) (hi, lo uint64) {
-	if n == 0 {
-		return 0, 0
-	}
-	half := n * (n - 1) / 2
-	hi, lo = bits.Mul64(half, 2*n-1)
+	hi, lo = bits.Mul64(n*(n-1)/2, 2*n-1)
 	quotient, rest := bits.Div64(0, hi, 3)
 	lo, _ = bits.Div64(rest, lo, 3)
 	return quotient, lo
