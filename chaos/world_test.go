@@ -148,5 +148,7 @@ func (l worldLog) Log(_ context.Context, level slog.Level, msg string, attrs ...
 	for _, attr := range attrs {
 		text += " " + attr.String()
 	}
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
 	l.w.logged = append(l.w.logged, text)
 }
