@@ -22,16 +22,17 @@ const (
 func (p *publication) writeMeta(ctx context.Context) error {
 	steps := [metaObjects]struct {
 		path    string
+		size    int64
 		produce func(w *objectWriter) error
 	}{
-		{tasksPath, func(w *objectWriter) error { return p.appendTasks(ctx, w) }},
-		{episodesPath, func(w *objectWriter) error { return p.appendEpisodes(ctx, w) }},
-		{episodesStatsPath, func(w *objectWriter) error { return p.appendEpisodesStats(ctx, w) }},
-		{statsPath, func(w *objectWriter) error { return p.appendDatasetStats(w) }},
-		{infoPath, func(w *objectWriter) error { p.appendInfo(w); return nil }},
+		{tasksPath, p.metaSize(0), func(w *objectWriter) error { return p.appendTasks(ctx, w) }},
+		{episodesPath, p.metaSize(64), func(w *objectWriter) error { return p.appendEpisodes(ctx, w) }},
+		{episodesStatsPath, p.metaSize(1024), func(w *objectWriter) error { return p.appendEpisodesStats(ctx, w) }},
+		{statsPath, 1024, func(w *objectWriter) error { return p.appendDatasetStats(w) }},
+		{infoPath, 2048, func(w *objectWriter) error { p.appendInfo(w); return nil }},
 	}
 	for _, s := range steps {
-		if err := p.write(ctx, s.path, s.produce); err != nil {
+		if err := p.write(ctx, s.path, s.size, s.produce); err != nil {
 			return err
 		}
 	}

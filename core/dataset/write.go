@@ -100,7 +100,9 @@ func Write(ctx context.Context, deps Deps, spec Spec, episodes []Episode) (Manif
 	}
 	p.objects = make([]Object, 0, len(episodes)+metaObjects)
 	for i := range episodes {
-		err := p.write(ctx, p.dataPath(i), func(w *objectWriter) error { return p.copyEpisode(ctx, w, i) })
+		err := p.write(ctx, p.dataPath(i), p.publishedSize(i), func(w *objectWriter) error {
+			return p.copyEpisode(ctx, w, i)
+		})
 		if err != nil {
 			return Manifest{}, err
 		}
@@ -108,7 +110,9 @@ func Write(ctx context.Context, deps Deps, spec Spec, episodes []Episode) (Manif
 	if err := p.writeMeta(ctx); err != nil {
 		return Manifest{}, err
 	}
-	manifest, err := p.object(ctx, manifestPath, func(w *objectWriter) error { return p.appendManifest(ctx, w) })
+	manifest, err := p.object(ctx, manifestPath, p.metaSize(256), func(w *objectWriter) error {
+		return p.appendManifest(ctx, w)
+	})
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -168,8 +172,8 @@ func (p *publication) plan() error {
 }
 
 // write writes one object and notes it for the manifest.
-func (p *publication) write(ctx context.Context, path string, produce func(w *objectWriter) error) error {
-	object, err := p.object(ctx, path, produce)
+func (p *publication) write(ctx context.Context, path string, size int64, produce func(w *objectWriter) error) error {
+	object, err := p.object(ctx, path, size, produce)
 	if err != nil {
 		return err
 	}
@@ -177,11 +181,13 @@ func (p *publication) write(ctx context.Context, path string, produce func(w *ob
 	return nil
 }
 
-// object writes one object, anew if its upload vanishes under it.
-func (p *publication) object(ctx context.Context, path string, produce func(w *objectWriter) error) (Object, error) {
+// object writes one object, anew if its upload vanishes under it. size is a
+// guess at its size in bytes.
+func (p *publication) object(ctx context.Context, path string, size int64, produce func(w *objectWriter) error) (Object, error) {
 	key := p.spec.Prefix + path
+	most := max(p.spec.MultipartAbove, int64(p.spec.PartSize)) + int64(p.spec.ReadSize)
 	for range tries {
-		w := objectWriter{objects: p.deps.Objects, spec: p.spec, key: key}
+		w := objectWriter{objects: p.deps.Objects, spec: p.spec, key: key, buf: make([]byte, 0, min(size, most))}
 		err := produce(&w)
 		var object Object
 		if err == nil {
@@ -202,7 +208,6 @@ func (p *publication) object(ctx context.Context, path string, produce func(w *o
 func (p *publication) copyEpisode(ctx context.Context, w *objectWriter, i int) error {
 	e := &p.episodes[i]
 	rewriter := p.deps.Codec.NewRewriter(p.places[i])
-	w.buf = make([]byte, 0, p.publishedSize(e))
 	var digest Digest
 	var pending []byte
 	var offset, worked int64
@@ -277,12 +282,18 @@ func (p *publication) rewrite(ctx context.Context, rewriter Rewriter, w *objectW
 	return src, nil
 }
 
-// publishedSize guesses how many bytes e needs before a first part is full:
-// its place adds a few digits to every frame.
-func (p *publication) publishedSize(e *Episode) int {
-	const digitsPerFrame = 16
-	size := e.Size + digitsPerFrame*e.Summary.Frames
-	return int(min(size, max(p.spec.MultipartAbove, int64(p.spec.PartSize))+int64(p.spec.ReadSize)))
+// publishedSize guesses the published size of episode i, in bytes: its place
+// adds a few digits to every frame.
+func (p *publication) publishedSize(i int) int64 {
+	const perFrame = 16
+	e := &p.episodes[i]
+	return e.Size + perFrame*e.Summary.Frames
+}
+
+// metaSize guesses the size of a meta file, in bytes, from that of a record.
+func (p *publication) metaSize(perEpisode int64) int64 {
+	const head = 512
+	return head + perEpisode*int64(len(p.episodes))
 }
 
 // share is frames*done/size without overflow for sizes up to 2^63/1000.

@@ -391,3 +391,20 @@ func TestTooManyParts(t *testing.T) {
 	_, err := write(s, spec, []dataset.Episode{episode})
 	require.ErrorIs(t, err, env.ErrInvalid)
 }
+
+func BenchmarkWrite(b *testing.B) {
+	s := newStore()
+	var episodes []dataset.Episode
+	for i := range 5 {
+		episodes = append(episodes, stage(b, s, uint64(i), "pick", 20))
+	}
+	spec := defaultSpec()
+	spec.ReadSize, spec.PartSize, spec.MultipartAbove = 1<<16, 1<<16, 1<<16
+	b.ReportAllocs()
+	for b.Loop() {
+		s.calls = s.calls[:0]
+		if _, err := write(s, spec, episodes); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
