@@ -70,14 +70,15 @@ func (c *Config) draw(d Draw, b Bounds) {
 }
 
 // Setting binds a name in a plan to a field of a configuration. Exactly one of
-// Int, Duration, Text and Bool is set.
+// Int, Size, Duration, Text and Bool is set.
 type Setting struct {
 	Name     string
 	Int      *int
+	Size     *int64
 	Duration *time.Duration
 	Text     *string
 	Bool     *bool
-	Min, Max int64    // Int; Duration in nanoseconds
+	Min, Max int64    // Int, Size; Duration in nanoseconds
 	Allowed  []string // Text; empty for any
 }
 
@@ -86,6 +87,8 @@ func (s Setting) String() string {
 	switch {
 	case s.Int != nil:
 		return strconv.Itoa(*s.Int)
+	case s.Size != nil:
+		return strconv.FormatInt(*s.Size, 10)
 	case s.Duration != nil:
 		return s.Duration.String()
 	case s.Bool != nil:
@@ -103,6 +106,12 @@ func (s Setting) parse(text string) error {
 			return fmt.Errorf("%s = %s: want a whole number from %d to %d", s.Name, text, s.Min, s.Max)
 		}
 		*s.Int = n
+	case s.Size != nil:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < s.Min || n > s.Max {
+			return fmt.Errorf("%s = %s: want a whole number from %d to %d", s.Name, text, s.Min, s.Max)
+		}
+		*s.Size = n
 	case s.Duration != nil:
 		d, err := time.ParseDuration(text)
 		if err != nil || int64(d) < s.Min || int64(d) > s.Max {

@@ -37,73 +37,52 @@ type Options struct {
 	Count int    // how many
 	// Parallel is how many universes run at once; 0 means GOMAXPROCS.
 	Parallel int
-	// StopAfter ends the sweep early once that many seeds have failed; 0 means
-	// never.
-	StopAfter int
 	// CollectStates keeps the set of abstract states.
 	CollectStates bool
 }
 
 // Run sweeps the seeds and calls visit for each result, in the order of the
-// seeds, on the calling goroutine. The error is a configuration's, not a
-// violation's.
-func Run(target sim.Target, o Options, visit func(*sim.Result)) (*Totals, error) {
+// seeds, on the calling goroutine, until it returns false. The error is a
+// configuration's, not a violation's.
+func Run(target sim.Target, o Options, visit func(*sim.Result) bool) (*Totals, error) {
 	parallel := o.Parallel
 	if parallel == 0 {
 		parallel = runtime.GOMAXPROCS(0)
 	}
-	type slot struct {
-		result *sim.Result
-		err    error
+	t := &Totals{Marks: map[string]int{}, MarkSeeds: map[string]int{}, Fired: map[string]int{}, States: map[uint64]struct{}{}, Hashes: map[uint64]struct{}{}}
+	results := make([]*sim.Result, batch*parallel)
+	errs := make([]error, batch*parallel)
+	for done := 0; done < o.Count; done += len(results) {
+		n := min(len(results), o.Count-done)
+		runBatch(target, o.Base+uint64(done), results[:n], errs[:n], parallel)
+		for i, r := range results[:n] {
+			if errs[i] != nil {
+				return t, errs[i]
+			}
+			t.add(r, o.CollectStates)
+			if !visit(r) {
+				return t, nil
+			}
+		}
 	}
-	window := 64 * parallel
-	slots := make([]chan slot, window)
-	for i := range slots {
-		slots[i] = make(chan slot, 1)
-	}
+	return t, nil
+}
+
+// batch is how many universes a core runs before results are handed over.
+const batch = 128
+
+// runBatch fills results with the universes from base on.
+func runBatch(target sim.Target, base uint64, results []*sim.Result, errs []error, parallel int) {
 	var next atomic.Int64
-	var stop atomic.Bool
-	permits := make(chan struct{}, window)
 	var running sync.WaitGroup
 	for range parallel {
 		running.Go(func() {
-			for {
-				permits <- struct{}{}
-				i := int(next.Add(1) - 1)
-				if i >= o.Count || stop.Load() {
-					return
-				}
-				r, err := sim.Run(target, o.Base+uint64(i))
-				slots[i%window] <- slot{r, err}
+			for i := int(next.Add(1) - 1); i < len(results); i = int(next.Add(1) - 1) {
+				results[i], errs[i] = sim.Run(target, base+uint64(i))
 			}
 		})
 	}
-	t := &Totals{Marks: map[string]int{}, MarkSeeds: map[string]int{}, Fired: map[string]int{}, States: map[uint64]struct{}{}, Hashes: map[uint64]struct{}{}}
-	var failure error
-	for i := range o.Count {
-		s := <-slots[i%window]
-		<-permits
-		if s.err != nil {
-			failure = s.err
-			break
-		}
-		t.add(s.result, o.CollectStates)
-		visit(s.result)
-		if o.StopAfter > 0 && t.Violations >= o.StopAfter {
-			break
-		}
-	}
-	stop.Store(true)
-	go func() { // let workers that wait for a permit see the stop
-		for range window {
-			select {
-			case <-permits:
-			default:
-			}
-		}
-	}()
 	running.Wait()
-	return t, failure
 }
 
 func (t *Totals) add(r *sim.Result, states bool) {

@@ -1,0 +1,145 @@
+package conversion
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+)
+
+// client is the workload's trusted process: it submits every batch, cancels
+// some, submits some again, and records each call and how it returned.
+type client struct {
+	system   *System
+	finished bool
+}
+
+func newClient(s *System) client { return client{system: s} }
+
+// main works off one script per batch, side by side.
+func (c *client) main(ctx context.Context, e *env.Env) error {
+	api := core.NewClient(e, c.system.config.Core)
+	recorder, ok := sim.RecorderOf(e)
+	if !ok {
+		return env.ErrInvalid
+	}
+	scripts := e.Runtime.Group(ctx)
+	for i := range c.system.workload.Batches {
+		b := &c.system.workload.Batches[i]
+		scripts.Spawn("batch"+strconv.Itoa(i), func(ctx context.Context) error {
+			s := script{client: c, env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i)}
+			return s.run(ctx)
+		})
+	}
+	err := scripts.Wait()
+	c.finished = err == nil
+	recorder.Return("script", "", 0, err)
+	return err
+}
+
+// draw keys the choices about one batch.
+func (c *client) draw(i int) sim.Draw {
+	seed, _ := sim.ParseSeed(c.system.config.WorkloadSeed) // checked by Workload
+	return sim.NewDraw(seed, "client").Sub(strconv.Itoa(i))
+}
+
+// script is what the client does about one batch.
+type script struct {
+	client   *client
+	env      *env.Env
+	api      *core.Client
+	recorder sim.Recorder
+	batch    *workload.Batch
+	draw     sim.Draw
+}
+
+func (s *script) run(ctx context.Context) error {
+	c := &s.client.system.config
+	pace := func(label string) error {
+		return s.env.Clock.Sleep(ctx, time.Duration(s.draw.LogBetween(label, 1e6, int64(c.ClientPace))))
+	}
+	if err := pace("submit"); err != nil {
+		return err
+	}
+	if err := s.submit(ctx); err != nil {
+		return err
+	}
+	if s.draw.Chance("cancel", 10*c.CancelPercent) {
+		if err := pace("cancel"); err != nil {
+			return err
+		}
+		if err := s.cancel(ctx); err != nil {
+			return err
+		}
+	}
+	if !s.draw.Chance("resubmit", 10*c.ResubmitPercent) {
+		return nil
+	}
+	if err := s.untilEnded(ctx); err != nil {
+		return err
+	}
+	return s.submit(ctx)
+}
+
+// submit tries until the batch is submitted, or was by an earlier try.
+func (s *script) submit(ctx context.Context) error {
+	spec := specOf(s.batch)
+	name := spec.Namespace + "/" + spec.Name
+	for {
+		s.recorder.Call("submit", name)
+		gen, err := s.api.Submit(ctx, spec)
+		s.recorder.Return("submit", name, int64(gen), err)
+		if err == nil || err == core.ErrLive {
+			return nil
+		}
+		if err := s.env.Clock.Sleep(ctx, s.client.system.config.ClientPace); err != nil {
+			return err
+		}
+	}
+}
+
+// cancel tries until the batch is cancelled or has ended otherwise.
+func (s *script) cancel(ctx context.Context) error {
+	name := s.batch.Namespace + "/" + s.batch.Name
+	for {
+		s.recorder.Call("cancel", name)
+		err := s.api.Cancel(ctx, s.batch.Namespace, s.batch.Name)
+		s.recorder.Return("cancel", name, 0, err)
+		if err == nil || err == core.ErrEnded || err == core.ErrSuperseded {
+			return nil
+		}
+		if err := s.env.Clock.Sleep(ctx, s.client.system.config.ClientPace); err != nil {
+			return err
+		}
+	}
+}
+
+// untilEnded polls the batch's status until it has ended.
+func (s *script) untilEnded(ctx context.Context) error {
+	for {
+		status, err := s.api.Status(ctx, s.batch.Namespace, s.batch.Name)
+		if err == nil && status.Phase.Terminal() {
+			return nil
+		}
+		if err := s.env.Clock.Sleep(ctx, s.client.system.config.ClientPace); err != nil {
+			return err
+		}
+	}
+}
+
+// specOf is what the client submits for a batch of the workload.
+func specOf(b *workload.Batch) core.BatchSpec {
+	spec := core.BatchSpec{
+		Namespace: b.Namespace, Name: b.Name, Output: strings.TrimSuffix(b.Output, "/"),
+		MaxAttempts: b.MaxAttempts, EpisodesPerChunk: b.ChunkSize, Priority: b.Priority, Parallelism: b.Parallelism,
+	}
+	for _, source := range b.Sources {
+		spec.Sources = append(spec.Sources, core.Source{URL: source.Prefix, Filter: source.Filter})
+	}
+	return spec
+}

@@ -1,0 +1,195 @@
+// Package conversion assembles the system under test: the real coordination
+// core, its processes and roles, a workload for them, and the clients that
+// submit it. It is the only place where the simulator meets core.
+package conversion
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+)
+
+// Config is one system under test. A seed draws it; a plan sets every field.
+// Bugs hide in the ratios of its durations, so they are drawn apart.
+type Config struct {
+	// Workers is the number of processes that play every role; with Split
+	// that many workers, and two processes that play all other roles.
+	Workers int
+	Split   bool
+	// WorkloadSeed and the limits after it determine what is converted.
+	WorkloadSeed  string
+	Batches       int
+	Sources       int
+	Recordings    int
+	Frames        int
+	PoisonPercent int
+	EmptyPercent  int
+	// CancelPercent and ResubmitPercent of the batches are cancelled, or
+	// submitted once more after they have ended.
+	CancelPercent   int
+	ResubmitPercent int
+	// ClientPace is the time between a client's calls.
+	ClientPace time.Duration
+	// Regions is the number of TiKV regions that the rows are spread over.
+	Regions int
+	// RPCTimeout is the TiKV client's patience for one reply.
+	RPCTimeout time.Duration
+	// NoConditional makes the object store ignore conditional writes.
+	NoConditional bool
+	// RestartAfter is how long a process stays away that ended by itself.
+	RestartAfter time.Duration
+	// Core is the configuration of every process.
+	Core core.Config
+}
+
+// Name is the system's name in plans.
+func (c *Config) Name() string { return "conversion" }
+
+// Settings binds every field to its name in a plan.
+func (c *Config) Settings() []sim.Setting {
+	const day = int64(24 * time.Hour)
+	number := func(name string, field *int, lo, hi int64) sim.Setting {
+		return sim.Setting{Name: name, Int: field, Min: lo, Max: hi}
+	}
+	duration := func(name string, field *time.Duration) sim.Setting {
+		return sim.Setting{Name: "core." + name, Duration: field, Min: 1, Max: day}
+	}
+	k := &c.Core
+	return []sim.Setting{
+		number("workers", &c.Workers, 1, 64),
+		{Name: "split", Bool: &c.Split},
+		{Name: "workload_seed", Text: &c.WorkloadSeed},
+		number("batches", &c.Batches, 1, 16), number("sources", &c.Sources, 1, 16),
+		number("recordings", &c.Recordings, 1, 1000), number("frames", &c.Frames, 1, 10000),
+		number("poison_percent", &c.PoisonPercent, 0, 100), number("empty_percent", &c.EmptyPercent, 0, 100),
+		number("cancel_percent", &c.CancelPercent, 0, 100), number("resubmit_percent", &c.ResubmitPercent, 0, 100),
+		{Name: "client_pace", Duration: &c.ClientPace, Min: 1, Max: day},
+		number("regions", &c.Regions, 1, 8),
+		{Name: "rpc_timeout", Duration: &c.RPCTimeout, Min: 1e6, Max: day},
+		{Name: "no_conditional", Bool: &c.NoConditional},
+		{Name: "restart_after", Duration: &c.RestartAfter, Min: 1, Max: day},
+		number("core.slots", &k.Slots, 1, 16),
+		duration("worker_poll", &k.WorkerPoll), duration("heartbeat", &k.Heartbeat),
+		duration("stale_after", &k.StaleAfter), duration("fence_margin", &k.FenceMargin),
+		duration("reap_every", &k.ReapEvery), duration("control_every", &k.ControlEvery),
+		duration("scan_every", &k.ScanEvery), duration("merge_poll", &k.MergePoll),
+		duration("janitor_every", &k.JanitorEvery), duration("scanner_lease", &k.ScannerLease),
+		number("core.max_attempts", &k.MaxAttempts, 1, 100), number("core.backoff_limit", &k.BackoffLimit, 1, 1000),
+		number("core.episodes_per_chunk", &k.EpisodesPerChunk, 1, 100000),
+		duration("unit_backoff", &k.UnitBackoff), duration("unit_backoff_max", &k.UnitBackoffMax),
+		duration("unit_timeout", &k.UnitTimeout),
+		number("core.checkpoint_frames", &k.CheckpointFrames, 1, 100000), duration("checkpoint_every", &k.CheckpointEvery),
+		bytes("core.read_chunk", &k.ReadChunk), bytes("core.part_size", &k.PartSize), bytes("core.multipart_above", &k.MultipartAbove),
+		number("core.parts_in_flight", &k.PartsInFlight, 1, 16),
+		duration("op_timeout", &k.OpTimeout), duration("storage_timeout", &k.StorageTimeout),
+		number("core.conflict_tries", &k.ConflictTries, 1, 100), duration("conflict_backoff", &k.ConflictBackoff),
+		number("core.storage_tries", &k.StorageTries, 1, 100), duration("storage_backoff", &k.StorageBackoff),
+		duration("storage_backoff_max", &k.StorageBackoffMax),
+		number("core.breaker_failures", &k.BreakerFailures, 1, 100), duration("breaker_open", &k.BreakerOpen),
+		number("core.breaker_successes", &k.BreakerSuccesses, 1, 100),
+		duration("drain_timeout", &k.DrainTimeout), duration("max_in_flight", &k.MaxInFlight),
+		duration("watch_for", &k.WatchFor), number("core.page", &k.Page, 1, 1000),
+	}
+}
+
+// bytes binds a size; sizes are int64 in core and whole numbers in plans.
+func bytes(name string, field *int64) sim.Setting {
+	return sim.Setting{Name: name, Size: field, Min: 1, Max: 1 << 40}
+}
+
+// Draw chooses a configuration: mostly small worlds, since most bugs need few
+// actors, with the ratios between the durations spread widely.
+func (c *Config) Draw(d sim.Draw) {
+	large := d.Chance("large", 80)
+	pick := func(label string, small, big int64) int {
+		if large {
+			return int(d.Between(label, 1, big))
+		}
+		return int(d.Between(label, 1, small))
+	}
+	*c = Config{
+		Workers:      2 + int(d.Between("workers", 0, 20))/10,
+		Split:        d.Chance("split", 200),
+		WorkloadSeed: fmt.Sprintf("0x%016x", d.Uint64("workload")),
+		Batches:      1 + int(d.Between("batches", 0, 3))/3, Sources: pick("sources", 2, 3),
+		Recordings: pick("recordings", 2, 6), Frames: int(d.LogBetween("frames", 2, 40)),
+		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
+		Regions:    int(d.Between("regions", 1, 3)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 4e9),
+		NoConditional: d.Chance("no_conditional", 50), RestartAfter: quantised(d, "restart_after", 1e8, 5e9),
+		Core: drawCore(d),
+	}
+	if d.Chance("poison", 80) {
+		c.PoisonPercent = 60
+	}
+	if d.Chance("empty", 100) {
+		c.EmptyPercent = 40
+	}
+	if d.Chance("cancel", 100) {
+		c.CancelPercent = 70
+	}
+	if d.Chance("resubmit", 80) {
+		c.ResubmitPercent = 70
+	}
+}
+
+// quantised draws a duration, in nanoseconds, whose logarithm is about uniform,
+// rounded to 10 ms: only equal durations make ties, and only ties tell > from
+// >=.
+func quantised(d sim.Draw, label string, lo, hi int64) time.Duration {
+	const quantum = 10 * time.Millisecond
+	return max(time.Duration(d.LogBetween(label, lo, hi)).Truncate(quantum), quantum)
+}
+
+func drawCore(d sim.Draw) core.Config {
+	k := core.DefaultConfig()
+	span := func(label string, lo, hi time.Duration) time.Duration {
+		return quantised(d, label, int64(lo), int64(hi))
+	}
+	k.Slots = 1 + int(d.Between("slots", 0, 9))/8
+	k.Heartbeat = span("heartbeat", time.Second, 12*time.Second)
+	k.StaleAfter = k.Heartbeat * time.Duration(d.Between("stale_ratio", 3, 10))
+	k.FenceMargin = (k.StaleAfter / time.Duration(d.Between("margin_ratio", 5, 12))).Truncate(10 * time.Millisecond)
+	k.WorkerPoll = span("worker_poll", time.Second/2, 6*time.Second)
+	k.ReapEvery = span("reap_every", time.Second, 20*time.Second)
+	k.ControlEvery = span("control_every", time.Second, 8*time.Second)
+	k.ScanEvery = span("scan_every", time.Second, 20*time.Second)
+	k.ScannerLease = k.ScanEvery + span("scanner_lease", 5*time.Second, 60*time.Second)
+	k.MergePoll = span("merge_poll", time.Second, 12*time.Second)
+	k.JanitorEvery = span("janitor_every", 10*time.Second, 60*time.Second)
+	k.MaxAttempts = int(d.Between("max_attempts", 2, 4))
+	k.UnitBackoff = span("unit_backoff", time.Second/2, 4*time.Second)
+	k.UnitTimeout = span("unit_timeout", 20*time.Second, time.Hour)
+	k.CheckpointFrames = int(d.LogBetween("checkpoint_frames", 1, 12))
+	k.CheckpointEvery = span("checkpoint_every", time.Second/5, 20*time.Second)
+	k.ReadChunk = d.LogBetween("read_chunk", 64, 4096)
+	k.PartSize = d.LogBetween("part_size", 64, 800)
+	k.MultipartAbove = d.LogBetween("multipart_above", 64, 3000)
+	k.PartsInFlight = int(d.Between("parts_in_flight", 1, 3))
+	k.OpTimeout = span("op_timeout", 2*time.Second, 15*time.Second)
+	k.StorageTimeout = span("storage_timeout", time.Second, 8*time.Second)
+	k.ConflictBackoff = span("conflict_backoff", 20*time.Millisecond, 100*time.Millisecond)
+	k.StorageBackoffMax = span("storage_backoff_max", time.Second, 20*time.Second)
+	k.BreakerFailures = int(d.Between("breaker_failures", 3, 6))
+	k.BreakerOpen = span("breaker_open", 2*time.Second, 30*time.Second)
+	k.DrainTimeout = span("drain_timeout", 5*time.Second, 30*time.Second)
+	k.MaxInFlight = k.OpTimeout + k.StorageTimeout + span("max_in_flight", 10*time.Second, 200*time.Second)
+	k.WatchFor = k.MaxInFlight + span("watch_for", 30*time.Second, 400*time.Second)
+	k.Page = int(d.LogBetween("page", 1, 200))
+	return k
+}
+
+// Workload is what the configuration's system is asked to convert.
+func (c *Config) Workload() (workload.Spec, error) {
+	seed, err := sim.ParseSeed(c.WorkloadSeed)
+	if err != nil {
+		return workload.Spec{}, fmt.Errorf("workload_%w", err)
+	}
+	draw := sim.NewDraw(seed, "workload")
+	return workload.Generate(draw.Uint64, workload.Limits{
+		Batches: c.Batches, Sources: c.Sources, Recordings: c.Recordings, Frames: c.Frames,
+		PoisonPercent: c.PoisonPercent, EmptyPercent: c.EmptyPercent,
+	}), nil
+}

@@ -1,0 +1,224 @@
+package conversion
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/dataset/plain"
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+)
+
+// System is the conversion, assembled for one universe.
+type System struct {
+	config   Config
+	workload workload.Spec
+	client   client
+}
+
+// New assembles the system.
+func (c *Config) New() (sim.System, error) {
+	spec, err := c.Workload()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Core.Validate(); err != nil {
+		return nil, fmt.Errorf("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	s := &System{config: *c, workload: spec}
+	s.client = newClient(s)
+	return s, nil
+}
+
+// Workload is what the system is asked to convert.
+func (s *System) Workload() *workload.Spec { return &s.workload }
+
+// Config is the system's configuration.
+func (s *System) Config() *Config { return &s.config }
+
+// Programs returns the workers w0, w1, ..., with Split the controllers c0 and
+// c1, and the client.
+func (s *System) Programs() []sim.Program {
+	c := &s.config
+	roles := core.Unified
+	if c.Split {
+		roles = core.Worker
+	}
+	var programs []sim.Program
+	for i := range c.Workers {
+		programs = append(programs, s.node("w"+strconv.Itoa(i), roles, c.Workers > 1))
+	}
+	if c.Split {
+		for i := range 2 {
+			programs = append(programs, s.node("c"+strconv.Itoa(i), core.Unified&^core.Worker, true))
+		}
+	}
+	return append(programs, sim.Program{Name: "client", Main: s.client.main, Client: true})
+}
+
+func (s *System) node(name string, roles core.Role, expendable bool) sim.Program {
+	return sim.Program{
+		Name: name, Restart: s.config.RestartAfter, Expendable: expendable, StopCause: core.ErrDrain,
+		Main: func(ctx context.Context, e *env.Env) error {
+			return core.New(e, s.config.Core, plain.Codec{}).Run(ctx, roles)
+		},
+	}
+}
+
+// Prepare stores the recordings.
+func (s *System) Prepare(_ *tikv.Engine, objects *objstore.Store) {
+	var resp objstore.Response
+	for _, o := range s.workload.Objects() {
+		objects.Handle(&objstore.Request{Kind: objstore.KindPut, Key: o.Key, Body: o.Body}, &resp)
+	}
+}
+
+// StoreOptions returns how the object store behaves. Parts may be tiny, so that
+// small recordings have several.
+func (s *System) StoreOptions() objstore.Options {
+	return objstore.Options{MinPart: 1, NoConditional: s.config.NoConditional}
+}
+
+// Region spreads the tables over the regions, so that a transaction on several
+// tables takes several RPCs to prewrite.
+func (s *System) Region(key string) int {
+	if s.config.Regions == 1 || key == "" {
+		return 0
+	}
+	return int(key[0]) % s.config.Regions
+}
+
+// Classify returns a row's table, or what an object belongs to.
+func (s *System) Classify(key string) string {
+	for _, table := range tables {
+		if strings.HasPrefix(key, table) && key[len(table)] == '/' {
+			return table
+		}
+	}
+	switch {
+	case strings.HasPrefix(key, "in/"):
+		return "source"
+	case strings.Contains(key, "/staging/"):
+		return "staging"
+	case strings.HasSuffix(key, "/manifest.json"):
+		return "manifest"
+	case strings.Contains(key, "/meta/"):
+		return "meta"
+	case strings.Contains(key, "/data/"):
+		return "episode"
+	}
+	return "object"
+}
+
+// tables are the first parts of the rows' keys, each followed by a '/'.
+var tables = [...]string{
+	"batch", "active", "discovery", "unit", "queue", "lease", "checkpoint", "merge", "leader", "status", "sweep",
+}
+
+// Bounds derives the simulator's times from the configuration.
+func (s *System) Bounds() sim.Bounds {
+	c, k := &s.config, &s.config.Core
+	units, frames := 0, 0
+	for i := range s.workload.Batches {
+		b := &s.workload.Batches[i]
+		units += b.Units() + 1
+		for _, source := range b.Sources {
+			for _, r := range source.Recordings {
+				frames += r.Frames
+			}
+		}
+	}
+	takeover := k.StaleAfter + k.ReapEvery + k.WorkerPoll + k.MergePoll
+	round := takeover + k.UnitBackoffMax + k.ControlEvery + k.BreakerOpen + time.Duration(k.StorageTries)*(k.StorageTimeout+k.StorageBackoffMax)
+	work := time.Duration(frames) * 2 * time.Second
+	return sim.Bounds{
+		RPCTimeout: c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
+		ChaosFor: 10*k.StaleAfter + time.Hour,
+		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,
+		Quiesce:  k.WatchFor + k.MaxInFlight + 3*k.JanitorEvery + 2*k.DrainTimeout,
+		Magnitudes: []time.Duration{
+			c.RPCTimeout, k.OpTimeout, k.StorageTimeout, k.Heartbeat, k.StaleAfter - k.FenceMargin,
+			k.StaleAfter, k.StaleAfter + k.ReapEvery, 2 * k.StaleAfter, k.ScannerLease, 3 * time.Second,
+		},
+	}
+}
+
+// Done reports whether every batch is terminal and the client has nothing more
+// to do.
+func (s *System) Done(w *sim.World) bool {
+	if !s.client.finished {
+		return false
+	}
+	for i := range s.workload.Batches {
+		if !terminal(phaseOf(w, &s.workload.Batches[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+func terminal(phase string) bool {
+	switch phase {
+	case "complete", "failed", "cancelled", "expired":
+		return true
+	}
+	return false
+}
+
+// phaseOf reads a batch's phase from its row; "" if there is none.
+func phaseOf(w *sim.World, b *workload.Batch) string {
+	row, ok := w.Get("batch/" + b.Namespace + "/" + b.Name)
+	if !ok {
+		return ""
+	}
+	return field(string(row), "phase")
+}
+
+// field reads one unquoted field of a row.
+func field(row, name string) string {
+	_, rest, ok := strings.Cut(row, " "+name+"=")
+	if !ok {
+		return ""
+	}
+	value, _, _ := strings.Cut(rest, " ")
+	return value
+}
+
+// Describe sums up how the batches ended.
+func (s *System) Describe(w *sim.World, sum *sim.Summary) {
+	units := 0
+	for i := range s.workload.Batches {
+		b := &s.workload.Batches[i]
+		units += b.Units()
+		switch phaseOf(w, b) {
+		case "complete":
+			sum.Published++
+		case "failed":
+			sum.Failed++
+		case "cancelled":
+			sum.Cancelled++
+		}
+	}
+	sum.Fields = []sim.Field{
+		{Name: "workers", Value: strconv.Itoa(s.config.Workers)},
+		{Name: "batches", Value: strconv.Itoa(len(s.workload.Batches))},
+		{Name: "units", Value: strconv.Itoa(units)},
+	}
+	switch len(s.workload.Batches) {
+	case sum.Published:
+		sum.Outcome = "published"
+	case sum.Failed:
+		sum.Outcome = "failed"
+	case sum.Cancelled:
+		sum.Outcome = "cancelled"
+	default:
+		sum.Outcome = "mixed"
+	}
+}

@@ -1,0 +1,201 @@
+package sim_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/sweep"
+)
+
+var (
+	seedFlag  = flag.String("seed", os.Getenv("SIM_SEED"), "the universe to run: decimal, 0x hex, or a commit's 40 hex digits")
+	seedsFlag = flag.String("seeds", os.Getenv("SIM_SEEDS"), "how many consecutive universes to run, from -seed on")
+	caseFlag  = flag.String("case", "", "the plan to replay: a file, also relative to the module's root")
+	stopFlag  = flag.String("stop", "", "end a sweep at the first violation of this invariant")
+	keepFlag  = flag.Bool("keep", false, "write the reduced plan of a failing seed to seeds/")
+)
+
+// What the flags come to, checked before any test runs.
+var (
+	baseSeed  uint64 = 1
+	seedCount        = 200
+	casePlan  *sim.Plan
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := readFlags(); err != nil {
+		fmt.Fprintln(os.Stderr, "sim:", err)
+		os.Exit(2)
+	}
+	debug.SetGCPercent(400) // the live heap is tiny: at 100 the collector takes a sixth of the time
+	os.Exit(m.Run())
+}
+
+func readFlags() (err error) {
+	if *seedFlag != "" {
+		if baseSeed, err = sim.ParseSeed(*seedFlag); err != nil {
+			return err
+		}
+		seedCount = 1
+	}
+	if *seedsFlag != "" {
+		if seedCount, err = strconv.Atoi(*seedsFlag); err != nil || seedCount < 1 || seedCount > 1e9 {
+			return fmt.Errorf("-seeds=%s: want a whole number from 1 to 1000000000", *seedsFlag)
+		}
+	}
+	if *caseFlag != "" {
+		casePlan, err = readPlan(*caseFlag)
+	}
+	return err
+}
+
+// moduleRoot is where go.mod lies; tests run in their package's folder.
+const moduleRoot = ".."
+
+func readPlan(file string) (*sim.Plan, error) {
+	text, err := os.ReadFile(file)
+	if err != nil && !filepath.IsAbs(file) {
+		if fromRoot, rootErr := os.ReadFile(filepath.Join(moduleRoot, file)); rootErr == nil {
+			text, err = fromRoot, nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: no such plan; kept ones are in seeds/", file)
+	}
+	return sim.ParsePlan(file, text)
+}
+
+// TestSim runs the universe of -seed, the -seeds from there on, or a fixed
+// small set.
+func TestSim(t *testing.T) {
+	before := cpuSeconds()
+	options := sweep.Options{Base: baseSeed, Count: seedCount, CollectStates: true}
+	reports := 0
+	named := map[string]int{}
+	target := suite.Target()
+	totals, err := sweep.Run(target, options, func(r *sim.Result) bool {
+		if testing.Verbose() && *stopFlag == "" {
+			fmt.Println(r.Line())
+		}
+		if r.Violation == nil {
+			return true
+		}
+		named[r.Violation.Invariant]++
+		if reports++; reports <= 3 && (*stopFlag == "" || r.Violation.Invariant == *stopFlag) {
+			t.Error("\n" + explain(t, target, r))
+		} else {
+			t.Fail()
+		}
+		return r.Violation.Invariant != *stopFlag
+	})
+	require.NoError(t, err)
+	if totals.Seeds > 1 {
+		fmt.Println(totals.Line(cpuSeconds() - before))
+		if testing.Verbose() {
+			fmt.Printf("sim: states=%d hashes=%d\nsim: faults %s\nsim: marks %s\n", len(totals.States), len(totals.Hashes), sweep.Counts(totals.Fired), sweep.Counts(totals.Marks))
+		}
+		if len(named) > 0 {
+			fmt.Println("sim: violations", sweep.Counts(named))
+		}
+		if n := totals.Published + totals.Failed + totals.Cancelled; *stopFlag == "" && n >= 100 {
+			require.GreaterOrEqual(t, totals.Published*100, n*80, "fewer than 80 %% of the batches were published")
+		}
+	}
+}
+
+// explain reduces a failing run and renders its report; with -keep it also
+// writes the reduced plan.
+func explain(t *testing.T, target sim.Target, r *sim.Result) string {
+	report, err := sim.Explain(target, r, 400)
+	require.NoError(t, err)
+	report.Commit, report.GoVersion = commit(), runtime.Version()
+	report.Replay = fmt.Sprintf("go test ./sim -run '^TestSim$' -seed=0x%016x", r.Seed)
+	report.Keep = fmt.Sprintf("make keep SEED=0x%016x", r.Seed)
+	if *keepFlag {
+		keep(t, report)
+	}
+	return report.String()
+}
+
+// keep writes a reduced plan to seeds/, never over another.
+func keep(t *testing.T, report *sim.Report) {
+	plan := report.Reduced.Plan
+	plan.Why = []string{report.Reduced.Result.Violation.Error()}
+	name := filepath.Join("seeds", fmt.Sprintf("%s-%016x.plan", report.Reduced.Result.Violation.Invariant, report.Seed))
+	file, err := os.OpenFile(filepath.Join(moduleRoot, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	require.NoError(t, err, "a kept plan is never overwritten")
+	_, err = file.WriteString(plan.String())
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	fmt.Println("sim: kept", name)
+}
+
+// commit names what is being tested, with a plus if there are changes on top.
+func commit() string {
+	head, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	name := strings.TrimSpace(string(head))
+	if changed, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output(); err != nil || len(changed) > 0 {
+		name += "+changes"
+	}
+	return name
+}
+
+// cpuSeconds is the processor time that this process has used.
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+// TestSeeds replays the kept plans: each must behave as its expect line says,
+// which for a bug that was mended is "none".
+func TestSeeds(t *testing.T) {
+	if casePlan != nil {
+		replayCase(t, *caseFlag, casePlan)
+		return
+	}
+	files, err := filepath.Glob(filepath.Join(moduleRoot, "seeds", "*.plan"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files, "seeds/ holds no plan")
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			plan, err := readPlan(file)
+			require.NoError(t, err)
+			replayCase(t, filepath.Join("seeds", filepath.Base(file)), plan)
+		})
+	}
+}
+
+func replayCase(t *testing.T, name string, plan *sim.Plan) {
+	target := suite.Target()
+	r, err := sim.Replay(target, plan)
+	require.NoError(t, err)
+	fmt.Println(r.Line())
+	if r.Violation == nil {
+		return
+	}
+	report, err := sim.Explain(target, r, 0)
+	require.NoError(t, err)
+	report.Commit, report.GoVersion = commit(), runtime.Version()
+	report.Replay = "go test ./sim -run '^TestSeeds$' -case=" + name
+	t.Error("\n" + report.String())
+}
