@@ -1,0 +1,102 @@
+package core
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// attempt is one execution of a unit under one epoch. All that it does to rows
+// is conditional on the unit row still being its own (R1); all that it does to
+// objects touches keys that only it and its successors write.
+type attempt struct {
+	*worker
+	id       batchID
+	uid      string
+	unitKey  string
+	leaseKey string
+
+	epoch    uint64
+	unit     unitRow // as it was claimed
+	output   string  // of the batch
+	priority int
+	limit    int // of the unit's attempts
+
+	beat   uint64       // of the lease
+	sentAt atomic.Int64 // monotonic time at which the last successful beat was sent
+	seq    uint64       // of the last checkpoint
+
+	conversion *conversion // nil until it has begun
+}
+
+// begin takes over what a claim's transaction read and is about to write.
+func (a *attempt) begin(b *batchRow, u *unitRow) {
+	a.epoch = u.epoch
+	a.unit = *u
+	a.output = b.output
+	a.priority = b.priority
+	a.limit = u.attemptLimit(b)
+	a.beat = 1
+}
+
+// attemptLimit bounds the unit's attempts (R12): an operator's retry grants as
+// many again.
+func (u *unitRow) attemptLimit(b *batchRow) int { return b.maxAttempts * (1 + u.retries) }
+
+func (a *attempt) lease() *leaseRow {
+	return &leaseRow{epoch: a.epoch, beat: a.beat, ttlMS: a.cfg.StaleAfter.Milliseconds()}
+}
+
+// owns reports whether u is this attempt's.
+func (a *attempt) owns(u *unitRow) bool {
+	return u.state == UnitProcessing &&
+		u.epoch == a.epoch &&
+		u.worker == a.env.Self.Name &&
+		u.incarnation == a.env.Self.Incarnation
+}
+
+// guard reads the unit's row and refuses with env.ErrFenced if it is not this
+// attempt's. The row is locked: whoever ends the attempt writes it (R1, R3).
+func (a *attempt) guard(ctx context.Context, tx env.Txn) (unitRow, error) {
+	u, err := readUnit(ctx, tx, a.unitKey)
+	if err != nil {
+		return u, err
+	}
+	if !a.owns(&u) {
+		return u, fenced("attempt", a.unitKey)
+	}
+	tx.Lock(a.unitKey)
+	return u, nil
+}
+
+// guardBatch reads the batch's row and refuses with errNotClaimable unless its
+// units may start and complete. The row is locked: cancel writes it (R3, R16).
+func (a *attempt) guardBatch(ctx context.Context, tx env.Txn) (batchRow, error) {
+	b, err := readBatch(ctx, tx, a.id.name())
+	if err != nil {
+		return b, err
+	}
+	if !b.startsUnits(a.id) {
+		return b, errNotClaimable
+	}
+	tx.Lock(batchKey(a.id.name()))
+	return b, nil
+}
+
+func readUnit(ctx context.Context, tx env.Txn, key string) (unitRow, error) {
+	row, err := tx.Get(ctx, key)
+	if err != nil {
+		return unitRow{}, err
+	}
+	return decodeUnit(key, row)
+}
+
+func readBatch(ctx context.Context, tx env.Txn, name string) (batchRow, error) {
+	key := batchKey(name)
+	row, err := tx.Get(ctx, key)
+	if err != nil {
+		return batchRow{}, err
+	}
+	return decodeBatch(key, row)
+}

@@ -1,0 +1,228 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// claimPage is how many queue entries a worker looks at at once.
+const claimPage = 32
+
+// candidate is a queue entry that looked claimable.
+type candidate struct {
+	key string // of the queue row
+	id  batchID
+	uid string
+}
+
+// claim makes one claimable unit this worker's own, or returns nil if there is
+// none. While the object store is known to be down it claims nothing: the
+// attempt would be wasted.
+func (w *worker) claim(ctx context.Context) (*attempt, error) {
+	if !w.objects.breaker.allow(w.env.Clock.Monotonic()) {
+		return nil, nil
+	}
+	ctx, err := w.env.Runtime.Step(ctx, StepClaimUnit)
+	if err != nil {
+		return nil, err
+	}
+	candidates, err := w.candidates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	full := batchID("") // at its parallelism limit
+	for _, c := range candidates {
+		unit := unitKey(c.id, c.uid)
+		if c.id == full || !w.reserve(unit) {
+			continue
+		}
+		a, err := w.claimUnit(ctx, c)
+		if err == nil {
+			w.moveCursor(c.key)
+			w.env.Metrics.Add("claims_total", 1)
+			w.log(ctx, slog.LevelInfo, "unit claimed", unit, nil)
+			return a, nil
+		}
+		w.unreserve(unit)
+		switch {
+		case errors.Is(err, errNotClaimable):
+		case errors.Is(err, errBatchFull):
+			full = c.id
+		case env.ClassOf(err) == env.ClassNotFound || env.ClassOf(err) == env.ClassInvalid:
+			// A damaged row must not hide the entries behind it (R13).
+			w.log(ctx, slog.LevelError, "unit cannot be claimed", unit, err)
+		default:
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// candidates returns the entries of the first page of the queue that has any
+// which look claimable, in the order in which to try them.
+func (w *worker) candidates(ctx context.Context) ([]candidate, error) {
+	var found []candidate
+	err := w.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
+		found = found[:0]
+		page, err := w.firstPage(ctx, tx)
+		for err == nil && len(page) > 0 {
+			if found, err = w.claimable(ctx, tx, page); err != nil || len(found) > 0 {
+				return err
+			}
+			// An entry that cannot be claimed must not hide those behind it (R13).
+			from := page[len(page)-1].Key + "\x00"
+			page, err = tx.Scan(ctx, from, prefixEnd(queuePrefix), claimPage)
+		}
+		return err
+	})
+	return found, err
+}
+
+// firstPage reads the page at which to begin. Priorities go first; among the
+// units of the highest one, workers go round behind what they claimed last, so
+// that a queue longer than a page starves nobody (R13).
+func (w *worker) firstPage(ctx context.Context, tx env.Txn) ([]env.Pair, error) {
+	page, err := tx.Scan(ctx, queuePrefix, prefixEnd(queuePrefix), claimPage)
+	if err != nil || len(page) < claimPage {
+		return page, err
+	}
+	cursor := w.readCursor()
+	band := queueBand(page[0].Key)
+	if !strings.HasPrefix(cursor, band) || cursor < page[len(page)-1].Key {
+		return page, nil
+	}
+	further, err := tx.Scan(ctx, cursor+"\x00", prefixEnd(band), claimPage)
+	if err != nil {
+		return nil, err
+	}
+	// What lies before the cursor must stay in reach even if nothing behind it
+	// can be claimed, so the first page comes along.
+	return append(further, page...), nil
+}
+
+// claimable keeps the entries whose batch lets units start, and rotates those
+// of the highest priority, so that workers do not all run for the same one.
+func (w *worker) claimable(ctx context.Context, tx env.Txn, page []env.Pair) ([]candidate, error) {
+	var found []candidate
+	var last batchID
+	var open bool
+	top := 0
+	for _, p := range page {
+		id, uid, ok := splitQueueKey(p.Key)
+		if !ok {
+			w.log(ctx, slog.LevelError, "not a queue key", p.Key, nil)
+			continue
+		}
+		if id != last {
+			row, exists, err := get(ctx, tx, batchKey(id.name()))
+			if err != nil {
+				return nil, err
+			}
+			b, err := decodeBatch(batchKey(id.name()), row)
+			open = exists && err == nil && b.startsUnits(id)
+			last = id
+		}
+		if !open {
+			continue
+		}
+		found = append(found, candidate{key: p.Key, id: id, uid: uid})
+		if queueBand(p.Key) == queueBand(found[0].key) {
+			top = len(found)
+		}
+	}
+	if top > 1 {
+		rotate(found[:top], int(w.env.Rand.Uint64()%uint64(top)))
+	}
+	return found, nil
+}
+
+// rotate moves the first n elements behind the others.
+func rotate(list []candidate, n int) {
+	head := append([]candidate(nil), list[:n]...)
+	copy(list, list[n:])
+	copy(list[len(list)-n:], head)
+}
+
+func (w *worker) readCursor() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.cursor
+}
+
+func (w *worker) moveCursor(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cursor = key
+}
+
+// startsUnits reports whether units of the submission id may start.
+func (b *batchRow) startsUnits(id batchID) bool {
+	return b.gen == id.gen() && (b.phase == PhaseDiscovering || b.phase == PhaseRunning)
+}
+
+// claimUnit claims one unit, or returns errNotClaimable or errBatchFull.
+func (w *worker) claimUnit(ctx context.Context, c candidate) (*attempt, error) {
+	a := &attempt{worker: w, id: c.id, uid: c.uid, unitKey: unitKey(c.id, c.uid)}
+	a.leaseKey = leaseKey(w.env.Self.Name, w.env.Self.Incarnation, c.id, c.uid)
+	body := func(ctx context.Context, tx env.Txn) error {
+		b, err := a.guardBatch(ctx, tx)
+		if err != nil {
+			return err
+		}
+		u, err := readUnit(ctx, tx, a.unitKey)
+		if err != nil {
+			return err
+		}
+		if u.state != UnitPending {
+			return errNotClaimable
+		}
+		if err := w.checkParallelism(ctx, tx, c.id, &b); err != nil {
+			return err
+		}
+		if err := u.advance(UnitProcessing); err != nil {
+			return err
+		}
+		u.epoch++    // R2
+		u.attempts++ // R12: counted at claim
+		u.worker, u.incarnation = w.env.Self.Name, w.env.Self.Incarnation
+		a.begin(&b, &u)
+		tx.Put(a.unitKey, u.encode())
+		tx.Delete(queueKey(b.priority, c.id, c.uid)) // R13: not claimable, not queued
+		tx.Put(a.leaseKey, a.lease().encode())
+		return nil
+	}
+	landed := func(ctx context.Context, tx env.Txn) (bool, error) {
+		u, err := readUnit(ctx, tx, a.unitKey)
+		return err == nil && a.epoch != 0 && a.owns(&u), err
+	}
+	a.sentAt.Store(int64(w.env.Clock.Monotonic()))
+	if err := w.kv.update(ctx, &txn{body: body, landed: landed}); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// checkParallelism returns errBatchFull if as many units of the batch are in
+// execution as it allows. All claims of a batch lock its row, so the count
+// cannot be outdated when it matters (R3).
+func (w *worker) checkParallelism(ctx context.Context, tx env.Txn, id batchID, b *batchRow) error {
+	if b.parallelism == 0 {
+		return nil
+	}
+	running := 0
+	err := scan(ctx, tx, unitsPrefix(id), w.cfg.Page, func(p env.Pair) (bool, error) {
+		u, err := decodeUnit(p.Key, p.Value)
+		if u.state == UnitProcessing {
+			running++
+		}
+		return true, err
+	})
+	if err == nil && running >= b.parallelism {
+		return errBatchFull
+	}
+	return err
+}

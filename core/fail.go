@@ -1,0 +1,80 @@
+package core
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// fail records that the attempt failed: the unit is tried again after a
+// back-off, or is dead if it is poison or out of attempts (R12). The failure,
+// the end of the lease and the error text are one transaction.
+func (a *attempt) fail(ctx context.Context, cause error) error {
+	ctx, err := a.env.Runtime.Step(ctx, StepFailUnit)
+	if err != nil {
+		return err
+	}
+	to := UnitFailed
+	if env.ClassOf(cause) == env.ClassInvalid || a.unit.attempts >= a.limit {
+		to = UnitDead
+	}
+	body := func(ctx context.Context, tx env.Txn) error {
+		u, err := a.guard(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := u.advance(to); err != nil {
+			return err
+		}
+		u.err = errorText(cause)
+		tx.Put(a.unitKey, u.encode())
+		tx.Delete(a.leaseKey)
+		if to == UnitDead {
+			tx.Delete(checkpointKey(a.id, a.uid))
+		}
+		return nil
+	}
+	if err := a.kv.update(ctx, &txn{body: body, landed: a.ended(to)}); err != nil {
+		return err
+	}
+	if to == UnitDead {
+		a.forgetSource()
+	}
+	a.env.Metrics.Add("attempts_failed_total", 1)
+	a.log(ctx, slog.LevelWarn, "unit "+string(to), a.unitKey, cause)
+	return nil
+}
+
+// release gives the unit back, without consuming the attempt (R12): it is
+// queued again in the same transaction that makes it pending (R13).
+func (a *attempt) release(ctx context.Context) error {
+	ctx, err := a.env.Runtime.Step(ctx, StepReleaseUnit)
+	if err != nil {
+		return err
+	}
+	body := func(ctx context.Context, tx env.Txn) error {
+		if _, err := a.guardBatch(ctx, tx); err != nil {
+			return err
+		}
+		u, err := a.guard(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := u.advance(UnitPending); err != nil {
+			return err
+		}
+		u.attempts--
+		u.releases++
+		tx.Put(a.unitKey, u.encode())
+		tx.Put(queueKey(a.priority, a.id, a.uid), queueValue(u.epoch))
+		tx.Delete(a.leaseKey)
+		return nil
+	}
+	if err := a.kv.update(ctx, &txn{body: body, landed: a.ended(UnitPending)}); err != nil {
+		return err
+	}
+	a.env.Metrics.Add("releases_total", 1)
+	a.log(ctx, slog.LevelInfo, "unit released", a.unitKey, nil)
+	return nil
+}

@@ -1,0 +1,270 @@
+package core
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// janitor collects what ended batches leave outside their published datasets:
+// staged objects, datasets of merges that lost, uploads that nobody completed.
+type janitor struct {
+	*Node
+	seen map[batchID]ageing
+}
+
+// ageing is what a janitor remembers of an ended batch.
+type ageing struct {
+	since time.Duration // monotonic time at which it was first seen settled
+	ageMS int64         // that its row told then, or when it was last counted
+	last  time.Duration // monotonic time of that
+	round uint64
+}
+
+func newJanitor(n *Node) *janitor {
+	return &janitor{Node: n, seen: make(map[batchID]ageing)}
+}
+
+func (j *janitor) run(ctx context.Context) error {
+	var round uint64
+	return j.every(ctx, "janitor", j.cfg.JanitorEvery, func(ctx context.Context) error {
+		round++
+		return j.round(ctx, round)
+	})
+}
+
+func (j *janitor) round(ctx context.Context, round uint64) error {
+	ctx, err := j.env.Runtime.Step(ctx, StepCollect)
+	if err != nil {
+		return err
+	}
+	ended, err := j.sweeps(ctx)
+	if err != nil {
+		return err
+	}
+	var first error
+	for _, s := range ended {
+		if s.row.state != sweepCollect {
+			continue
+		}
+		if err := j.sweep(ctx, s, round); err != nil {
+			j.log(ctx, slog.LevelWarn, "collection failed", string(s.id), err)
+			first = firstError(first, err)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	for id, a := range j.seen {
+		if a.round != round {
+			delete(j.seen, id)
+		}
+	}
+	return first
+}
+
+// sweep collects what a settled batch left, once all requests that were sent
+// before it ended have executed or never will (R15), and again at every round
+// for WatchFor: a process may have been frozen for long with a request in hand.
+func (j *janitor) sweep(ctx context.Context, s swept, round uint64) error {
+	now := j.env.Clock.Monotonic()
+	a, known := j.seen[s.id]
+	if !known {
+		a = ageing{since: now, ageMS: s.row.ageMS, last: now}
+	}
+	a.round = round
+	j.seen[s.id] = a
+	if now-a.since < j.cfg.MaxInFlight {
+		return nil
+	}
+	if err := j.collect(ctx, s); err != nil {
+		return err
+	}
+	return j.age(ctx, s)
+}
+
+// collect deletes and aborts everything under the batch's prefixes but the
+// published dataset. No row points to any of it (R7): the controller has
+// settled the units, and only a merge that was published is pointed to.
+func (j *janitor) collect(ctx context.Context, s swept) error {
+	gen := s.id.gen()
+	keep := ""
+	if s.row.mergeGen != 0 {
+		keep = datasetPrefix(s.row.output, gen, s.row.mergeGen)
+	}
+	for _, prefix := range [...]string{stagingPrefix(s.row.output, gen), mergesPrefix(s.row.output, gen)} {
+		if err := j.deleteObjects(ctx, prefix, keep); err != nil {
+			return err
+		}
+		if err := j.abortUploads(ctx, prefix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kept reports whether key lies under the prefix to keep, if there is one.
+func kept(key, keep string) bool { return keep != "" && strings.HasPrefix(key, keep) }
+
+// afterAll sorts behind every key that begins with prefix.
+func afterAll(prefix string) string { return prefix + "\U0010FFFF" }
+
+// deleteObjects deletes the objects under prefix that are not under keep.
+func (j *janitor) deleteObjects(ctx context.Context, prefix, keep string) error {
+	after := ""
+	for {
+		page, err := j.objects.List(ctx, prefix, after, j.cfg.Page)
+		if err != nil {
+			return err
+		}
+		for _, obj := range page.Objects {
+			after = obj.Key
+			if kept(obj.Key, keep) {
+				after = afterAll(keep)
+				continue
+			}
+			if err := j.objects.Delete(ctx, obj.Key); err != nil {
+				return err
+			}
+			j.env.Metrics.Add("objects_collected_total", 1)
+		}
+		if !page.More {
+			return nil
+		}
+	}
+}
+
+// abortUploads aborts the open uploads under prefix. None of them can become
+// part of a published dataset any more: its objects are all there (R6).
+func (j *janitor) abortUploads(ctx context.Context, prefix string) error {
+	afterKey, afterID := "", ""
+	for {
+		page, err := j.objects.ListUploads(ctx, prefix, afterKey, afterID, j.cfg.Page)
+		if err != nil {
+			return err
+		}
+		for _, u := range page.Uploads {
+			afterKey, afterID = u.Key, u.ID
+			if err := j.objects.AbortUpload(ctx, u.Key, u.ID); err != nil {
+				return err
+			}
+			j.env.Metrics.Add("uploads_collected_total", 1)
+		}
+		if !page.More {
+			return nil
+		}
+	}
+}
+
+// age counts how long an ended batch has been watched, in its row, so that a
+// restart does not begin anew; no wall clock takes part. An interval counts
+// only if no other janitor has counted meanwhile: so the sum is never more than
+// the time that has passed. When it is enough the batch is forgotten.
+func (j *janitor) age(ctx context.Context, s swept) error {
+	enough := max(j.cfg.WatchFor.Milliseconds(), s.row.ttlMS)
+	a := j.seen[s.id]
+	now := j.env.Clock.Monotonic()
+	if s.row.ageMS != a.ageMS {
+		a.ageMS, a.last = s.row.ageMS, now
+		j.seen[s.id] = a
+		return nil
+	}
+	age := a.ageMS + (now - a.last).Milliseconds()
+	if age >= enough {
+		return j.forget(ctx, s)
+	}
+	const counts = 16 // a restart loses at most this share
+	if age-a.ageMS < enough/counts {
+		return nil
+	}
+	key := sweepKey(s.id)
+	err := j.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+		row, err := tx.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		sweep, err := decodeSweep(key, row)
+		if err != nil || sweep.ageMS != a.ageMS {
+			return err
+		}
+		sweep.ageMS = age
+		tx.Put(key, sweep.encode())
+		return nil
+	}})
+	if env.ClassOf(err) == env.ClassNotFound {
+		return nil // forgotten meanwhile
+	}
+	if err == nil {
+		a.ageMS, a.last = age, now
+		j.seen[s.id] = a
+	}
+	return err
+}
+
+// forget ends the watch. If the batch has a TTL its rows go, too: first the
+// batch row says so, then what it leads to is deleted, and the sweep row last,
+// so that a crash in between only makes the next round repeat it. The batch
+// row and the published dataset stay.
+func (j *janitor) forget(ctx context.Context, s swept) error {
+	if s.row.ttlMS > 0 {
+		if err := j.expire(ctx, s.id); err != nil {
+			return err
+		}
+		for _, prefix := range [...]string{discoveriesPrefix(s.id), unitsPrefix(s.id)} {
+			if err := j.deleteRows(ctx, prefix); err != nil {
+				return err
+			}
+		}
+	}
+	err := j.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+		if s.row.ttlMS > 0 {
+			tx.Delete(mergeKey(s.id))
+		}
+		tx.Delete(sweepKey(s.id))
+		return nil
+	}})
+	if err == nil {
+		j.log(ctx, slog.LevelInfo, "batch forgotten", string(s.id), nil)
+	}
+	return err
+}
+
+// expire marks the batch, if the name was not submitted again since.
+func (j *janitor) expire(ctx context.Context, id batchID) error {
+	return j.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+		b, err := readBatch(ctx, tx, id.name())
+		if err != nil {
+			return err
+		}
+		if b.gen != id.gen() || b.phase == PhaseExpired {
+			return nil
+		}
+		if err := b.advance(PhaseExpired); err != nil {
+			return err
+		}
+		tx.Put(batchKey(id.name()), b.encode())
+		tx.Delete(statusKey(id.name()))
+		return nil
+	}})
+}
+
+// deleteRows deletes all rows under prefix, page by page.
+func (j *janitor) deleteRows(ctx context.Context, prefix string) error {
+	for more := true; more; {
+		err := j.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+			pairs, err := tx.Scan(ctx, prefix, prefixEnd(prefix), j.cfg.Page)
+			for _, p := range pairs {
+				tx.Delete(p.Key)
+			}
+			more = len(pairs) == j.cfg.Page
+			return err
+		}})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

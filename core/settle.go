@@ -1,0 +1,170 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// settleAll settles the batches that have ended.
+func (c *controller) settleAll(ctx context.Context) error {
+	ended, err := c.sweeps(ctx)
+	if err != nil {
+		return err
+	}
+	var first error
+	for _, s := range ended {
+		if s.row.state != sweepSettle {
+			continue
+		}
+		if err := c.settle(ctx, s.id); err != nil && ctx.Err() == nil {
+			c.log(ctx, slog.LevelWarn, "settling failed", string(s.id), err)
+			first = firstError(first, err)
+		}
+	}
+	return first
+}
+
+// swept is a batch that has ended, with its sweep row.
+type swept struct {
+	id  batchID
+	row sweepRow
+}
+
+// sweeps lists the batches that have ended and are not yet forgotten.
+func (n *Node) sweeps(ctx context.Context) ([]swept, error) {
+	var list []swept
+	err := n.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
+		list = list[:0]
+		return scan(ctx, tx, sweepPrefix, n.cfg.Page, func(p env.Pair) (bool, error) {
+			id := p.Key[len(sweepPrefix):]
+			row, err := decodeSweep(p.Key, p.Value)
+			if err != nil || !validBatchID(id) {
+				n.log(ctx, slog.LevelError, "sweep row unreadable", p.Key, err)
+				return true, nil
+			}
+			list = append(list, swept{id: batchID(id), row: row})
+			return true, nil
+		})
+	})
+	return list, err
+}
+
+// settle brings the units of an ended batch to rest, page by page: what could
+// still run is cancelled, with its place in the queue, its lease and its
+// checkpoint; and no row points to a staged object any more, so that they can
+// be collected (R7). Attempts that are under way find themselves fenced.
+func (c *controller) settle(ctx context.Context, id batchID) error {
+	from := unitsPrefix(id)
+	for from != "" {
+		next := ""
+		err := c.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) (err error) {
+			next, err = c.settlePage(ctx, tx, id, from)
+			return err
+		}})
+		if err != nil {
+			return err
+		}
+		from = next
+	}
+	err := c.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+		return c.settled(ctx, tx, id)
+	}})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	if err == nil {
+		c.log(ctx, slog.LevelInfo, "batch settled", string(id), nil)
+	}
+	return err
+}
+
+// settlePage settles the units of one page and returns where the next begins,
+// "" after the last.
+func (c *controller) settlePage(ctx context.Context, tx env.Txn, id batchID, from string) (string, error) {
+	priority, err := sweptPriority(ctx, tx, id)
+	if err != nil {
+		return "", err
+	}
+	prefix := unitsPrefix(id)
+	pairs, err := tx.Scan(ctx, from, prefixEnd(prefix), c.cfg.Page)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range pairs {
+		u, err := decodeUnit(p.Key, p.Value)
+		if err != nil {
+			return "", err
+		}
+		if err := settleUnit(tx, id, p.Key[len(prefix):], &u, priority); err != nil {
+			return "", err
+		}
+	}
+	if len(pairs) < c.cfg.Page {
+		return "", nil
+	}
+	return pairs[len(pairs)-1].Key + "\x00", nil
+}
+
+// sweptPriority is the batch's priority, from its sweep row.
+func sweptPriority(ctx context.Context, tx env.Txn, id batchID) (int, error) {
+	row, err := tx.Get(ctx, sweepKey(id))
+	if err != nil {
+		return 0, err
+	}
+	sweep, err := decodeSweep(sweepKey(id), row)
+	return sweep.priority, err
+}
+
+// settleUnit buffers the rest of one unit of an ended batch.
+func settleUnit(tx env.Txn, id batchID, uid string, u *unitRow, priority int) error {
+	was := *u
+	switch u.state {
+	case UnitPending:
+		tx.Delete(queueKey(priority, id, uid))
+	case UnitProcessing:
+		tx.Delete(leaseKey(u.worker, u.incarnation, id, uid))
+	}
+	if !u.state.Terminal() {
+		if err := u.advance(UnitCancelled); err != nil {
+			return err
+		}
+		tx.Delete(checkpointKey(id, uid))
+	}
+	u.staged, u.stagedSize, u.stagedETag = "", 0, ""
+	if *u != was {
+		tx.Put(unitKey(id, uid), u.encode())
+	}
+	return nil
+}
+
+// settled writes the last status and passes the batch on to the janitor.
+func (c *controller) settled(ctx context.Context, tx env.Txn, id batchID) error {
+	key := sweepKey(id)
+	row, ok, err := get(ctx, tx, key)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errUnchanged
+	}
+	sweep, err := decodeSweep(key, row)
+	if err != nil {
+		return err
+	}
+	if sweep.state != sweepSettle {
+		return errUnchanged
+	}
+	s, err := c.survey(ctx, tx, id, 0)
+	if err != nil {
+		return err
+	}
+	if err := putStatus(ctx, tx, id, &s); err != nil {
+		return err
+	}
+	sweep.state = sweepCollect
+	tx.Put(key, sweep.encode())
+	return nil
+}

@@ -1,0 +1,168 @@
+package core
+
+import (
+	"context"
+
+	"github.com/gauntlet-dst/gauntlet/core/dataset"
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// sink stages an attempt's output: one put if it is small, else an upload in
+// parts.
+type sink struct {
+	*attempt
+	slot    string
+	buf     []byte // output behind the last part
+	key     string
+	upload  string     // "" until the first part is stored
+	parts   []env.Part // durable
+	pending [][]byte   // cut, not yet stored; their numbers follow the parts'
+	size    int64      // of all parts, also of the pending ones
+	// gone: the upload has ended, and an object has the key. It is what another
+	// try of this or an earlier epoch completed, or it is of no use: which of
+	// the two, is known when the conversion has ended.
+	gone bool
+}
+
+// newSink returns a sink to the attempt's own key.
+func newSink(a *attempt, slot string) *sink {
+	return &sink{attempt: a, slot: slot, key: stagingKey(a.output, a.id, a.uid, a.epoch)}
+}
+
+// adopt goes on with the upload of a checkpoint.
+func (s *sink) adopt(last *checkpointRow) {
+	s.key = last.key
+	s.upload = last.upload
+	s.parts = append(s.parts, last.parts...)
+	s.size = sizeOf(last.parts)
+}
+
+// cutAt is the number of bytes at which the next part ends.
+func (s *sink) cutAt() int64 {
+	if s.multipart() {
+		return s.cfg.PartSize
+	}
+	return max(s.cfg.PartSize, s.cfg.MultipartAbove)
+}
+
+// multipart reports whether the output is known to need an upload.
+func (s *sink) multipart() bool { return s.size > 0 }
+
+// cut makes a part of what is buffered.
+func (s *sink) cut() {
+	s.size += int64(len(s.buf))
+	s.pending = append(s.pending, s.buf)
+	s.buf = make([]byte, 0, min(cap(s.buf), int(s.cfg.PartSize)))
+}
+
+// flush stores the pending parts. It returns errRestart if the upload is gone
+// and nothing has come of it.
+func (s *sink) flush(ctx context.Context) error {
+	if s.gone {
+		s.pending = s.pending[:0]
+		return nil
+	}
+	if s.upload == "" {
+		id, err := s.patient.CreateUpload(ctx, s.key)
+		if err != nil {
+			return err
+		}
+		s.upload = id
+	}
+	stored, err := s.uploadAll(ctx)
+	if env.ClassOf(err) == env.ClassNotFound {
+		return s.uploadGone(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.parts = append(s.parts, stored...)
+	s.pending = s.pending[:0]
+	return nil
+}
+
+// uploadAll stores the pending parts, all at once if there are several. Part
+// numbers are explicit, so that a repetition replaces (R5).
+func (s *sink) uploadAll(ctx context.Context) ([]env.Part, error) {
+	first := len(s.parts) + 1
+	stored := make([]env.Part, len(s.pending))
+	if len(s.pending) == 1 {
+		part, err := s.patient.UploadPart(ctx, s.key, s.upload, first, s.pending[0])
+		stored[0] = part
+		return stored, err
+	}
+	g := s.env.Runtime.Group(ctx)
+	for i, body := range s.pending {
+		g.Spawn(s.slot+"-part"+pad(uint64(i), 1), func(ctx context.Context) (err error) {
+			stored[i], err = s.patient.UploadPart(ctx, s.key, s.upload, first+i, body)
+			return err
+		})
+	}
+	return stored, g.Wait()
+}
+
+// uploadGone looks for what became of an upload that is no more. Aborted or
+// expired, it leaves nothing: start afresh. Completed, it left an object, which
+// is this conversion's output, since nothing else is ever written under the
+// key; so the conversion goes on without storing, to compare in the end.
+func (s *sink) uploadGone(ctx context.Context) error {
+	_, err := s.patient.Head(ctx, s.key)
+	if env.ClassOf(err) == env.ClassNotFound {
+		return errRestart
+	}
+	if err != nil {
+		return err
+	}
+	s.gone = true
+	s.pending = s.pending[:0]
+	return nil
+}
+
+// putWhole stages an output that needed no upload.
+func (s *sink) putWhole(ctx context.Context) (env.Object, error) {
+	return s.patient.Put(ctx, s.key, s.buf, env.IfAbsent)
+}
+
+// complete stores what is pending and completes the upload. digest is that of
+// the whole output.
+func (s *sink) complete(ctx context.Context, digest dataset.Digest) (env.Object, error) {
+	if err := s.flush(ctx); err != nil {
+		return env.Object{}, err
+	}
+	if s.gone {
+		return s.verify(ctx, digest)
+	}
+	obj, err := s.patient.CompleteUpload(ctx, s.key, s.upload, s.parts, env.IfAbsent)
+	switch env.ClassOf(err) {
+	case env.ClassNotFound, env.ClassConflict:
+		return s.verify(ctx, digest)
+	}
+	return obj, err
+}
+
+// verify reads the object under the key back and accepts it if it is, byte for
+// byte, what the upload would have become; else it returns errRestart.
+func (s *sink) verify(ctx context.Context, digest dataset.Digest) (env.Object, error) {
+	obj, err := s.patient.Head(ctx, s.key)
+	if env.ClassOf(err) == env.ClassNotFound {
+		return obj, errRestart
+	}
+	if err != nil {
+		return obj, err
+	}
+	if obj.Size != s.size {
+		return obj, errRestart
+	}
+	var sum dataset.Digest
+	for at := int64(0); at < obj.Size; at += s.cfg.ReadChunk {
+		body, _, err := s.patient.Get(ctx, s.key, at, s.cfg.ReadChunk)
+		if err != nil {
+			return obj, err
+		}
+		sum = sum.Append(body)
+	}
+	if sum != digest {
+		return obj, errRestart
+	}
+	return obj, nil
+}

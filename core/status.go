@@ -1,0 +1,191 @@
+package core
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// BatchStatus tells how a batch stands.
+type BatchStatus struct {
+	Namespace  string
+	Name       string
+	Generation uint64
+	Phase      Phase
+	// Error says why the batch failed, or "".
+	Error string
+	Counts
+	// Total is how many units there are, once discovery has ended; else 0.
+	Total int
+	// Sources and Failed are filled in by Status, not by List.
+	Sources []SourceStatus
+	Failed  []UnitStatus // units that are dead, or failed and waiting
+	// Manifest is the key of the published dataset's manifest.json, or "".
+	Manifest string
+	// Submitted and Finished are by the wall clocks of the processes that wrote
+	// them; Finished is zero while the batch lives.
+	Submitted time.Time
+	Finished  time.Time
+}
+
+// Counts is the number of units in each state.
+type Counts struct {
+	Pending    int
+	Processing int
+	Complete   int
+	Failed     int
+	Dead       int
+	Cancelled  int
+}
+
+// add counts one unit.
+func (c *Counts) add(state UnitState) {
+	switch state {
+	case UnitPending:
+		c.Pending++
+	case UnitProcessing:
+		c.Processing++
+	case UnitComplete:
+		c.Complete++
+	case UnitFailed:
+		c.Failed++
+	case UnitDead:
+		c.Dead++
+	case UnitCancelled:
+		c.Cancelled++
+	}
+}
+
+// SourceStatus is the progress of one source's discovery.
+type SourceStatus struct {
+	Source
+	Found int // units so far
+	Done  bool
+	Error string // of the last listing, or ""
+}
+
+// UnitStatus is one unit that failed.
+type UnitStatus struct {
+	ID       string
+	URL      string
+	State    UnitState
+	Attempts int
+	Epoch    uint64
+	Error    string
+}
+
+// Status tells how the newest submission of a name stands, all of it from one
+// snapshot. Errors: ErrNoBatch, env.ErrUnavailable.
+func (c *Client) Status(ctx context.Context, namespace, name string) (BatchStatus, error) {
+	ctx, err := c.env.Runtime.Step(ctx, StepStatus)
+	if err != nil {
+		return BatchStatus{}, err
+	}
+	var status BatchStatus
+	full := namespace + "/" + name
+	err = c.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
+		b, err := readBatch(ctx, tx, full)
+		if env.ClassOf(err) == env.ClassNotFound {
+			return ErrNoBatch
+		}
+		if err != nil {
+			return err
+		}
+		status = b.status(full)
+		id := newBatchID(full, b.gen)
+		if err := status.readUnits(ctx, tx, unitsPrefix(id), c.cfg.Page); err != nil {
+			return err
+		}
+		for i, source := range b.sources {
+			d, err := readDiscovery(ctx, tx, discoveryKey(id, i))
+			if err != nil {
+				return err
+			}
+			status.Sources = append(status.Sources, SourceStatus{Source: source, Found: d.found, Done: d.done, Error: d.err})
+		}
+		return nil
+	})
+	return status, err
+}
+
+func (s *BatchStatus) readUnits(ctx context.Context, tx env.Txn, prefix string, page int) error {
+	return scan(ctx, tx, prefix, page, func(p env.Pair) (bool, error) {
+		u, err := decodeUnit(p.Key, p.Value)
+		if err != nil {
+			return false, err
+		}
+		s.Counts.add(u.state)
+		if u.state == UnitFailed || u.state == UnitDead {
+			s.Failed = append(s.Failed, UnitStatus{
+				ID: p.Key[len(prefix):], URL: u.url, State: u.state,
+				Attempts: u.attempts, Epoch: u.epoch, Error: u.err,
+			})
+		}
+		return true, nil
+	})
+}
+
+// List tells how the newest submissions of all names of a namespace stand, in
+// the order of the names. The counts are those of the controller's last look.
+func (c *Client) List(ctx context.Context, namespace string) ([]BatchStatus, error) {
+	if !validName(namespace) {
+		return nil, invalid("list", namespace, "not a name")
+	}
+	ctx, err := c.env.Runtime.Step(ctx, StepList)
+	if err != nil {
+		return nil, err
+	}
+	var list []BatchStatus
+	err = c.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
+		list = list[:0]
+		return scan(ctx, tx, batchPrefix+namespace+"/", c.cfg.Page, func(p env.Pair) (bool, error) {
+			b, err := decodeBatch(p.Key, p.Value)
+			if err != nil {
+				return false, err
+			}
+			full := strings.TrimPrefix(p.Key, batchPrefix)
+			status := b.status(full)
+			row, ok, err := get(ctx, tx, statusKey(full))
+			if err != nil {
+				return false, err
+			}
+			if ok {
+				t, err := decodeStatus(statusKey(full), row)
+				if err != nil {
+					return false, err
+				}
+				if t.gen == b.gen {
+					status.Counts = t.Counts
+				}
+			}
+			list = append(list, status)
+			return true, nil
+		})
+	})
+	return list, err
+}
+
+// status is what the batch's own row tells.
+func (b *batchRow) status(full string) BatchStatus {
+	namespace, name, _ := strings.Cut(full, "/")
+	s := BatchStatus{
+		Namespace: namespace, Name: name, Generation: b.gen,
+		Phase: b.phase, Error: b.err, Total: b.units, Manifest: b.manifest,
+		Submitted: time.UnixMilli(b.submittedMS).UTC(),
+	}
+	if b.finishedMS != 0 {
+		s.Finished = time.UnixMilli(b.finishedMS).UTC()
+	}
+	return s
+}
+
+// readDiscovery returns the progress of one source, or that of none.
+func readDiscovery(ctx context.Context, tx env.Txn, key string) (discoveryRow, error) {
+	row, ok, err := get(ctx, tx, key)
+	if err != nil || !ok {
+		return discoveryRow{}, err
+	}
+	return decodeDiscovery(key, row)
+}

@@ -1,0 +1,160 @@
+package core
+
+import (
+	"context"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// store runs the transactions of one process.
+type store struct {
+	env     *env.Env
+	cfg     *Config
+	breaker *breaker
+}
+
+// txn is one transaction, with what it takes to run it again.
+type txn struct {
+	// body reads, validates and buffers writes. It runs afresh on a new
+	// snapshot at every try. Its error drops the writes; one of a class other
+	// than conflict and unavailable is final.
+	body func(ctx context.Context, tx env.Txn) error
+	// landed tells after an undetermined commit, in a fresh transaction and by
+	// the identity of the writer, whether the earlier try was applied (R4). nil
+	// means that body is idempotent.
+	landed func(ctx context.Context, tx env.Txn) (bool, error)
+	// vital transactions keep a lease: they are tried even while the store
+	// counts as down, since waiting would lose what could be kept.
+	vital bool
+}
+
+// update runs t until its outcome is known.
+//
+// A commit that came back undetermined (R4) is settled like this:
+//  1. The earlier try may be applied, may never be, and may still be applied
+//     later. A read cannot tell the last two apart, since a reader passes the
+//     lock of a transaction that has not yet committed.
+//  2. So landed looks first, and if it sees nothing, body runs again. It writes
+//     or locks the keys that the earlier try wrote or locked, so at most one of
+//     the two can commit.
+//  3. If body refuses now, somebody changed one of these keys, and the earlier
+//     try can no longer commit either.
+//
+// It goes on until the outcome is known or ctx ends; then it returns
+// env.ErrUndetermined.
+func (s *store) update(ctx context.Context, t *txn) error {
+	var undetermined error
+	delay := s.cfg.ConflictBackoff
+	for try := 1; ; try++ {
+		err := s.try(ctx, t, undetermined != nil)
+		switch env.ClassOf(err) {
+		case env.ClassUndetermined:
+			undetermined = err
+			s.env.Metrics.Add("txn_undetermined_total", 1)
+		case env.ClassConflict:
+			s.env.Metrics.Add("txn_conflicts_total", 1)
+		case env.ClassUnavailable, env.ClassDeadline: // the try's own deadline
+		default:
+			return err
+		}
+		if ctx.Err() != nil {
+			return firstError(undetermined, context.Cause(ctx))
+		}
+		if undetermined == nil && try >= s.cfg.ConflictTries {
+			return err
+		}
+		if err := s.env.Clock.Sleep(ctx, jitter(s.env.Rand, delay)); err != nil {
+			return firstError(undetermined, err)
+		}
+		delay = min(2*delay, s.cfg.StorageBackoffMax)
+	}
+}
+
+// try runs one transaction once. again: an earlier try ended undetermined.
+func (s *store) try(ctx context.Context, t *txn, again bool) error {
+	if !t.vital && !s.breaker.allow(s.env.Clock.Monotonic()) {
+		return env.ErrUnavailable
+	}
+	err := s.once(ctx, t, again)
+	s.breaker.report(s.env.Clock.Monotonic(), !storeFailed(ctx, err))
+	return err
+}
+
+func (s *store) once(ctx context.Context, t *txn, again bool) error {
+	ctx, cancel := s.env.Clock.WithTimeout(ctx, s.cfg.OpTimeout)
+	defer cancel()
+	tx, err := s.env.KV.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if again && t.landed != nil {
+		if done, err := t.landed(ctx, tx); done || err != nil {
+			return err
+		}
+	}
+	if err := t.body(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// view runs body on one snapshot. What body buffers is dropped.
+func (s *store) view(ctx context.Context, body func(ctx context.Context, tx env.Txn) error) error {
+	return s.update(ctx, &txn{body: body})
+}
+
+// storeFailed reports whether err, of a call under ctx, says that the store is
+// in trouble. Conflicts and refusals do not, nor does the caller's own end.
+func storeFailed(ctx context.Context, err error) bool {
+	switch env.ClassOf(err) {
+	case env.ClassUnavailable, env.ClassUndetermined, env.ClassDeadline:
+		return ctx.Err() == nil
+	}
+	return false
+}
+
+// jitter returns a duration in [d/2, d], so that callers that failed together
+// do not come back together.
+func jitter(rand env.Rand, d time.Duration) time.Duration {
+	half := d / 2
+	return half + time.Duration(rand.Uint64()%uint64(d-half+1))
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// get reads a row that may be missing: then ok is false.
+func get(ctx context.Context, tx env.Txn, key string) (row []byte, ok bool, err error) {
+	row, err = tx.Get(ctx, key)
+	if env.ClassOf(err) == env.ClassNotFound {
+		return nil, false, nil
+	}
+	return row, err == nil, err
+}
+
+// scan calls visit with every pair whose key begins with prefix, page by page
+// to the end (R18), until visit returns false or an error.
+func scan(ctx context.Context, tx env.Txn, prefix string, page int, visit func(p env.Pair) (bool, error)) error {
+	from, to := prefix, prefixEnd(prefix)
+	for {
+		pairs, err := tx.Scan(ctx, from, to, page)
+		if err != nil {
+			return err
+		}
+		for _, p := range pairs {
+			if more, err := visit(p); err != nil || !more {
+				return err
+			}
+		}
+		if len(pairs) < page {
+			return nil
+		}
+		from = pairs[len(pairs)-1].Key + "\x00"
+	}
+}
