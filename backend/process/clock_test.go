@@ -207,6 +207,22 @@ func (s sleeper) run(c env.Clock) (err error, woke time.Duration) {
 	return err, c.Monotonic()
 }
 
+// TestClockReleasesTimers: whoever stops waiting leaves no timer behind.
+func TestClockReleasesTimers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mock := processtest.NewClock()
+		c := process.NewClock(mock)
+		ctx, cancel := c.WithCancel(t.Context())
+		go func() { _ = c.Sleep(ctx, time.Hour) }()
+		_, release := c.WithTimeout(ctx, time.Hour)
+		mock.Advance(time.Second)
+		cancel(errLost)
+		release()
+		synctest.Wait()
+		require.Equal(t, mock.Now(), mock.WaitForAllTimers())
+	})
+}
+
 // TestClockKeepsOrder: sleepers that wake at different instants run in their
 // order, even inside one large step of the mock.
 func TestClockKeepsOrder(t *testing.T) {

@@ -127,9 +127,9 @@ func TestGroupPropagatesPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt := newRuntime()
 		outer := rt.Group(t.Context())
-		siblingEnded := false
+		var siblingSaw error
 		outer.Spawn("sibling", func(ctx context.Context) error {
-			siblingEnded = untilEnded(ctx) != nil
+			siblingSaw = untilEnded(ctx)
 			return nil
 		})
 		outer.Spawn("outer", func(ctx context.Context) error {
@@ -144,7 +144,8 @@ func TestGroupPropagatesPanic(t *testing.T) {
 			require.Contains(t, text, "task inner: panic: boom")
 			require.Contains(t, text, "runtime_test.go", "the stack of the task that panicked")
 			require.Contains(t, text, "explode")
-			require.True(t, siblingEnded, "Wait waits for the others first")
+			require.NotContains(t, text, "task outer", "it is told once")
+			require.ErrorContains(t, siblingSaw, "boom", "Wait waits for the others first")
 		}()
 		_ = outer.Wait()
 		t.Fatal("Wait returned")

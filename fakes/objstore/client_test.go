@@ -150,7 +150,7 @@ func TestContextEnds(t *testing.T) {
 
 	for _, read := range []bool{true, false} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		w := &wire{lose: cause, before: func() { cancel(cause) }}
+		w := &wire{lose: errors.New("connection closed"), before: func() { cancel(cause) }}
 		c := objstore.NewClient(w, objstore.ClientConfig{})
 		if read {
 			_, err := c.Head(ctx, "k")
