@@ -30,7 +30,7 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 	default:
 		c.budget = 4 + d.Intn("large", 9)
 	}
-	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 40, 4000))
+	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 20, 1000))
 	for _, k := range FaultKinds() {
 		if d.Chance("kind/"+k.String(), kindPermille[k]) {
 			c.kinds = append(c.kinds, k)
@@ -56,17 +56,24 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	h := mix(cl.id, purposeFault)
 	chance := c.rate
 	op := cl.site.op
-	if op.hasEffect() {
+	if op.hasEffect() || op == opGetObject {
 		chance *= 8
 	}
 	if h&(1<<32-1) >= chance {
 		return nil
 	}
 	d := Draw{mix(h, uint64(op))}
-	kind := c.kinds[d.Intn("kind", len(c.kinds))]
-	if !applies(kind, op, t.proc.program.Client) {
+	var able [faultKinds]FaultKind
+	kinds := able[:0]
+	for _, kind := range c.kinds {
+		if applies(kind, op, t.proc.program.Client) {
+			kinds = append(kinds, kind)
+		}
+	}
+	if len(kinds) == 0 {
 		return nil
 	}
+	kind := kinds[d.Intn("kind", len(kinds))]
 	f := &Fault{Kind: kind, At: u.anchor(t, cl)}
 	c.size(u, d, t, f)
 	c.budget--

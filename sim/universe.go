@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -328,7 +330,17 @@ func (u *Universe) heal() {
 	u.healedAt = u.now
 	u.chaos = nil
 	u.note(nil, "heal", "")
-	for i, e := range pending {
+	var late []*event // what was held back on its way arrives now
+	for _, e := range u.timers.heap {
+		if e.kind == evRequest || e.kind == evReply {
+			late = append(late, e)
+		}
+	}
+	slices.SortFunc(late, func(a, b *event) int { return cmp.Or(cmp.Compare(a.when, b.when), cmp.Compare(a.tie, b.tie)) })
+	for _, e := range late {
+		u.timers.remove(e)
+	}
+	for i, e := range append(pending, late...) {
 		e.when = u.now + int64(i)*1000
 		u.messages.push(e)
 	}

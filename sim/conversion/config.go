@@ -39,6 +39,9 @@ type Config struct {
 	RPCTimeout time.Duration
 	// NoConditional makes the object store ignore conditional writes.
 	NoConditional bool
+	// LeakCheck lets the universe go on after its work is done, until everything
+	// that the janitors must collect is overdue.
+	LeakCheck bool
 	// RestartAfter is how long a process stays away that ended by itself.
 	RestartAfter time.Duration
 	// Core is the configuration of every process.
@@ -70,6 +73,7 @@ func (c *Config) Settings() []sim.Setting {
 		number("regions", &c.Regions, 1, 8),
 		{Name: "rpc_timeout", Duration: &c.RPCTimeout, Min: 1e6, Max: day},
 		{Name: "no_conditional", Bool: &c.NoConditional},
+		{Name: "leak_check", Bool: &c.LeakCheck},
 		{Name: "restart_after", Duration: &c.RestartAfter, Min: 1, Max: day},
 		number("core.slots", &k.Slots, 1, 16),
 		duration("worker_poll", &k.WorkerPoll), duration("heartbeat", &k.Heartbeat),
@@ -119,7 +123,8 @@ func (c *Config) Draw(d sim.Draw) {
 		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
 		Regions:    int(d.Between("regions", 1, 3)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 4e9),
 		NoConditional: d.Chance("no_conditional", 50), RestartAfter: quantised(d, "restart_after", 1e8, 5e9),
-		Core: drawCore(d),
+		LeakCheck: d.Chance("leak_check", 120),
+		Core:      drawCore(d),
 	}
 	if d.Chance("poison", 80) {
 		c.PoisonPercent = 60

@@ -138,11 +138,16 @@ func (s *System) Bounds() sim.Bounds {
 	takeover := k.StaleAfter + k.ReapEvery + k.WorkerPoll + k.MergePoll
 	round := takeover + k.UnitBackoffMax + k.ControlEvery + k.BreakerOpen + time.Duration(k.StorageTries)*(k.StorageTimeout+k.StorageBackoffMax)
 	work := time.Duration(frames) * 2 * time.Second
+	// Even without a leak check summaries need a moment to agree.
+	quiesce := 3 * (k.ControlEvery + k.OpTimeout)
+	if c.LeakCheck {
+		quiesce = k.WatchFor + k.MaxInFlight + 3*k.JanitorEvery + 2*k.DrainTimeout
+	}
 	return sim.Bounds{
 		RPCTimeout: c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,
 		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,
-		Quiesce:  k.WatchFor + k.MaxInFlight + 3*k.JanitorEvery + 2*k.DrainTimeout,
+		Quiesce:  quiesce,
 		Magnitudes: []time.Duration{
 			c.RPCTimeout, k.OpTimeout, k.StorageTimeout, k.Heartbeat, k.StaleAfter - k.FenceMargin,
 			k.StaleAfter, k.StaleAfter + k.ReapEvery, 2 * k.StaleAfter, k.ScannerLease, 3 * time.Second,

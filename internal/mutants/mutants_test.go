@@ -1,0 +1,143 @@
+package mutants
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// seeds is how many universes a mutant may take to be found. The correct core
+// passes the same ones.
+const seeds = "2000"
+
+const root = "../.."
+
+// mutant is one planted bug, as its patch's first lines describe it.
+type mutant struct {
+	name      string
+	patch     []byte
+	invariant string // the one that must find it
+	rule      string
+	what      string
+}
+
+func TestMutants(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "testdata", "mutants", "*.patch"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 6, "there are too few mutants to prove anything")
+
+	clean := filepath.Join(t.TempDir(), "clean.test")
+	build(t, clean, nil)
+	out, err := run(clean, "none")
+	require.NoError(t, err, "the correct core fails:\n%s", out)
+
+	killed := 0
+	for _, file := range files {
+		m := read(t, file)
+		ok := t.Run(m.name, func(t *testing.T) {
+			binary := filepath.Join(t.TempDir(), "mutant.test")
+			build(t, binary, plant(t, m))
+			out, err := run(binary, m.invariant)
+			require.Error(t, err, "%s survived %s universes", m.what, seeds)
+			fmt.Printf("mutants: %-34s %-4s killed by %-28s within %s universes\n", m.name, m.rule, m.invariant, universes(out))
+			require.Regexp(t, `sim: violations .*\b`+regexp.QuoteMeta(m.invariant)+"=", out,
+				"it was not %s that found it:\n%s", m.invariant, tail(out))
+		})
+		if ok {
+			killed++
+		}
+	}
+	fmt.Printf("mutants: %d of %d killed, each by the invariant that its patch names\n", killed, len(files))
+}
+
+// read takes a mutant's description from the lines before its diff.
+func read(t *testing.T, file string) mutant {
+	patch, err := os.ReadFile(file)
+	require.NoError(t, err)
+	m := mutant{name: strings.TrimSuffix(filepath.Base(file), ".patch"), patch: patch}
+	for line := range strings.Lines(string(patch)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch name {
+		case "invariant":
+			m.invariant = value
+		case "rule":
+			m.rule = value
+		case "what":
+			m.what = value
+		}
+		if strings.HasPrefix(line, "--- ") {
+			break
+		}
+	}
+	require.NotEmpty(t, m.invariant, "%s names no invariant", file)
+	require.NotEmpty(t, m.rule, "%s names no rule", file)
+	require.NotEmpty(t, m.what, "%s doesn't say what it breaks", file)
+	return m
+}
+
+var patched = regexp.MustCompile(`(?m)^\+\+\+ b/(\S+)`)
+
+// plant applies the patch to copies and returns the overlay that puts them in
+// the place of the originals.
+func plant(t *testing.T, m mutant) []byte {
+	dir := t.TempDir()
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	for _, match := range patched.FindAllSubmatch(m.patch, -1) {
+		name := string(match[1])
+		text, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err, "the patch is about a file that is gone")
+		copied := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(copied), 0o755))
+		require.NoError(t, os.WriteFile(copied, text, 0o644))
+		original, err := filepath.Abs(filepath.Join(root, name))
+		require.NoError(t, err)
+		overlay.Replace[original] = copied
+	}
+	apply := exec.Command("git", "apply", "--recount", "-")
+	apply.Dir, apply.Stdin = dir, bytes.NewReader(m.patch)
+	apply.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+	out, err := apply.CombinedOutput()
+	require.NoError(t, err, "the patch no longer applies: mend it\n%s", out)
+	text, err := json.Marshal(overlay)
+	require.NoError(t, err)
+	return text
+}
+
+func build(t *testing.T, binary string, overlay []byte) {
+	args := []string{"test", "-c", "-o", binary}
+	if overlay != nil {
+		file := filepath.Join(t.TempDir(), "overlay.json")
+		require.NoError(t, os.WriteFile(file, overlay, 0o644))
+		args = append(args, "-overlay", file)
+	}
+	cmd := exec.Command("go", append(args, "./sim")...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "it does not build, which is no kill:\n%s", out)
+}
+
+func run(binary, invariant string) (string, error) {
+	cmd := exec.Command(binary, "-test.run", "^TestSim$", "-seed", "1", "-seeds", seeds, "-stop", invariant)
+	cmd.Dir = filepath.Join(root, "sim")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+var total = regexp.MustCompile(`sim: total seeds=(\d+)`)
+
+func universes(out string) string {
+	if match := total.FindStringSubmatch(out); match != nil {
+		return match[1]
+	}
+	return "?"
+}
+
+func tail(out string) string { return out[max(0, len(out)-1500):] }
