@@ -203,6 +203,54 @@ func TestVanishedUploadIsWrittenAgain(t *testing.T) {
 	require.ErrorIs(t, err, env.ErrUnavailable)
 }
 
+// An object of another size under the key is no proof that the completion of
+// an upload happened.
+func TestVanishedUploadOverForeignObject(t *testing.T) {
+	s := newStore()
+	episodes := example(t, s)
+	path := "data/chunk-000/episode_000000.csv"
+	s.store(prefix+path, []byte("foreign"), 0)
+	lost := false
+	s.fate = func(_ int, op, _ string) fate {
+		if op == "complete-upload" && !lost {
+			lost = true
+			clear(s.uploads)
+		}
+		return fine
+	}
+	manifest, err := write(s, defaultSpec(), episodes)
+	require.NoError(t, err)
+	require.True(t, lost)
+	require.Equal(t, manifest.Objects[0].Digest, dataset.Digest(0).Append(s.objects[prefix+path]))
+}
+
+// lazyCodec never consumes the last record.
+type lazyCodec struct{ plain.Codec }
+
+type lazyRewriter struct{ dataset.Rewriter }
+
+func (c lazyCodec) NewRewriter(place dataset.Place) dataset.Rewriter {
+	return lazyRewriter{c.Codec.NewRewriter(place)}
+}
+
+func (r lazyRewriter) Rewrite(dst, src []byte, eof bool) ([]byte, int, error) {
+	if eof {
+		return dst, 0, nil
+	}
+	return r.Rewriter.Rewrite(dst, src, eof)
+}
+
+func TestLeftOverBytesAreAnError(t *testing.T) {
+	s := newStore()
+	episodes := example(t, s)
+	_, err := dataset.Write(context.Background(), dataset.Deps{
+		Objects: s, Codec: lazyCodec{},
+		Work: func(context.Context, int) error { return nil },
+	}, defaultSpec(), episodes)
+	require.ErrorIs(t, err, env.ErrInvalid)
+	require.NotContains(t, s.under(prefix), "data/chunk-000/episode_000000.csv")
+}
+
 // A writer that dies at any call leaves no manifest (rule R6), and the same
 // Write by a successor yields the same dataset (rule R5).
 func TestCrashAtEveryCall(t *testing.T) {
