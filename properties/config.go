@@ -1,0 +1,79 @@
+package properties
+
+import (
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+)
+
+// Config is what cannot be seen in the stores: what was asked for, and the
+// times by which liveness is judged. Durations are the configured ones of the
+// system under test; the invariants add what clocks may drift.
+type Config struct {
+	// Workload is what the clients submit: a submission is compared with the
+	// batch of its namespace and name.
+	Workload workload.Spec
+
+	// Heartbeat is the period of lease and merge claim renewals, StaleAfter how
+	// long an observer must see a beat unchanged, ScannerLease the same for the
+	// scanner's leadership.
+	Heartbeat, StaleAfter, ScannerLease time.Duration
+	// Poll is a worker's pause before an empty queue; the others are the
+	// periods of the roles that their names say.
+	Poll, ReapEvery, ControlEvery, ScanEvery, MergePoll, JanitorEvery time.Duration
+	// UnitBackoffMax is the longest pause before a failed unit is queued again.
+	UnitBackoffMax time.Duration
+	// OpTimeout bounds one try of a transaction, StorageTimeout one call to the
+	// object store, BackoffMax the pause between tries, and BreakerOpen how
+	// long a store that counts as down is not called.
+	OpTimeout, StorageTimeout, BackoffMax, BreakerOpen time.Duration
+	// MaxInFlight bounds how long a request may still execute after it was sent.
+	MaxInFlight time.Duration
+
+	// MaxAttempts is what a submission gets that names none; 0 is not checked.
+	MaxAttempts int
+	// Slots is how many units a worker executes at once; Workers names the
+	// processes that play the role.
+	Slots   int
+	Workers []string
+}
+
+// drifted is how long d can last, at most, by a clock that is as slow as the
+// simulator makes them (a tenth).
+func drifted(d time.Duration) time.Duration { return d + d/8 }
+
+// hurried is how short d can be, at least, by a clock that is as fast as that.
+func hurried(d time.Duration) time.Duration { return d - d/8 }
+
+// slack is how long a healed system may need to notice that it is healed: a
+// call sent before may have to time out, a breaker to close, a back-off to end,
+// and a fenced owner to notice it.
+func (c *Config) slack() time.Duration {
+	return drifted(c.Heartbeat + 2*c.OpTimeout + 2*c.StorageTimeout + c.BackoffMax + 2*c.BreakerOpen)
+}
+
+// All returns every invariant, with fresh state for one universe, in the order
+// in which they must be called.
+func All(c Config) []sim.Invariant {
+	v := newView(&c)
+	return []sim.Invariant{
+		v,
+		newSnapshotIsolation(),
+		&legalEdges{view: v},
+		&fencing{view: v},
+		newExactlyOnce(v),
+		&noLostUnit{view: v},
+		newCheckpointsMonotone(v),
+		newDatasetEqualsReference(v),
+	}
+}
+
+// Names returns the invariants' names, in the order of All.
+func Names() []string {
+	var names []string
+	for _, inv := range All(Config{}) {
+		names = append(names, inv.Name())
+	}
+	return names
+}

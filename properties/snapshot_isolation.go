@@ -1,0 +1,144 @@
+package properties
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// snapshotIsolation: every read and every page of a scan saw exactly the newest
+// commit at or before its snapshot, and of two transactions that overlapped and
+// wrote or locked the same key one was refused.
+//
+// It judges the store, not the system: when it breaks, the fault is in the
+// harness, and nothing that the others say of this run counts.
+type snapshotIsolation struct {
+	newest uint64
+	keys   map[string]*versions
+}
+
+// versions is what one key went through.
+type versions struct {
+	key   string
+	last  commitRef // the last commit that wrote or locked the key
+	write []version // puts and deletes, in commit order
+}
+
+type version struct {
+	commitTS uint64
+	deleted  bool
+}
+
+type commitRef struct {
+	moment
+	commitTS uint64
+}
+
+func newSnapshotIsolation() *snapshotIsolation {
+	return &snapshotIsolation{keys: map[string]*versions{}}
+}
+
+func (i *snapshotIsolation) Name() string { return "snapshot-isolation" }
+
+func (i *snapshotIsolation) Observe(_ *sim.World, e *sim.Effect) error {
+	if e.Kind != sim.EffectCommit {
+		return nil
+	}
+	c := &e.Commit
+	if c.CommitTS <= c.StartTS || c.CommitTS <= i.newest {
+		return breach("", "commit timestamps out of order", c.Primary, sim.EventRef{}, e, "committed",
+			fmt.Sprintf("a transaction that began at %d committed at %d, after %d", c.StartTS, c.CommitTS, i.newest))
+	}
+	i.newest = c.CommitTS
+	for n := range c.Writes {
+		m := &c.Writes[n]
+		k := i.keys[m.Key]
+		if k == nil {
+			k = &versions{key: m.Key}
+			i.keys[m.Key] = k
+		}
+		if k.last.commitTS >= c.StartTS {
+			return breach("", "overlapping commits of one key", m.Key, k.last.ref("committed"), e, "committed",
+				fmt.Sprintf("two transactions overlapped and both committed %s: one at %d, one from %d to %d", m.Key, k.last.commitTS, c.StartTS, c.CommitTS))
+		}
+		k.last = commitRef{momentOf(e), c.CommitTS}
+		if m.Op == tikv.OpPut || m.Op == tikv.OpDelete {
+			k.write = append(k.write, version{c.CommitTS, m.Op == tikv.OpDelete})
+		}
+	}
+	return nil
+}
+
+// at returns the version that a snapshot sees; its commitTS is 0 if none.
+func (k *versions) at(ts uint64) version {
+	n, found := slices.BinarySearchFunc(k.write, ts, func(v version, ts uint64) int { return cmp.Compare(v.commitTS, ts) })
+	if found {
+		return k.write[n]
+	}
+	if n == 0 {
+		return version{}
+	}
+	return k.write[n-1]
+}
+
+// Settled checks the reads: only now are all commits known that they had to see.
+func (i *snapshotIsolation) Settled(w *sim.World) error {
+	for _, r := range w.Reads() {
+		want := uint64(0)
+		if k := i.keys[r.Key]; k != nil {
+			want = k.at(r.StartTS).commitTS
+		}
+		if r.Version != want {
+			return settledBreach("", "read saw another version", r.Key, sim.EventRef{},
+				fmt.Sprintf("a read of %s at %d saw the version of %d; the newest was that of %d", r.Key, r.StartTS, r.Version, want))
+		}
+	}
+	ordered := make([]*versions, 0, len(i.keys))
+	for _, k := range i.keys {
+		ordered = append(ordered, k)
+	}
+	slices.SortFunc(ordered, func(a, b *versions) int { return cmp.Compare(a.key, b.key) })
+	for n := range w.Scans() {
+		if err := checkScan(ordered, &w.Scans()[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkScan compares one page with the keys that had a value at its snapshot.
+func checkScan(ordered []*versions, s *tikv.ScanRead) error {
+	wrong := func(key string, saw, had uint64) error {
+		return settledBreach("", "scan saw another state", key, sim.EventRef{},
+			fmt.Sprintf("a scan of [%s, %s) at %d saw the version of %d of %s; there was that of %d", s.From, s.To, s.StartTS, saw, key, had))
+	}
+	seen := s.Seen
+	at, _ := slices.BinarySearchFunc(ordered, s.From, func(k *versions, from string) int { return cmp.Compare(k.key, from) })
+	for ; at < len(ordered) && (s.To == "" || ordered[at].key < s.To); at++ {
+		k := ordered[at]
+		if s.Partial && len(seen) == 0 {
+			return nil
+		}
+		if len(seen) > 0 && seen[0].Key < k.key {
+			break
+		}
+		v := k.at(s.StartTS)
+		there := v.commitTS != 0 && !v.deleted
+		listed := len(seen) > 0 && seen[0].Key == k.key
+		switch {
+		case there && !listed:
+			return wrong(k.key, 0, v.commitTS)
+		case listed && (!there || seen[0].Version != v.commitTS):
+			return wrong(k.key, seen[0].Version, v.commitTS)
+		case listed:
+			seen = seen[1:]
+		}
+	}
+	if len(seen) > 0 {
+		return wrong(seen[0].Key, seen[0].Version, 0)
+	}
+	return nil
+}
