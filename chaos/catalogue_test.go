@@ -1,6 +1,11 @@
 package chaos_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,4 +85,38 @@ func TestFaults(t *testing.T) {
 	}
 	_, ok := chaos.FaultInfoOf("fire")
 	require.False(t, ok)
+}
+
+// The steps are those that core enters: the constants of type env.Step in its
+// source.
+func TestStepsAreCores(t *testing.T) {
+	files, err := filepath.Glob("../core/*.go")
+	require.NoError(t, err)
+	var entered []string
+	for _, path := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if typ, ok := spec.Type.(*ast.SelectorExpr); !ok || typ.Sel.Name != "Step" {
+				return true
+			}
+			for _, value := range spec.Values {
+				name, err := strconv.Unquote(value.(*ast.BasicLit).Value)
+				require.NoError(t, err)
+				entered = append(entered, name)
+			}
+			return true
+		})
+	}
+	var steps []string
+	for _, op := range chaos.Operations() {
+		if op.Step != "" {
+			steps = append(steps, op.Name)
+		}
+	}
+	require.ElementsMatch(t, entered, steps)
 }

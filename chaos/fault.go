@@ -69,6 +69,8 @@ const (
 	ReachNo Reach = "no"
 	// ReachNearly: something like it, at no exact place; see FaultInfo.Means.
 	ReachNearly Reach = "nearly"
+	// ReachObjects: like Nearly, and at the object store only.
+	ReachObjects Reach = "object store only"
 	// ReachYes: the fault itself.
 	ReachYes Reach = "yes"
 )
@@ -101,24 +103,24 @@ var faults = [...]FaultInfo{
 	{Terminate, "SIGTERM, then SIGKILL after a grace period", "-", ReachYes, "", ReachNearly, "PodChaos",
 		"`pod-kill` with `gracePeriod`, at an arbitrary instant"},
 	{Pause, "a process freezes longer than its lease, then goes on", "-", ReachYes, "", ReachNearly, "NetworkChaos",
-		"no freeze is offered: all its packets are lost instead. Its clock goes on and tells it that the lease ran out, which a frozen process learns too late"},
+		"no freeze is offered: it is cut off from TiKV instead. Its clock goes on and tells it that the lease ran out, which a frozen process learns too late"},
 	{Partition, "a process and a service do not hear each other", "maybe", ReachYes, "", ReachYes, "NetworkChaos",
 		"`partition` towards the service's pods, one way or both"},
 	{Slow, "a process computes slowly", "-", ReachYes, "", ReachNearly, "StressChaos",
 		"CPU stress in the container's cgroup; the factor depends on the node"},
-	{Refuse, "a request is answered with \"unavailable\"", "no", ReachYes, "fail_before", ReachNearly, "HTTPChaos",
-		"`abort` in front of the object store; TiKV speaks gRPC, which HTTPChaos does not understand"},
+	{Refuse, "a request is answered with \"unavailable\"", "no", ReachYes, "fail_before", ReachObjects, "HTTPChaos",
+		"`abort` of the requests of one method and path; TiKV speaks gRPC, which HTTPChaos does not understand"},
 	{LoseRequest, "a request is lost and no answer comes", "no", ReachYes, "fail_before", ReachNearly, "NetworkChaos",
 		"`loss` of packets towards the service; TCP sends them again, so requests are mostly late and none is chosen"},
-	{LoseReply, "a request is applied and its reply is lost", "yes", ReachYes, "fail_after", ReachNo, "",
-		"the reply of one commit cannot be told from any other packet, and lost packets are sent again"},
+	{LoseReply, "a request is applied and its reply is lost", "yes", ReachYes, "fail_after", ReachObjects, "HTTPChaos",
+		"`abort` of the responses of one method and path. Of TiKV, not at all: the reply of a commit cannot be told from any other packet, and lost packets are sent again. The undetermined commit is the reason for the simulator"},
 	{Delay, "a request executes late, perhaps after its caller gave up", "maybe", ReachYes, "delay_before", ReachNearly, "NetworkChaos",
-		"`delay` towards the service meets every packet of the pod, the heartbeats' too"},
+		"`delay` towards the service meets every packet of the pod, the heartbeats' too, so it must stay far below the lease"},
 	{DelayReply, "a request is applied at once and answered late", "yes", ReachYes, "delay_after", ReachNearly, "NetworkChaos",
 		"`delay` on the way back meets every packet of the pod"},
 	{Conflict, "conditional writes lose again and again", "no", ReachYes, "fail_before", ReachNo, "",
 		"a conflict is the store's verdict on its data; the network cannot make one"},
-	{Truncate, "the end of a body that is read is missing", "-", ReachYes, "", ReachNearly, "HTTPChaos",
+	{Truncate, "the end of a body that is read is missing", "-", ReachYes, "", ReachObjects, "HTTPChaos",
 		"`replace` gives the response another, shorter body; a connection that breaks in mid-body cannot be had"},
 	{Skew, "a process's wall clock steps", "-", ReachYes, "", ReachYes, "TimeChaos",
 		"`timeOffset` on CLOCK_REALTIME"},

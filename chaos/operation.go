@@ -51,7 +51,9 @@ type Point struct {
 	Calls []string
 	// Phase is Before or Applied.
 	Phase Phase
-	// RPC is the request to TiKV that the simulator addresses, or "".
+	// RPC is the request on the wire, as the simulator names it: the call
+	// itself, or the part of it that stands for it (pd.tso, kv.prewrite); ""
+	// for a step as a whole.
 	RPC string
 	// Errors are the classes of errors that may be injected here without
 	// breaking the contract of the seam; the first is the default.
@@ -118,21 +120,21 @@ type callRow struct {
 }
 
 var calls = [...]callRow{
-	{KVBegin, "take a start timestamp", KVBegin, "tso", unavailable, unavailable, Applied},
-	{KVGet, "read one key", KVGet, "get", unavailable, unavailable, Applied},
-	{KVScan, "read one page of keys", KVScan, "scan", unavailable, unavailable, Applied},
-	{KVPrewrite, "lock what a transaction writes; seen through env, a failed commit without effect", KVCommit, "prewrite", refused, refused, Before},
-	{KVCommit, "commit a transaction", KVCommit, "commit", commitErrors, undetermined, Applied},
-	{ObjectsPut, "store an object", ObjectsPut, "", commitErrors, undetermined, Applied},
-	{ObjectsGet, "read an object", ObjectsGet, "", unavailable, unavailable, Applied},
-	{ObjectsHead, "describe an object", ObjectsHead, "", unavailable, unavailable, Applied},
-	{ObjectsList, "list one page of objects", ObjectsList, "", unavailable, unavailable, Applied},
-	{ObjectsDelete, "delete an object", ObjectsDelete, "", lostOrRefused, undetermined, Applied},
-	{ObjectsCreateUpload, "open a multipart upload", ObjectsCreateUpload, "", lostOrRefused, undetermined, Applied},
-	{ObjectsUploadPart, "store one part", ObjectsUploadPart, "", uploadErrors, undetermined, Applied},
-	{ObjectsCompleteUpload, "turn parts into an object", ObjectsCompleteUpload, "", completionErrors, undetermined, Applied},
-	{ObjectsAbortUpload, "drop an upload", ObjectsAbortUpload, "", lostOrRefused, undetermined, Applied},
-	{ObjectsListUploads, "list one page of uploads", ObjectsListUploads, "", unavailable, unavailable, Applied},
+	{KVBegin, "take a start timestamp", KVBegin, "pd.tso", unavailable, unavailable, Applied},
+	{KVGet, "read one key", KVGet, "kv.get", unavailable, unavailable, Applied},
+	{KVScan, "read one page of keys", KVScan, "kv.scan", unavailable, unavailable, Applied},
+	{KVPrewrite, "lock what a transaction writes; seen through env, a failed commit without effect", KVCommit, "kv.prewrite", refused, refused, Before},
+	{KVCommit, "commit a transaction", KVCommit, "kv.commit", commitErrors, undetermined, Applied},
+	{ObjectsPut, "store an object", ObjectsPut, ObjectsPut, commitErrors, undetermined, Applied},
+	{ObjectsGet, "read an object", ObjectsGet, ObjectsGet, unavailable, unavailable, Applied},
+	{ObjectsHead, "describe an object", ObjectsHead, ObjectsHead, unavailable, unavailable, Applied},
+	{ObjectsList, "list one page of objects", ObjectsList, ObjectsList, unavailable, unavailable, Applied},
+	{ObjectsDelete, "delete an object", ObjectsDelete, ObjectsDelete, lostOrRefused, undetermined, Applied},
+	{ObjectsCreateUpload, "open a multipart upload", ObjectsCreateUpload, ObjectsCreateUpload, lostOrRefused, undetermined, Applied},
+	{ObjectsUploadPart, "store one part", ObjectsUploadPart, ObjectsUploadPart, uploadErrors, undetermined, Applied},
+	{ObjectsCompleteUpload, "turn parts into an object", ObjectsCompleteUpload, ObjectsCompleteUpload, completionErrors, undetermined, Applied},
+	{ObjectsAbortUpload, "drop an upload", ObjectsAbortUpload, ObjectsAbortUpload, lostOrRefused, undetermined, Applied},
+	{ObjectsListUploads, "list one page of uploads", ObjectsListUploads, ObjectsListUploads, unavailable, unavailable, Applied},
 }
 
 func (r *stepRow) operation() Operation {

@@ -59,8 +59,9 @@ type Injection struct {
 
 	// For and Leases say how long the fault lasts: For plus Leases times the
 	// run's configured stale period. Both 0 for a fault that lasts means to
-	// the end of the run's chaos phase; for the loss or the refusal of one
-	// request, only that one.
+	// the end of the run's chaos phase; for a fault of one request, only that
+	// one. Otherwise that request and its repetitions: what its process sends
+	// for the same call meanwhile, the retries of a store's client, too.
 	For    time.Duration
 	Leases float64
 	// Restart is the time from a crash to the start of the next incarnation;
@@ -93,8 +94,8 @@ type At struct {
 	// Call is a store call made in that step (in any, with Step empty), or
 	// Work. kv.prewrite and kv.commit are the two halves of a commit.
 	Call string
-	// Nth and NthTo bound the number of that call in its process's
-	// incarnation, counted from 1; the seed draws from between. Nth 0 means 1;
+	// Nth and NthTo bound the number of that call in its process, counted from
+	// 1 over all its incarnations; the seed draws from between. Nth 0 means 1;
 	// NthTo 0 means Nth.
 	Nth, NthTo int
 	// Phase is the instant in the call; "" means Before.

@@ -108,9 +108,9 @@ func partitionTiKV() Scenario {
 		Workers: 3, Batches: 1, Units: 4,
 		Inject: []Injection{
 			{Fault: Partition, Role: "worker", Service: ServiceKV, Direction: DirectionBoth, For: 10 * time.Second, Leases: 1.25,
-				At: At{Step: "heartbeat", Nth: 1, NthTo: 3}},
+				At: At{Step: "heartbeat", Call: KVPrewrite, Nth: 1, NthTo: 3}},
 			{Fault: Partition, Role: "worker", Service: ServicePD, Direction: DirectionBoth, For: 45 * time.Second,
-				At: At{Step: "claim_unit", Nth: 1, NthTo: 3}},
+				At: At{Step: "claim_unit", Call: KVBegin, Nth: 1, NthTo: 3}},
 			{Fault: Partition, Role: "worker", Service: ServiceKV, Direction: DirectionReply, For: 90 * time.Second,
 				At: At{Step: "complete_unit", Call: KVCommit}},
 		},
@@ -126,7 +126,7 @@ func slowWorker() Scenario {
 		Tests:   "zombie reaping, heartbeat time-out, fencing of a late completion, the throughput bound with a straggler",
 		Workers: 3, Batches: 1, Units: 6,
 		Inject: []Injection{
-			{Fault: Slow, Role: "worker", Factor: 10, At: At{Step: "convert"}},
+			{Fault: Slow, Role: "worker", Factor: 10, At: At{Step: "convert", Call: Work}},
 			{Fault: Pause, Role: "worker", Leases: 1.5, For: time.Minute,
 				At: At{Step: "complete_unit", Call: KVPrewrite}},
 		},
@@ -165,7 +165,7 @@ func storageFailure() Scenario {
 			{Fault: LoseReply, Role: "worker", At: At{Call: ObjectsCompleteUpload}},
 			{Fault: ExpireUpload, Role: "worker", At: At{Call: ObjectsCompleteUpload}},
 			{Fault: Partition, Role: "worker", Count: All, Service: ServiceObjects, Direction: DirectionBoth, For: 2 * time.Minute,
-				At: At{Step: "stage"}},
+				At: At{Step: "convert", Call: ObjectsGet, Nth: 2, NthTo: 4}},
 		},
 		ClusterOnly: []Injection{
 			{Fault: DiskFull, Role: "worker", For: 2 * time.Minute, At: At{Time: time.Minute}},
@@ -198,9 +198,9 @@ func spotTermination() Scenario {
 		Workers: 3, Batches: 1, Units: 4,
 		Inject: []Injection{
 			{Fault: Terminate, Role: "worker", Grace: 30 * time.Second, Restart: time.Minute,
-				At: At{Step: "convert", Nth: 1, NthTo: 4}},
+				At: At{Step: "convert", Call: Work, Nth: 2, NthTo: 12}},
 			{Fault: Terminate, Role: "worker", Grace: 5 * time.Millisecond, Restart: time.Minute,
-				At: At{Step: "convert", Nth: 1, NthTo: 4}},
+				At: At{Step: "convert", Call: Work, Nth: 2, NthTo: 12}},
 		},
 		Observe:  []string{DrainMidUnit, ResumeFromCheckpoint, TakeoverAfterExpiry},
 		Liveness: "A released unit is claimed within 2 polls; an orphaned one within stale + reaper + poll.",
@@ -210,17 +210,16 @@ func spotTermination() Scenario {
 func workersLost() Scenario {
 	return Scenario{
 		Name:    "workers-lost",
-		Title:   "Several workers are lost for good, with their scratch space, and then one that took over.",
+		Title:   "Three of four workers are lost for good, with their scratch space, one of them just after it took over.",
 		Tests:   "recovery from what the stores hold alone, with fewer workers than before; a unit that changes hands twice",
-		Workers: 4, Batches: 1, Units: 4,
+		Workers: 4, Batches: 1, Units: 2,
 		Inject: []Injection{
-			{Fault: Crash, Role: "worker", Count: 2,
-				At: At{Step: "checkpoint", Call: KVCommit, Nth: 1, NthTo: 2, Phase: After}},
-			{Fault: Crash, Role: "worker", Restart: 30 * time.Second,
-				At: At{Step: "resume"}},
+			// With two units the third worker to record a checkpoint is one that
+			// took a unit over.
+			{Fault: Crash, Role: "worker", Count: 3, At: At{Step: "checkpoint", Call: KVCommit, Phase: After}},
 		},
 		Observe:  []string{TakeoverAfterExpiry, ResumeFromCheckpoint, DoubleTakeover},
-		Liveness: "The remaining workers finish every batch, with two workers dead for ever.",
+		Liveness: "The remaining worker finishes every batch, with three workers dead for ever.",
 	}
 }
 
@@ -281,7 +280,7 @@ func rollingRestart() Scenario {
 		Workers: 3, Batches: 2, Units: 3,
 		Inject: []Injection{
 			{Fault: Terminate, Count: All, Every: 10 * time.Second, Grace: 30 * time.Second, Restart: 5 * time.Second,
-				At: At{Step: "convert", Nth: 1, NthTo: 3}},
+				At: At{Step: "convert", Call: Work, Nth: 2, NthTo: 12}},
 		},
 		Observe:  []string{DrainMidUnit, ResumeFromCheckpoint, ScannerTakeover},
 		Liveness: "Every batch becomes terminal; no unit is dead.",
