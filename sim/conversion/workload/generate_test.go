@@ -1,0 +1,89 @@
+package workload_test
+
+import (
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+)
+
+var wide = workload.Limits{Batches: 3, Sources: 3, Recordings: 4, Frames: 12, PoisonPercent: 20, EmptyPercent: 20}
+
+func TestGenerateIsAFunctionOfItsDraws(t *testing.T) {
+	require.Equal(t, workload.Generate(keyed(3), wide), workload.Generate(keyed(3), wide))
+	require.NotEqual(t, workload.Generate(keyed(3), wide), workload.Generate(keyed(4), wide))
+}
+
+// One decision does not shift another: only the recording whose number of
+// frames is drawn differently differs.
+func TestDrawsAreKeyed(t *testing.T) {
+	const label = "b0/s0/r0/frames"
+	asked := false
+	other := func(l string) uint64 {
+		if l == label {
+			asked = true
+			return keyed(3)(l) + 1
+		}
+		return keyed(3)(l)
+	}
+	limits := workload.Limits{Batches: 2, Sources: 2, Recordings: 3, Frames: 50}
+	a, b := workload.Generate(keyed(3), limits), workload.Generate(other, limits)
+	require.True(t, asked)
+	require.NotEqual(t, a, b)
+	b.Batches[0].Sources[0].Recordings[0].Frames = a.Batches[0].Sources[0].Recordings[0].Frames
+	require.Equal(t, a, b)
+}
+
+// Every kind of workload that conversions get wrong comes up.
+func TestGenerateReachesTheEdges(t *testing.T) {
+	seen := make(map[string]int)
+	see := func(what string, yes bool) {
+		if yes {
+			seen[what]++
+		}
+	}
+	for seed := range uint64(200) {
+		spec := workload.Generate(keyed(seed), wide)
+		see("a batch whose name begins with another's", len(spec.Batches) > 1 &&
+			strings.HasPrefix(spec.Batches[1].Name, spec.Batches[0].Name))
+		keys := make(map[string]bool)
+		for _, object := range spec.Objects() {
+			require.False(t, keys[object.Key])
+			keys[object.Key] = true
+		}
+		for i := range spec.Batches {
+			b := &spec.Batches[i]
+			see("no unit", b.Units() == 0)
+			see("one unit", b.Units() == 1)
+			see("several chunks", b.Units() > b.ChunkSize)
+			see("a last chunk that is not full", b.Units() > b.ChunkSize && b.Units()%b.ChunkSize > 0)
+			see("poison", b.Poisoned())
+			names := make(map[string]bool)
+			for _, source := range b.Sources {
+				see("an empty source", len(source.Recordings) == 0)
+				see("a filter that excludes files", len(source.Ignored) > 0)
+				for _, name := range source.Ignored {
+					matches, err := path.Match(source.Filter, path.Base(name))
+					require.NoError(t, err)
+					require.False(t, matches)
+				}
+				for _, r := range source.Recordings {
+					see("one name under two sources", names[r.Name])
+					names[r.Name] = true
+					see("one frame", r.Frames == 1)
+					see("no frames", r.Frames == 0)
+					see("poison in the first frame", r.Poison == 1)
+					see("poison in the last frame", r.Poison > 1 && r.Poison == r.Frames)
+					require.LessOrEqual(t, r.Poison, r.Frames)
+					matches, err := path.Match(source.Filter, path.Base(r.Name))
+					require.NoError(t, err)
+					require.True(t, matches || source.Filter == "")
+				}
+			}
+		}
+	}
+	require.Len(t, seen, 13)
+}
