@@ -1,5 +1,24 @@
 // Package dataset is what a conversion produces: the codec that turns a
 // recording's frames into an episode, and the layout that a merge publishes.
+//
+// # Layout
+//
+// A dataset is a LeRobot v2.1 dataset without videos; <ext> and the features
+// are the codec's. Episodes are numbered from 0, tasks in the order in which
+// they first appear.
+//
+//	data/chunk-<c>/episode_<i>.<ext>  c = i / chunk size, 3 digits; i, 6 digits
+//	meta/info.json             version, totals, chunk size, fps, splits, features
+//	meta/tasks.jsonl           {"task_index","task"} a line
+//	meta/episodes.jsonl        {"episode_index","tasks","length"} a line
+//	meta/episodes_stats.jsonl  {"episode_index","stats"} a line: of each feature
+//	                           and component min, max, mean, std, and the count
+//	meta/stats.json            the same over all episodes; {} if there is none
+//	manifest.json              name, generation, totals, each unit with its
+//	                           episode, each other object with size, etag, digest
+//
+// Statistics are computed from exact integer sums. std is the population's;
+// mean and std are rounded float64s, printed in full.
 package dataset
 
 // Codec is a pair of formats: how sources are read, how episodes are written.

@@ -75,8 +75,8 @@ type Manifest struct {
 // Write publishes a dataset in the layout of LeRobot v2.1 and then, when all
 // of it is durable, the manifest.json that names every object (rule R6).
 //
-// It holds neither a dataset nor a large episode in memory: staged episodes
-// are read in ranges and verified against their recorded size, ETag and
+// It holds neither a dataset nor a large episode in memory, only a short record
+// of each: staged episodes are read in ranges and verified against their recorded size, ETag and
 // digest before their published form appears; everything whose size depends
 // on the inputs is written in parts.
 //
@@ -89,7 +89,7 @@ type Manifest struct {
 // not what was recorded, or its summary does not parse; ErrNotFound when a
 // staged episode is missing; otherwise whatever Objects and Work return. On
 // every error some objects may have been written, and manifest.json only if
-// the error is ErrUndetermined.
+// the error is ErrUndetermined or the context's.
 func Write(ctx context.Context, deps Deps, spec Spec, episodes []Episode) (Manifest, error) {
 	if err := spec.check(); err != nil {
 		return Manifest{}, err
