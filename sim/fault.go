@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -316,7 +317,7 @@ func (f *Fault) check(seen map[string]bool) error {
 			return fmt.Errorf("%s needs %s=", f.Kind, name)
 		}
 	}
-	for name := range seen {
+	for _, name := range slices.Sorted(maps.Keys(seen)) {
 		if !slices.Contains(options.must, name) && !slices.Contains(options.may, name) {
 			return fmt.Errorf("%s takes no %s=; allowed: %s", f.Kind, name, strings.Join(append(slices.Clone(options.must), options.may...), ", "))
 		}

@@ -3,6 +3,9 @@
 package suite
 
 import (
+	"strings"
+
+	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 )
@@ -10,7 +13,30 @@ import (
 // Target is the conversion, judged by every invariant.
 func Target() sim.Target {
 	return sim.Target{
-		Assemble:   func() sim.Assembly { return &conversion.Config{} },
-		Invariants: func(_ sim.Assembly, system sim.System) []sim.Invariant { return nil },
+		Assemble: func() sim.Assembly { return &conversion.Config{} },
+		Invariants: func(_ sim.Assembly, system sim.System) []sim.Invariant {
+			return properties.All(known(system.(*conversion.System)))
+		},
 	}
+}
+
+// known is what the invariants may know of a system: what it was asked for,
+// and its times.
+func known(s *conversion.System) properties.Config {
+	k := &s.Config().Core
+	c := properties.Config{
+		Workload:  *s.Workload(),
+		Heartbeat: k.Heartbeat, StaleAfter: k.StaleAfter, ScannerLease: k.ScannerLease,
+		Poll: k.WorkerPoll, ReapEvery: k.ReapEvery, ControlEvery: k.ControlEvery,
+		ScanEvery: k.ScanEvery, MergePoll: k.MergePoll, JanitorEvery: k.JanitorEvery,
+		UnitBackoffMax: k.UnitBackoffMax, OpTimeout: k.OpTimeout, StorageTimeout: k.StorageTimeout,
+		BackoffMax: k.StorageBackoffMax, BreakerOpen: k.BreakerOpen, MaxInFlight: k.MaxInFlight,
+		MaxAttempts: k.MaxAttempts, Slots: k.Slots,
+	}
+	for _, p := range s.Programs() {
+		if strings.HasPrefix(p.Name, "w") {
+			c.Workers = append(c.Workers, p.Name)
+		}
+	}
+	return c
 }
