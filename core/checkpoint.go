@@ -77,7 +77,7 @@ func (a *attempt) lastCheckpoint(ctx context.Context) (*checkpointRow, error) {
 	}
 	var last *checkpointRow
 	key := checkpointKey(a.id, a.uid)
-	err = a.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
+	body := func(ctx context.Context, tx env.Txn) error {
 		last = nil
 		u, err := readUnit(ctx, tx, a.unitKey)
 		if err != nil {
@@ -93,7 +93,8 @@ func (a *attempt) lastCheckpoint(ctx context.Context) (*checkpointRow, error) {
 		c, err := decodeCheckpoint(key, row)
 		last = &c
 		return err
-	})
+	}
+	err = a.kv.update(ctx, &txn{patient: true, body: body})
 	if env.ClassOf(err) == env.ClassInvalid {
 		a.log(ctx, slog.LevelWarn, "checkpoint unreadable", a.unitKey, err)
 		return nil, nil

@@ -52,7 +52,7 @@ func (w *worker) claim(ctx context.Context) (*attempt, error) {
 		case errors.Is(err, errNotClaimable):
 		case errors.Is(err, errBatchFull):
 			full = c.id
-		case env.ClassOf(err) == env.ClassNotFound || env.ClassOf(err) == env.ClassInvalid:
+		case damaged(err):
 			// A damaged row must not hide the entries behind it (R13).
 			w.log(ctx, slog.LevelError, "unit cannot be claimed", unit, err)
 		default:
@@ -67,45 +67,50 @@ func (w *worker) claim(ctx context.Context) (*attempt, error) {
 func (w *worker) candidates(ctx context.Context) ([]candidate, error) {
 	var found []candidate
 	err := w.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
-		found = found[:0]
-		page, err := w.firstPage(ctx, tx)
-		for err == nil && len(page) > 0 {
+		page, err := tx.Scan(ctx, queuePrefix, prefixEnd(queuePrefix), claimPage)
+		if err != nil {
+			return err
+		}
+		if found, err = w.behindCursor(ctx, tx, page); err != nil || len(found) > 0 {
+			return err
+		}
+		for len(page) > 0 {
 			if found, err = w.claimable(ctx, tx, page); err != nil || len(found) > 0 {
 				return err
 			}
-			// An entry that cannot be claimed must not hide those behind it (R13).
+			// Entries that cannot be claimed must not hide those behind them (R13).
 			from := page[len(page)-1].Key + "\x00"
-			page, err = tx.Scan(ctx, from, prefixEnd(queuePrefix), claimPage)
+			if page, err = tx.Scan(ctx, from, prefixEnd(queuePrefix), claimPage); err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	})
 	return found, err
 }
 
-// firstPage reads the page at which to begin. Priorities go first; among the
-// units of the highest one, workers go round behind what they claimed last, so
-// that a queue longer than a page starves nobody (R13).
-func (w *worker) firstPage(ctx context.Context, tx env.Txn) ([]env.Pair, error) {
-	page, err := tx.Scan(ctx, queuePrefix, prefixEnd(queuePrefix), claimPage)
-	if err != nil || len(page) < claimPage {
-		return page, err
+// behindCursor returns the claimable entries of the page behind the entry that
+// this process claimed last, if the highest priority has more than the first
+// page: so a worker goes round, and a long queue starves nobody (R13).
+func (w *worker) behindCursor(ctx context.Context, tx env.Txn, first []env.Pair) ([]candidate, error) {
+	if len(first) < claimPage {
+		return nil, nil
 	}
 	cursor := w.readCursor()
-	band := queueBand(page[0].Key)
-	if !strings.HasPrefix(cursor, band) || cursor < page[len(page)-1].Key {
-		return page, nil
+	band := queueBand(first[0].Key)
+	if !strings.HasPrefix(cursor, band) || cursor < first[len(first)-1].Key {
+		return nil, nil
 	}
-	further, err := tx.Scan(ctx, cursor+"\x00", prefixEnd(band), claimPage)
+	page, err := tx.Scan(ctx, cursor+"\x00", prefixEnd(band), claimPage)
 	if err != nil {
 		return nil, err
 	}
-	// What lies before the cursor must stay in reach even if nothing behind it
-	// can be claimed, so the first page comes along.
-	return append(further, page...), nil
+	return w.claimable(ctx, tx, page)
 }
 
-// claimable keeps the entries whose batch lets units start, and rotates those
-// of the highest priority, so that workers do not all run for the same one.
+// claimable keeps the entries whose batch lets another unit start, and rotates
+// those of the highest priority, so that workers do not all run for the same
+// one.
 func (w *worker) claimable(ctx context.Context, tx env.Txn, page []env.Pair) ([]candidate, error) {
 	var found []candidate
 	var last batchID
@@ -118,12 +123,10 @@ func (w *worker) claimable(ctx context.Context, tx env.Txn, page []env.Pair) ([]
 			continue
 		}
 		if id != last {
-			row, exists, err := get(ctx, tx, batchKey(id.name()))
-			if err != nil {
+			var err error
+			if open, err = w.open(ctx, tx, id); err != nil {
 				return nil, err
 			}
-			b, err := decodeBatch(batchKey(id.name()), row)
-			open = exists && err == nil && b.startsUnits(id)
 			last = id
 		}
 		if !open {
@@ -138,6 +141,30 @@ func (w *worker) claimable(ctx context.Context, tx env.Txn, page []env.Pair) ([]
 		rotate(found[:top], int(w.env.Rand.Uint64()%uint64(top)))
 	}
 	return found, nil
+}
+
+// open reports whether another unit of the batch may start.
+func (w *worker) open(ctx context.Context, tx env.Txn, id batchID) (bool, error) {
+	b, err := readBatch(ctx, tx, id.name())
+	if damaged(err) {
+		w.log(ctx, slog.LevelError, "batch unreadable", string(id), err)
+		return false, nil
+	}
+	if err != nil || !b.startsUnits(id) {
+		return false, err
+	}
+	err = w.checkParallelism(ctx, tx, id, &b)
+	if errors.Is(err, errBatchFull) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// damaged reports whether err says that a row is missing or unreadable, rather
+// than that the store is in trouble.
+func damaged(err error) bool {
+	class := env.ClassOf(err)
+	return class == env.ClassNotFound || class == env.ClassInvalid
 }
 
 // rotate moves the first n elements behind the others.
@@ -200,7 +227,17 @@ func (w *worker) claimUnit(ctx context.Context, c candidate) (*attempt, error) {
 		return err == nil && a.epoch != 0 && a.owns(&u), err
 	}
 	a.sentAt.Store(int64(w.env.Clock.Monotonic()))
-	if err := w.kv.update(ctx, &txn{body: body, landed: landed}); err != nil {
+	claim := &txn{body: body, landed: landed}
+	err := w.kv.update(ctx, claim)
+	if env.ClassOf(err) == env.ClassUndetermined && drained(ctx) {
+		// The process drains with the claim in flight: find out, and release
+		// the unit, or the shutdown would burn an attempt.
+		late, cancel := w.afterwards(ctx)
+		defer cancel()
+		claim.unsure = true
+		err = w.kv.update(late, claim)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -165,6 +165,9 @@ func (c *Client) Retry(ctx context.Context, namespace, name string) (int, error)
 		if err != nil {
 			return err
 		}
+		if b.phase.Terminal() {
+			return ErrEnded
+		}
 		id = newBatchID(full, b.gen)
 		prefix := unitsPrefix(id)
 		return scan(ctx, tx, prefix, c.cfg.Page, func(p env.Pair) (bool, error) {

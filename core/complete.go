@@ -43,7 +43,7 @@ func (a *attempt) complete(ctx context.Context, s staged) error {
 		tx.Delete(checkpointKey(a.id, a.uid))
 		return nil
 	}
-	err = a.kv.update(ctx, &txn{body: body, landed: a.ended(UnitComplete)})
+	err = a.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(UnitComplete)})
 	if err == nil {
 		a.env.Metrics.Add("units_completed_total", 1)
 		a.log(ctx, slog.LevelInfo, "unit complete", a.unitKey, nil)

@@ -170,7 +170,7 @@ func (c *conversion) frame(ctx context.Context) (bool, error) {
 		eof := c.src.eof()
 		out, consumed, err := c.codec.Frame(c.out.buf, c.src.buf, eof)
 		if err != nil {
-			return false, err
+			return false, poison(err)
 		}
 		c.out.buf = out
 		switch {
@@ -179,7 +179,7 @@ func (c *conversion) frame(ctx context.Context) (bool, error) {
 			c.frames++
 			return true, nil
 		case eof && len(c.src.buf) > 0:
-			return false, invalid("convert", c.unit.url, "the source ends within a frame")
+			return false, poison(invalid("convert", c.unit.url, "the source ends within a frame"))
 		case eof:
 			return false, nil
 		}
@@ -208,7 +208,15 @@ func (c *conversion) endPart(ctx context.Context) error {
 	if !due {
 		return nil
 	}
-	return c.attempt.checkpoint(ctx)
+	err := c.attempt.checkpoint(ctx)
+	if env.ClassOf(err) == env.ClassFenced || ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		// Without a checkpoint a successor has more to do, and that is all.
+		c.log(ctx, slog.LevelWarn, "checkpoint failed", c.unitKey, err)
+	}
+	return nil
 }
 
 func (c *conversion) cutPart() {
@@ -226,7 +234,7 @@ func (c *conversion) checkpointDue() bool {
 func (c *conversion) finish(ctx context.Context) (staged, error) {
 	out, summary, err := c.codec.Finish(c.out.buf)
 	if err != nil {
-		return staged{}, err
+		return staged{}, poison(err)
 	}
 	c.out.buf = out
 	ctx, err = c.env.Runtime.Step(ctx, StepStage)

@@ -41,6 +41,8 @@ var (
 	errUnitTimeout = errors.New("unit timeout")
 	// errRestart: a conversion cannot be continued and starts afresh.
 	errRestart = errors.New("conversion starts afresh")
+	// errEmptyPage: a listing claims to go on, but does not.
+	errEmptyPage = errors.New("empty page within a listing")
 	// errShortBody: a body was cut short on its way.
 	errShortBody = errors.New("body cut short")
 )
@@ -53,6 +55,27 @@ func fenced(op, key string) error {
 // invalid says that something can never succeed.
 func invalid(op, key, text string) error {
 	return &env.Error{Class: env.ClassInvalid, Op: op, Key: key, Err: errors.New(text)}
+}
+
+// poisonError marks the error of a source that can never be converted: another
+// attempt would end like this one (R12). Only the codec's and the source's own
+// errors are, not those of the stores.
+type poisonError struct{ cause error }
+
+func (e poisonError) Error() string { return e.cause.Error() }
+func (e poisonError) Unwrap() error { return e.cause }
+
+// poison marks err, if it is of class env.ErrInvalid.
+func poison(err error) error {
+	if env.ClassOf(err) != env.ClassInvalid {
+		return err
+	}
+	return poisonError{cause: err}
+}
+
+func isPoison(err error) bool {
+	var p poisonError
+	return errors.As(err, &p)
 }
 
 // maxErrorText bounds the error texts that rows hold.

@@ -16,7 +16,7 @@ func (a *attempt) fail(ctx context.Context, cause error) error {
 		return err
 	}
 	to := UnitFailed
-	if env.ClassOf(cause) == env.ClassInvalid || a.unit.attempts >= a.limit {
+	if isPoison(cause) || a.unit.attempts >= a.limit {
 		to = UnitDead
 	}
 	body := func(ctx context.Context, tx env.Txn) error {
@@ -35,7 +35,7 @@ func (a *attempt) fail(ctx context.Context, cause error) error {
 		}
 		return nil
 	}
-	if err := a.kv.update(ctx, &txn{body: body, landed: a.ended(to)}); err != nil {
+	if err := a.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(to)}); err != nil {
 		return err
 	}
 	if to == UnitDead {
@@ -71,7 +71,7 @@ func (a *attempt) release(ctx context.Context) error {
 		tx.Delete(a.leaseKey)
 		return nil
 	}
-	if err := a.kv.update(ctx, &txn{body: body, landed: a.ended(UnitPending)}); err != nil {
+	if err := a.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(UnitPending)}); err != nil {
 		return err
 	}
 	a.env.Metrics.Add("releases_total", 1)

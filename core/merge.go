@@ -247,7 +247,7 @@ func (m *merge) flip(ctx context.Context, manifest dataset.Manifest) error {
 		last, err := readMerge(ctx, tx, m.key)
 		return err == nil && last.gen == m.gen && last.state == mergePublished, err
 	}
-	if err := m.kv.update(ctx, &txn{body: body, landed: landed}); err != nil {
+	if err := m.kv.update(ctx, &txn{patient: true, body: body, landed: landed}); err != nil {
 		return err
 	}
 	m.env.Metrics.Add("publications_total", 1)

@@ -29,13 +29,13 @@ const (
 
 // Node is one incarnation of one process.
 type Node struct {
-	env      *env.Env
-	cfg      Config
-	codec    dataset.Codec
-	kv       *store
-	objects  *objects // gives up after Config.StorageTries
-	patient  *objects // tries for as long as its caller's context lives
-	draining atomic.Bool
+	env     *env.Env
+	cfg     Config
+	codec   dataset.Codec
+	kv      *store
+	objects *objects     // gives up after Config.StorageTries
+	patient *objects     // tries for as long as its caller's context lives
+	drainBy atomic.Int64 // monotonic time by which a draining process ends; 0: it does not drain
 }
 
 // New returns a node that runs in e. cfg must be valid; Run checks.
@@ -123,9 +123,13 @@ func (n *Node) pause(ctx context.Context, d time.Duration) error {
 }
 
 // afterwards returns a context that outlives ctx, which has ended, for what a
-// draining process still has to do.
+// draining process still has to do. All of it together takes at most
+// DrainTimeout from the first call on.
 func (n *Node) afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
-	return n.env.Clock.WithTimeout(context.WithoutCancel(ctx), n.cfg.DrainTimeout)
+	now := n.env.Clock.Monotonic()
+	n.drainBy.CompareAndSwap(0, int64(now+n.cfg.DrainTimeout))
+	left := time.Duration(n.drainBy.Load()) - now
+	return n.env.Clock.WithTimeout(context.WithoutCancel(ctx), max(left, 1))
 }
 
 // drained reports whether ctx ended because the process drains.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -119,7 +120,7 @@ func (r *reaper) reap(ctx context.Context, key string, seen sighting) error {
 			return errUnchanged
 		}
 		u, err := readUnit(ctx, tx, unit)
-		if err != nil {
+		if err != nil && env.ClassOf(err) != env.ClassNotFound {
 			return err
 		}
 		tx.Delete(key)
@@ -131,7 +132,7 @@ func (r *reaper) reap(ctx context.Context, key string, seen sighting) error {
 		to, err = r.takeAway(ctx, tx, id, uid, &u)
 		return err
 	}
-	if err := r.kv.update(ctx, &txn{body: body}); err != nil && err != errUnchanged {
+	if err := r.kv.update(ctx, &txn{body: body}); err != nil && !errors.Is(err, errUnchanged) {
 		return err
 	}
 	delete(r.seen, key)

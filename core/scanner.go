@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -52,7 +53,7 @@ func (s *scanner) round(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errNotClaimable) {
 			s.log(ctx, slog.LevelWarn, "discovery failed", string(id), err)
 			first = firstError(first, err)
 		}
@@ -96,7 +97,7 @@ func (s *scanner) acquire(ctx context.Context) error {
 		return err == nil && mine.epoch != 0 && last.epoch == mine.epoch && last.heldBy(self), err
 	}
 	err := s.kv.update(ctx, &txn{body: body, landed: landed})
-	if err == errNotClaimable {
+	if errors.Is(err, errNotClaimable) {
 		return nil
 	}
 	if err != nil {

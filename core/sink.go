@@ -136,6 +136,10 @@ func (s *sink) complete(ctx context.Context, digest dataset.Digest) (env.Object,
 	switch env.ClassOf(err) {
 	case env.ClassNotFound, env.ClassConflict:
 		return s.verify(ctx, digest)
+	case env.ClassInvalid:
+		// A part is not what it was: another process cut parts elsewhere, as
+		// one with another configuration would.
+		return obj, errRestart
 	}
 	return obj, err
 }

@@ -56,7 +56,7 @@ func (s *source) chunk(ctx context.Context, number int64) ([]byte, error) {
 		return nil, err
 	}
 	if obj.ETag != s.unit.etag || int64(len(data)) != want {
-		return nil, invalid("read source", s.unit.url, "changed since it was discovered")
+		return nil, poison(invalid("read source", s.unit.url, "changed since it was discovered"))
 	}
 	if err := s.env.Temp.Write(name, data); err != nil {
 		s.log(ctx, slog.LevelDebug, "chunk not cached", s.unitKey, err)

@@ -24,9 +24,15 @@ type txn struct {
 	// the identity of the writer, whether the earlier try was applied (R4). nil
 	// means that body is idempotent.
 	landed func(ctx context.Context, tx env.Txn) (bool, error)
+	// unsure: an earlier run of this very transaction ended undetermined.
+	unsure bool
 	// vital transactions keep a lease: they are tried even while the store
 	// counts as down, since waiting would lose what could be kept.
 	vital bool
+	// patient transactions are the next step of whoever holds a lease: they are
+	// tried until ctx ends, rather than ConflictTries times, since giving up
+	// would waste the attempt.
+	patient bool
 }
 
 // update runs t until its outcome is known.
@@ -45,6 +51,9 @@ type txn struct {
 // env.ErrUndetermined.
 func (s *store) update(ctx context.Context, t *txn) error {
 	var undetermined error
+	if t.unsure {
+		undetermined = env.ErrUndetermined
+	}
 	delay := s.cfg.ConflictBackoff
 	for try := 1; ; try++ {
 		err := s.try(ctx, t, undetermined != nil)
@@ -61,7 +70,7 @@ func (s *store) update(ctx context.Context, t *txn) error {
 		if ctx.Err() != nil {
 			return firstError(undetermined, context.Cause(ctx))
 		}
-		if undetermined == nil && try >= s.cfg.ConflictTries {
+		if undetermined == nil && !t.patient && try >= s.cfg.ConflictTries {
 			return err
 		}
 		if err := s.env.Clock.Sleep(ctx, jitter(s.env.Rand, delay)); err != nil {

@@ -39,7 +39,6 @@ func (w *worker) run(ctx context.Context, slot string) error {
 			w.unreserve(a.unitKey)
 		}
 		if ctx.Err() != nil {
-			w.draining.Store(drained(ctx))
 			return context.Cause(ctx)
 		}
 		if a != nil {
@@ -102,7 +101,7 @@ func (w *worker) end(ctx, work context.Context, a *attempt, err error) {
 		// the lease is left to run out (R4).
 		w.log(ctx, slog.LevelWarn, "attempt's outcome unknown", a.unitKey, err)
 		return
-	case env.ClassOf(err) != env.ClassInvalid && w.objects.breaker.down():
+	case !isPoison(err) && w.objects.breaker.down():
 		// The store is known to be down: no attempt is consumed for that.
 		err = a.release(ctx)
 	default:
