@@ -66,6 +66,14 @@ func All(c Config) []sim.Invariant {
 		&noLostUnit{view: v},
 		newCheckpointsMonotone(v),
 		newDatasetEqualsReference(v),
+		&queueAgrees{view: v},
+		&attempts{view: v},
+		&mergeInput{view: v},
+		newDurablePointers(v),
+		newCancelFinal(v),
+		newSubmitsKept(v),
+		&leadership{view: v},
+		&summariesAgree{view: v},
 	}
 }
 

@@ -77,7 +77,9 @@ func (i *datasetEqualsReference) checkPublished(w *sim.World, e *sim.Effect, s *
 		return breach("R5", "published dataset differs", p.prefix, lastClaim(s.merge.claims), e, what,
 			fmt.Sprintf("the dataset of %s differs from its reference: %v", s.bid, err))
 	}
-	if err := workload.CheckManifest(s.wanted, manifest, stored); err != nil {
+	described := *s.wanted
+	described.Name = s.name // a manifest tells the namespace, too
+	if err := workload.CheckManifest(&described, manifest, stored); err != nil {
 		return breach("R6", "manifest is wrong", p.prefix, lastClaim(s.merge.claims), e, what,
 			fmt.Sprintf("the manifest of %s is wrong: %v", s.bid, err))
 	}

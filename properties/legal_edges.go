@@ -121,7 +121,6 @@ var unitEdges = [unitStates]uint{
 
 func (i *legalEdges) checkUnit(e *sim.Effect, c *change) error {
 	u := c.unit
-	what := stateNames[u.before] + " -> " + stateNames[u.state]
 	if c.deleted {
 		return nil // no-lost-unit judges that
 	}
@@ -132,7 +131,7 @@ func (i *legalEdges) checkUnit(e *sim.Effect, c *change) error {
 		}
 	}
 	wrong := func(rule, clause, text string) error {
-		return breach(rule, clause, u.uid, lastClaim(u.claims), e, what, text)
+		return breach(rule, clause, u.uid, lastClaim(u.claims), e, u.edge(), text)
 	}
 	switch {
 	case u.before == stateNone && (u.state != statePending || u.now.epoch != 0 || u.now.attempts != 0):
@@ -156,12 +155,12 @@ func (i *legalEdges) checkUnit(e *sim.Effect, c *change) error {
 func (i *legalEdges) checkMerge(e *sim.Effect, c *change) error {
 	s := c.sub
 	m := &s.merge
-	wrong := func(rule, clause, what, text string) error {
-		return breach(rule, clause, s.bid, lastClaim(m.claims), e, what, text)
+	wrong := func(rule, clause, text string) error {
+		return breach(rule, clause, s.bid, lastClaim(m.claims), e, fmt.Sprintf("wrote g%d %s", m.now.gen, m.now.state), text)
 	}
 	if c.deleted {
 		if m.existed && !s.terminal() {
-			return wrong("R2", "merge row deleted while the batch lives", "deleted the merge row", fmt.Sprintf("merge/%s was deleted while the batch is %s", s.bid, s.row.phase))
+			return wrong("R2", "merge row deleted while the batch lives", fmt.Sprintf("merge/%s was deleted while the batch is %s", s.bid, s.row.phase))
 		}
 		return nil
 	}
@@ -171,21 +170,20 @@ func (i *legalEdges) checkMerge(e *sim.Effect, c *change) error {
 			highest = max(highest, m.claims[n].epoch)
 		}
 	}
-	what := fmt.Sprintf("wrote g%d %s", m.now.gen, m.now.state)
 	switch {
 	case m.now.state != "claimed" && m.now.state != "published":
-		return wrong("R3", "unknown merge state", what, fmt.Sprintf("merge/%s is %q", s.bid, m.now.state))
+		return wrong("R3", "unknown merge state", fmt.Sprintf("merge/%s is %q", s.bid, m.now.state))
 	case m.existed && m.was.state == "published" && m.now != m.was:
-		return wrong("R11", "merge left published", what, fmt.Sprintf("merge/%s was published as generation %d, then became generation %d %s", s.bid, m.was.gen, m.now.gen, m.now.state))
+		return wrong("R11", "merge left published", fmt.Sprintf("merge/%s was published as generation %d, then became generation %d %s", s.bid, m.was.gen, m.now.gen, m.now.state))
 	case m.existed && m.now.gen == m.was.gen:
 		if m.now.beat < m.was.beat {
-			return wrong("R9", "merge beat went back", what, fmt.Sprintf("the beat of merge/%s went from %d to %d", s.bid, m.was.beat, m.now.beat))
+			return wrong("R9", "merge beat went back", fmt.Sprintf("the beat of merge/%s went from %d to %d", s.bid, m.was.beat, m.now.beat))
 		}
 		return nil
 	case m.now.gen != highest+1:
-		return wrong("R2", "merge generation out of order", what, fmt.Sprintf("merge/%s went from generation %d to %d", s.bid, highest, m.now.gen))
+		return wrong("R2", "merge generation out of order", fmt.Sprintf("merge/%s went from generation %d to %d", s.bid, highest, m.now.gen))
 	case m.now.state != "claimed":
-		return wrong("R11", "merge published without a claim", what, fmt.Sprintf("generation %d of merge/%s was published without having been claimed", m.now.gen, s.bid))
+		return wrong("R11", "merge published without a claim", fmt.Sprintf("generation %d of merge/%s was published without having been claimed", m.now.gen, s.bid))
 	}
 	return nil
 }

@@ -106,7 +106,9 @@ type submission struct {
 	ended          moment // when it became terminal
 	running        moment // when it left discovering towards running
 	units          []*unit
+	discoveries    []*discovery
 	merge          merge
+	room           time.Duration // when an attempt last ended
 	wanted         *workload.Batch
 }
 
@@ -117,18 +119,19 @@ func (s *submission) current(v *view) bool { return v.batches[s.key] == s }
 
 // unit is one unit, as its rows tell.
 type unit struct {
-	key, bid, uid   string
-	sub             *submission
-	index           int
-	now, was        unitRow // was: before the last change
-	state, before   int     // of now and was; stateNone: no row
-	changed         moment  // the last change
-	born            moment
-	leases          []*lease
-	queued          []*queued
-	checkpoint      checkpoint
-	claims          []claim
-	cleared, ending moment // ending: the last end of an attempt
+	key, bid, uid string
+	sub           *submission
+	index         int
+	now, was      unitRow // was: before the last change
+	state, before int     // of now and was; stateNone: no row
+	changed       moment  // the last change
+	born          moment
+	leases        []*lease
+	queued        []*queued
+	checkpoint    checkpoint
+	claims        []claim
+	ending        moment // of the last attempt that ended
+	lastBeat      moment // of the lease that ended with it
 }
 
 func (u *unit) exists() bool { return u.state != stateNone }
@@ -137,6 +140,9 @@ func (u *unit) exists() bool { return u.state != stateNone }
 func (u *unit) ownedBy(process, incarnation string) bool {
 	return u.state == stateProcessing && u.now.worker == process && u.now.incarnation == incarnation
 }
+
+// edge is the unit's last change, for violations.
+func (u *unit) edge() string { return stateNames[u.before] + " -> " + stateNames[u.state] }
 
 // claim is one claim of a unit, or of a merge.
 type claim struct {
@@ -187,7 +193,7 @@ type merge struct {
 	now, was        mergeRow
 	exists, existed bool
 	claims          []claim
-	written         moment
+	written, before moment // before: the write before the last
 }
 
 type discovery struct {
@@ -205,7 +211,7 @@ type leader struct {
 	now, was        leaderRow
 	exists, existed bool
 	taken           moment // when the present epoch began
-	written         moment
+	written, before moment
 }
 
 // object is one object key that was ever written or deleted in the run.
@@ -496,6 +502,7 @@ func (v *view) takeLease(e *sim.Effect, c *change, rest, row string) string {
 	if c.deleted {
 		if l.exists {
 			l.unit.leases = drop(l.unit.leases, l)
+			l.unit.lastBeat = l.beaten
 		}
 		l.exists = false
 		return ""
@@ -530,7 +537,7 @@ func (v *view) takeMerge(e *sim.Effect, c *change, rest, row string) string {
 	}
 	c.sub = v.submission(rest)
 	m := &c.sub.merge
-	m.was, m.existed = m.now, m.exists
+	m.was, m.existed, m.before = m.now, m.exists, m.written
 	m.exists, m.written = !c.deleted, momentOf(e)
 	if c.deleted {
 		m.now = mergeRow{}
@@ -552,6 +559,8 @@ func (v *view) takeDiscovery(c *change, rest, row string) string {
 	if d == nil {
 		d = &discovery{key: c.key}
 		v.discoveries[c.key] = d
+		s := v.submission(bid)
+		s.discoveries = append(s.discoveries, d)
 	}
 	c.found, c.sub = d, v.submission(bid)
 	d.was, d.existed = d.now, d.exists
@@ -565,7 +574,7 @@ func (v *view) takeDiscovery(c *change, rest, row string) string {
 
 func (v *view) takeLeader(e *sim.Effect, c *change, row string) string {
 	l := &v.leader
-	l.was, l.existed = l.now, l.exists
+	l.was, l.existed, l.before = l.now, l.exists, l.written
 	l.exists, l.written = !c.deleted, momentOf(e)
 	if c.deleted {
 		l.now = leaderRow{}
@@ -608,6 +617,7 @@ func (v *view) noteClaims(e *sim.Effect, c *change) {
 		u := c.unit
 		if u.before == stateProcessing && (u.state != stateProcessing || u.now.epoch != u.was.epoch) {
 			u.ending = momentOf(e)
+			u.sub.room = e.At
 			if last := claimOf(u.claims, u.was.epoch); last != nil {
 				last.ended, last.endedIn = momentOf(e), u.state
 			}
