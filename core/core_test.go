@@ -1,0 +1,240 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+func TestDefaultConfigIsValid(t *testing.T) {
+	c := DefaultConfig()
+	require.NoError(t, c.Validate())
+}
+
+func TestConfigErrorsNameTheField(t *testing.T) {
+	for name, spoil := range map[string]func(c *Config){
+		"Slots":          func(c *Config) { c.Slots = 0 },
+		"WorkerPoll":     func(c *Config) { c.WorkerPoll = -1 },
+		"PartSize":       func(c *Config) { c.PartSize = 0 },
+		"Heartbeat":      func(c *Config) { c.Heartbeat = c.StaleAfter - c.FenceMargin },
+		"FenceMargin":    func(c *Config) { c.FenceMargin = c.StaleAfter },
+		"UnitBackoffMax": func(c *Config) { c.UnitBackoffMax = c.UnitBackoff - 1 },
+		"MaxInFlight":    func(c *Config) { c.MaxInFlight = c.StorageTimeout - 1 },
+		"Page":           func(c *Config) { c.Page = 1001 },
+	} {
+		c := DefaultConfig()
+		spoil(&c)
+		err := c.Validate()
+		require.ErrorContains(t, err, name)
+		require.NotContains(t, err.Error(), "\n", "one field, one line")
+	}
+	var none Config
+	require.Greater(t, strings.Count(none.Validate().Error(), "\n"), 20, "every field is named")
+}
+
+func TestTerminalPhasesAbsorb(t *testing.T) {
+	all := []Phase{PhasePending, PhaseDiscovering, PhaseRunning, PhaseMerging, PhaseComplete, PhaseFailed, PhaseCancelled, PhaseExpired}
+	for _, from := range all {
+		for _, to := range all {
+			b := batchRow{phase: from}
+			err := b.advance(to)
+			if from.Terminal() && to != PhaseExpired || from == PhaseExpired || from == to {
+				require.ErrorIs(t, err, env.ErrInvalid, "%s to %s", from, to)
+				require.Equal(t, from, b.phase)
+			}
+			if err == nil {
+				require.Equal(t, to, b.phase)
+			}
+		}
+	}
+}
+
+func TestTerminalStatesAbsorb(t *testing.T) {
+	all := []UnitState{UnitPending, UnitProcessing, UnitComplete, UnitFailed, UnitDead, UnitCancelled}
+	for _, from := range all {
+		for _, to := range all {
+			u := unitRow{state: from}
+			err := u.advance(to)
+			retry := from == UnitDead && to == UnitPending
+			if from.Terminal() && !retry || from == to {
+				require.ErrorIs(t, err, env.ErrInvalid, "%s to %s", from, to)
+				require.Equal(t, from, u.state)
+			}
+		}
+	}
+}
+
+func TestBreaker(t *testing.T) {
+	b := breaker{failures: 2, openFor: 10 * time.Second, successes: 2}
+	at := func(s int) time.Duration { return time.Duration(s) * time.Second }
+
+	b.report(at(0), false)
+	b.report(at(1), true)
+	b.report(at(2), false)
+	require.True(t, b.allow(at(2)), "a success in between starts the count again")
+	b.report(at(3), false)
+	require.True(t, b.down())
+	require.False(t, b.allow(at(12)), "open")
+	require.True(t, b.allow(at(13)), "half open after openFor")
+	b.report(at(13), false)
+	require.False(t, b.allow(at(22)), "a failure while half open opens it again")
+	require.True(t, b.allow(at(23)))
+	b.report(at(23), true)
+	require.True(t, b.down(), "one success is not enough")
+	b.report(at(24), true)
+	require.False(t, b.down())
+	b.report(at(25), false)
+	require.False(t, b.down(), "closed: one failure is not enough")
+}
+
+func TestBreakerTakesVitalCallsForProbes(t *testing.T) {
+	b := breaker{failures: 1, openFor: time.Hour, successes: 2}
+	b.report(0, false)
+	b.report(1, true)
+	b.report(2, true)
+	require.False(t, b.down())
+}
+
+func TestStoreFailures(t *testing.T) {
+	ended, cancel := context.WithCancelCause(t.Context())
+	cancel(ErrDrain)
+	require.True(t, storeFailed(t.Context(), env.ErrUnavailable))
+	require.True(t, storeFailed(t.Context(), env.ErrUndetermined))
+	require.False(t, storeFailed(t.Context(), env.ErrConflict), "a conflict is an answer")
+	require.False(t, storeFailed(t.Context(), env.ErrNotFound))
+	require.False(t, storeFailed(t.Context(), nil))
+	require.False(t, storeFailed(ended, env.ErrUndetermined), "the caller went away, not the store")
+	require.True(t, drained(ended))
+	require.False(t, drained(t.Context()))
+}
+
+func TestPoison(t *testing.T) {
+	require.True(t, isPoison(poison(invalid("convert", "in/a", "bad magic"))))
+	require.False(t, isPoison(poison(env.ErrUnavailable)), "trouble is no poison")
+	require.False(t, isPoison(invalid("complete upload", "out/x", "part missing")), "only sources are poison")
+	require.ErrorIs(t, poison(invalid("convert", "in/a", "bad magic")), env.ErrInvalid)
+}
+
+func TestErrorTextsAreBounded(t *testing.T) {
+	require.Len(t, errorText(errors.New(strings.Repeat("x", 10000))), maxErrorText)
+	require.Equal(t, "short", errorText(errors.New("short")))
+}
+
+type fixedRand uint64
+
+func (r fixedRand) Uint64() uint64 { return uint64(r) }
+
+func TestJitter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "d"))
+		got := jitter(fixedRand(rapid.Uint64().Draw(t, "draw")), d)
+		require.GreaterOrEqual(t, got, d/2)
+		require.LessOrEqual(t, got, d)
+	})
+}
+
+func TestSpecs(t *testing.T) {
+	good := func() BatchSpec {
+		return BatchSpec{Namespace: "lab", Name: "arm", Output: "out/arm", Sources: []Source{{URL: "in/", Filter: "*.bag"}}}
+	}
+	spec := good()
+	require.NoError(t, spec.check())
+	for name, spoil := range map[string]func(s *BatchSpec){
+		"no namespace":     func(s *BatchSpec) { s.Namespace = "" },
+		"slash in name":    func(s *BatchSpec) { s.Name = "a/b" },
+		"long name":        func(s *BatchSpec) { s.Name = strings.Repeat("x", 129) },
+		"no source":        func(s *BatchSpec) { s.Sources = nil },
+		"empty URL":        func(s *BatchSpec) { s.Sources[0].URL = "" },
+		"tab in URL":       func(s *BatchSpec) { s.Sources[0].URL = "in/\t/" },
+		"bad pattern":      func(s *BatchSpec) { s.Sources[0].Filter = "[" },
+		"no output":        func(s *BatchSpec) { s.Output = "" },
+		"slash at the end": func(s *BatchSpec) { s.Output = "out/" },
+		"output in source": func(s *BatchSpec) { s.Sources[0].URL = "out/" },
+		"output is source": func(s *BatchSpec) { s.Sources[0].URL = "out/arm/" },
+		"priority":         func(s *BatchSpec) { s.Priority = 1000 },
+		"negative":         func(s *BatchSpec) { s.Parallelism = -1 },
+	} {
+		spec := good()
+		spoil(&spec)
+		require.ErrorIs(t, spec.check(), env.ErrInvalid, name)
+	}
+	cfg := DefaultConfig()
+	row := spec.row(&cfg)
+	require.Equal(t, []int{3, 10, 1000}, []int{row.maxAttempts, row.backoffLimit, row.chunk})
+}
+
+func TestSourcesTakeWhatTheyName(t *testing.T) {
+	s := Source{URL: "in/", Filter: "*.bag"}
+	require.True(t, s.takes("in/a.bag"))
+	require.True(t, s.takes("in/deep/a.bag"), "the pattern is for the last part")
+	require.False(t, s.takes("in/a.mcap"))
+	require.False(t, s.takes("in/dir.bag/"), "a directory marker is no recording")
+	require.True(t, s.listed())
+	require.False(t, Source{URL: "in/a.bag"}.listed())
+	require.True(t, Source{URL: "in/"}.takes("in/anything"))
+}
+
+func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
+	cfg := DefaultConfig()
+	c := newController(&Node{cfg: cfg})
+	over := func(attempts int, after time.Duration) bool {
+		u := unitRow{epoch: 1, attempts: attempts}
+		key := pad(uint64(attempts), 1)
+		require.False(t, c.backedOff(key, &u, 0, 1), "just seen")
+		return c.backedOff(key, &u, after, 1)
+	}
+	require.False(t, over(1, time.Second-1))
+	require.True(t, over(1, time.Second))
+	require.False(t, over(3, 4*time.Second-1))
+	require.True(t, over(3, 4*time.Second))
+	require.False(t, over(20, time.Minute-1))
+	require.True(t, over(20, time.Minute))
+	again := unitRow{epoch: 2, attempts: 1}
+	require.False(t, c.backedOff("1", &again, time.Hour, 1), "another attempt failed: its back-off begins now")
+}
+
+func TestObserversCountUnchangedBeats(t *testing.T) {
+	clock := &handClock{}
+	cfg := DefaultConfig()
+	r := newReaper(&Node{cfg: cfg, env: &env.Env{Clock: clock}})
+	lease := leaseRow{epoch: 3, beat: 7}
+	require.False(t, r.observe("k", &lease, 1))
+	clock.now = cfg.StaleAfter - 1
+	require.False(t, r.observe("k", &lease, 2))
+	clock.now = cfg.StaleAfter
+	require.True(t, r.observe("k", &lease, 3))
+	lease.beat++
+	require.False(t, r.observe("k", &lease, 4), "it moved")
+	clock.now += cfg.StaleAfter
+	lease.epoch++
+	require.False(t, r.observe("k", &lease, 5), "another attempt")
+}
+
+// handClock is moved by hand.
+type handClock struct {
+	env.Clock
+	now time.Duration
+}
+
+func (c *handClock) Monotonic() time.Duration { return c.now }
+
+func TestVerdicts(t *testing.T) {
+	running := batchRow{phase: PhaseRunning, backoffLimit: 2}
+	dead := survey{batch: running, dead: "u", deadText: "in/a: bad magic", counts: Counts{Dead: 1, Pending: 1}}
+	require.Empty(t, dead.verdict(), "another unit is still to be executed")
+	dead.counts.Pending = 0
+	require.Contains(t, dead.verdict(), "bad magic")
+	dead.batch.phase = PhaseDiscovering
+	require.Empty(t, dead.verdict(), "more units may come")
+	many := survey{batch: running, failures: 2, lastText: "in/b: time-out"}
+	require.Empty(t, many.verdict(), "the limit itself is allowed")
+	many.failures = 3
+	require.Contains(t, many.verdict(), "time-out")
+}

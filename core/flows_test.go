@@ -1,0 +1,372 @@
+package core_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/backend/process/local"
+	"github.com/gauntlet-dst/gauntlet/backend/process/processtest"
+	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/dataset/plain"
+	"github.com/gauntlet-dst/gauntlet/core/dataset/plain/plaintest"
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+)
+
+// world is a cluster with a client in it.
+type world struct {
+	*processtest.World
+	t      *testing.T
+	config core.Config
+	calls  int
+}
+
+func run(t *testing.T, test func(w *world)) {
+	config := local.Config{Seed: 3, MinLatency: time.Millisecond, MaxLatency: 20 * time.Millisecond, Store: objstore.Options{MinPart: 1}}
+	processtest.Run(t, config, func(t *testing.T, pw *processtest.World) {
+		w := &world{World: pw, t: t, config: core.DefaultConfig()}
+		w.config.ReadChunk, w.config.PartSize, w.config.MultipartAbove = 256, 300, 500
+		w.config.CheckpointFrames = 5
+		w.config.WatchFor = 30 * time.Minute
+		test(w)
+	})
+}
+
+// record stores a recording under a key.
+func (w *world) record(key string, body []byte) {
+	w.InspectObjects(func(store *objstore.Store) {
+		var resp objstore.Response
+		store.Handle(&objstore.Request{Kind: objstore.KindPut, Key: key, Body: body}, &resp)
+	})
+}
+
+func recording(id uint64, frames int) []byte {
+	return plaintest.Recording(id, "pick", plaintest.Frames(id, 0, frames))
+}
+
+// node starts a process with all roles.
+func (w *world) node(name string) *local.Process {
+	return w.Start(name, func(ctx context.Context, e *env.Env) error {
+		return core.New(e, w.config, plain.Codec{}).Run(ctx, core.Unified)
+	})
+}
+
+// call runs one request as a client of its own.
+func (w *world) call(do func(ctx context.Context, c *core.Client) error) error {
+	w.t.Helper()
+	w.calls++
+	p := w.Start(fmt.Sprintf("client%d", w.calls), func(ctx context.Context, e *env.Env) error {
+		return do(ctx, core.NewClient(e, w.config))
+	})
+	require.True(w.t, w.Drive(time.Hour, p.Done), "a call does not return")
+	return p.Wait()
+}
+
+func (w *world) submit(spec core.BatchSpec) (gen uint64, err error) {
+	w.t.Helper()
+	err = w.call(func(ctx context.Context, c *core.Client) (err error) {
+		gen, err = c.Submit(ctx, spec)
+		return err
+	})
+	return gen, err
+}
+
+func (w *world) status(name string) (status core.BatchStatus) {
+	w.t.Helper()
+	require.NoError(w.t, w.call(func(ctx context.Context, c *core.Client) (err error) {
+		status, err = c.Status(ctx, "lab", name)
+		return err
+	}))
+	return status
+}
+
+// await drives the world until the batch is in a phase.
+func (w *world) await(name string, phase core.Phase) core.BatchStatus {
+	w.t.Helper()
+	for range 720 {
+		if status := w.status(name); status.Phase == phase {
+			return status
+		}
+		w.Clock.Advance(5 * time.Second)
+	}
+	require.Fail(w.t, "never reached", "%s: %+v", phase, w.status(name))
+	return core.BatchStatus{}
+}
+
+func (w *world) keys(prefix string) (keys []string) {
+	w.InspectObjects(func(store *objstore.Store) {
+		for obj := range store.Objects() {
+			if strings.HasPrefix(obj.Key, prefix) {
+				keys = append(keys, obj.Key)
+			}
+		}
+	})
+	return keys
+}
+
+func (w *world) rows(prefix string) (rows []string) {
+	w.InspectKV(func(engine *tikv.Engine) {
+		for key, value := range engine.SnapshotAt(engine.LastTS()) {
+			if strings.HasPrefix(key, prefix) {
+				rows = append(rows, key+" "+string(value))
+			}
+		}
+	})
+	return rows
+}
+
+func spec(name string) core.BatchSpec {
+	return core.BatchSpec{Namespace: "lab", Name: name, Output: "out/" + name, Sources: []core.Source{{URL: "in/" + name + "/", Filter: "*.rec"}}}
+}
+
+func TestPoisonFailsItsBatchAtOnce(t *testing.T) {
+	run(t, func(w *world) {
+		w.record("in/arm/a.rec", recording(1, 20))
+		w.record("in/arm/b.rec", []byte("this is no recording"))
+		w.node("w0")
+		_, err := w.submit(spec("arm"))
+		require.NoError(t, err)
+		status := w.await("arm", core.PhaseFailed)
+		require.Contains(t, status.Error, "in/arm/b.rec")
+		require.Equal(t, core.Counts{Complete: 1, Dead: 1}, status.Counts)
+		require.Len(t, status.Failed, 1)
+		require.Equal(t, 1, status.Failed[0].Attempts, "poison is not worth a second attempt")
+		require.NotEmpty(t, status.Failed[0].Error)
+		require.Empty(t, w.rows("active/"))
+	})
+}
+
+func TestResubmission(t *testing.T) {
+	run(t, func(w *world) {
+		w.record("in/arm/a.rec", recording(1, 20))
+		gen, err := w.submit(spec("arm"))
+		require.NoError(t, err)
+		require.EqualValues(t, 1, gen)
+		_, err = w.submit(spec("arm"))
+		require.ErrorIs(t, err, core.ErrLive)
+
+		other := spec("leg")
+		other.Output = "out/arm"
+		_, err = w.submit(other)
+		require.ErrorIs(t, err, core.ErrOutputTaken)
+		other.Output = "out/arm/inside"
+		_, err = w.submit(other)
+		require.ErrorIs(t, err, core.ErrOutputTaken)
+		other.Output = "out"
+		_, err = w.submit(other)
+		require.ErrorIs(t, err, core.ErrOutputTaken)
+
+		w.node("w0")
+		first := w.await("arm", core.PhaseComplete)
+		gen, err = w.submit(spec("arm"))
+		require.NoError(t, err)
+		require.EqualValues(t, 2, gen)
+		second := w.await("arm", core.PhaseComplete)
+		require.EqualValues(t, 2, second.Generation)
+		require.NotEqual(t, first.Manifest, second.Manifest)
+		require.Contains(t, w.keys("out/arm/"), first.Manifest, "what was published stays")
+	})
+}
+
+func TestCancelStopsEverything(t *testing.T) {
+	run(t, func(w *world) {
+		for i := range 6 {
+			w.record(fmt.Sprintf("in/arm/%d.rec", i), recording(uint64(i), 20))
+		}
+		require.ErrorIs(t, w.cancel("arm"), core.ErrNoBatch)
+		_, err := w.submit(spec("arm"))
+		require.NoError(t, err)
+		w.node("w0")
+		for len(w.rows("lease/")) == 0 {
+			w.Clock.Advance(10 * time.Millisecond)
+		}
+		require.NoError(t, w.cancel("arm"))
+		require.NoError(t, w.cancel("arm"), "again is no error")
+		w.Clock.Advance(w.config.ControlEvery + w.config.Heartbeat)
+		require.Empty(t, w.rows("lease/"))
+		require.Empty(t, w.rows("queue/"))
+		require.Empty(t, w.rows("checkpoint/"))
+		status := w.status("arm")
+		require.Equal(t, core.PhaseCancelled, status.Phase)
+		require.Equal(t, 6, status.Complete+status.Cancelled)
+		require.NotZero(t, status.Cancelled)
+
+		w.Clock.Advance(w.config.MaxInFlight + 3*w.config.JanitorEvery)
+		require.Empty(t, w.keys("out/arm/"), "nothing was published, so nothing stays")
+	})
+}
+
+func (w *world) cancel(name string) error {
+	w.t.Helper()
+	return w.call(func(ctx context.Context, c *core.Client) error { return c.Cancel(ctx, "lab", name) })
+}
+
+func TestStagingIsCollectedAndTheDatasetStays(t *testing.T) {
+	run(t, func(w *world) {
+		w.record("in/arm/a.rec", recording(1, 60))
+		s := spec("arm")
+		s.TTL = time.Hour
+		_, err := w.submit(s)
+		require.NoError(t, err)
+		w.node("w0")
+		done := w.await("arm", core.PhaseComplete)
+		require.NotEmpty(t, w.keys("out/arm/staging/"))
+		published := len(w.keys("out/arm/g"))
+
+		w.Clock.Advance(w.config.MaxInFlight + 3*w.config.JanitorEvery)
+		require.Empty(t, w.keys("out/arm/staging/"))
+		require.Len(t, w.keys("out/arm/g"), published)
+		for _, row := range w.rows("unit/") {
+			require.NotContains(t, row, "staged=", "no row names what was collected")
+		}
+
+		w.Clock.Advance(3 * time.Hour)
+		expired := w.status("arm")
+		require.Equal(t, core.PhaseExpired, expired.Phase)
+		require.Equal(t, done.Manifest, expired.Manifest)
+		require.Len(t, w.keys("out/arm/g"), published)
+		for _, prefix := range []string{"unit/", "discovery/", "merge/", "sweep/", "status/", "checkpoint/"} {
+			require.Empty(t, w.rows(prefix))
+		}
+	})
+}
+
+func TestRetryRevivesDeadUnits(t *testing.T) {
+	run(t, func(w *world) {
+		w.record("in/arm/a.rec", recording(1, 20))
+		w.record("in/arm/b.rec", recording(2, 20))
+		s := spec("arm")
+		s.MaxAttempts = 1
+		_, err := w.submit(s)
+		require.NoError(t, err)
+		// A process that claims and dies: its unit is dead after one attempt.
+		w.config.Slots = 2
+		w.scanner("s")
+		for len(w.rows("queue/")) < 2 {
+			w.Clock.Advance(time.Second)
+		}
+		victim := w.worker("victim")
+		for len(w.rows("lease/")) == 0 {
+			w.Clock.Advance(time.Millisecond)
+		}
+		victim.Stop(context.Canceled)
+		w.reaper("r")
+		for len(w.rows("lease/")) > 0 {
+			w.Clock.Advance(time.Minute)
+		}
+		dead := w.status("arm")
+		require.NotZero(t, dead.Dead)
+		require.Contains(t, dead.Failed[0].Error, "ran out")
+
+		var retried int
+		require.NoError(t, w.call(func(ctx context.Context, c *core.Client) (err error) {
+			retried, err = c.Retry(ctx, "lab", "arm")
+			return err
+		}))
+		require.Equal(t, dead.Dead, retried)
+		w.node("w0")
+		done := w.await("arm", core.PhaseComplete)
+		require.Equal(t, core.Counts{Complete: 2}, done.Counts)
+		require.ErrorIs(t, w.call(func(ctx context.Context, c *core.Client) (err error) {
+			_, err = c.Retry(ctx, "lab", "arm")
+			return err
+		}), core.ErrEnded)
+	})
+}
+
+func (w *world) scanner(name string) { w.role(name, core.Scanner) }
+func (w *world) reaper(name string)  { w.role(name, core.Reaper) }
+
+func (w *world) worker(name string) *local.Process { return w.role(name, core.Worker) }
+
+func (w *world) role(name string, roles core.Role) *local.Process {
+	return w.Start(name, func(ctx context.Context, e *env.Env) error {
+		return core.New(e, w.config, plain.Codec{}).Run(ctx, roles)
+	})
+}
+
+func TestListShowsANamespace(t *testing.T) {
+	run(t, func(w *world) {
+		w.record("in/arm/a.rec", recording(1, 5))
+		w.node("w0")
+		for _, name := range []string{"leg", "arm"} {
+			_, err := w.submit(spec(name))
+			require.NoError(t, err)
+		}
+		w.await("arm", core.PhaseComplete)
+		w.await("leg", core.PhaseComplete) // no sources: an empty dataset
+		w.Clock.Advance(time.Minute)
+		var list []core.BatchStatus
+		require.NoError(t, w.call(func(ctx context.Context, c *core.Client) (err error) {
+			list, err = c.List(ctx, "lab")
+			return err
+		}))
+		require.Len(t, list, 2)
+		require.Equal(t, "arm", list[0].Name)
+		require.Equal(t, core.Counts{Complete: 1}, list[0].Counts)
+		require.Equal(t, "leg", list[1].Name)
+		require.Equal(t, core.Counts{}, list[1].Counts)
+	})
+}
+
+func TestParallelismAndPriority(t *testing.T) {
+	run(t, func(w *world) {
+		for i := range 40 {
+			w.record(fmt.Sprintf("in/slow/%02d.rec", i), recording(uint64(i), 10))
+		}
+		w.record("in/free/a.rec", recording(99, 10))
+		slow := spec("slow")
+		slow.Priority, slow.Parallelism = 9, 1
+		_, err := w.submit(slow)
+		require.NoError(t, err)
+		_, err = w.submit(spec("free"))
+		require.NoError(t, err)
+		w.config.Slots = 3
+		w.scanner("s")
+		for len(w.rows("queue/")) < 41 {
+			w.Clock.Advance(time.Second)
+		}
+		w.worker("w0")
+		most := 0
+		for w.status("free").Complete == 0 {
+			count := 0
+			for _, row := range w.rows("unit/lab/slow/") {
+				if strings.Contains(row, "state=processing") {
+					count++
+				}
+			}
+			most = max(most, count)
+			w.Clock.Advance(10 * time.Millisecond)
+		}
+		require.Equal(t, 1, most, "the batch allows one at a time")
+		require.Less(t, w.status("slow").Complete, 40, "a batch at its limit hid the others behind a page of its units")
+	})
+}
+
+func TestRunRefusesWhatCannotWork(t *testing.T) {
+	run(t, func(w *world) {
+		w.config.Slots = 0
+		p := w.node("w0")
+		require.True(t, w.Drive(time.Minute, p.Done))
+		require.ErrorIs(t, p.Wait(), env.ErrInvalid)
+	})
+}
+
+func TestHealth(t *testing.T) {
+	run(t, func(w *world) {
+		nodes := make(chan *core.Node, 1)
+		w.Start("w0", func(ctx context.Context, e *env.Env) error {
+			n := core.New(e, w.config, plain.Codec{})
+			nodes <- n
+			return n.Run(ctx, core.Unified)
+		})
+		w.Clock.Advance(time.Second)
+		require.Equal(t, core.Health{Alive: true, Ready: true}, (<-nodes).Health())
+	})
+}
