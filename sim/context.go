@@ -180,8 +180,13 @@ func contextOf(ctx context.Context) *simCtx {
 // in between is fine here: it ends through AfterFunc.
 func (p *process) child(ctx context.Context) *simCtx {
 	parent := contextOf(ctx)
-	c := &simCtx{scope: &cancelNode{parent: parent.scope, proc: p}, step: parent.step, values: parent.values}
-	c.scope.timer.pos = -1
+	both := &struct { // one allocation for what lives and dies together
+		ctx   simCtx
+		scope cancelNode
+	}{}
+	c := &both.ctx
+	both.scope = cancelNode{parent: parent.scope, proc: p, timer: event{pos: -1}}
+	*c = simCtx{scope: &both.scope, step: parent.step, values: parent.values}
 	if ctx != context.Context(parent) && parent.values != ctx {
 		c.values = ctx
 	}

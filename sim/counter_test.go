@@ -65,6 +65,8 @@ func (c *counter) Bounds() sim.Bounds {
 
 func (c *counter) Done(w *sim.World) bool { return counterValue(w) >= c.target }
 
+func (c *counter) Quiet(*sim.World) bool { return true }
+
 func (c *counter) Describe(w *sim.World, s *sim.Summary) {
 	s.Fields = []sim.Field{{Name: "workers", Value: strconv.Itoa(c.workers)}}
 	s.Outcome, s.Published = "published", 1

@@ -163,7 +163,7 @@ func (u *Universe) run(plan *Plan) *Result {
 // events are up. It reports whether it ran out of events.
 func (u *Universe) runChaos() bool {
 	for u.violation == nil {
-		if u.now >= int64(u.config.ChaosFor) || u.askDone() {
+		if u.now >= int64(u.config.ChaosFor) || u.ask(u.system.Done) {
 			return false
 		}
 		if u.events >= uint64(u.config.ChaosEvents) {
@@ -187,7 +187,7 @@ func (u *Universe) runSettle() bool {
 	until := u.now + int64(u.bounds.Settle)
 	limit := u.events + settleEvents
 	for u.violation == nil {
-		if u.askDone() {
+		if u.ask(u.system.Done) {
 			return true
 		}
 		stuck := ""
@@ -208,9 +208,9 @@ func (u *Universe) runSettle() bool {
 
 // runQuiesce lets the system clean up.
 func (u *Universe) runQuiesce() {
-	u.phase = quiescePhase
+	u.phase, u.judge.fresh = quiescePhase, true
 	until := u.now + int64(u.bounds.Quiesce)
-	for u.violation == nil && u.now < until && u.step() {
+	for u.violation == nil && u.now < until && !u.ask(u.system.Quiet) && u.step() {
 	}
 }
 
@@ -226,12 +226,14 @@ func (u *Universe) finalOrder() {
 	j.pending = nil
 }
 
-func (u *Universe) askDone() bool {
+// ask puts a question about the world to the system, if the world has changed
+// since the last one.
+func (u *Universe) ask(question func(*World) bool) bool {
 	if !u.judge.fresh {
 		return false
 	}
 	u.judge.fresh = false
-	return u.system.Done(&u.world)
+	return question(&u.world)
 }
 
 // waiting says what every task waits for.

@@ -40,6 +40,9 @@ type System interface {
 	// Done reports whether nothing is left to do. It is asked after commits
 	// and client records.
 	Done(w *World) bool
+	// Quiet reports whether, the work being done, nothing is left to clean up
+	// either: then the run ends before Bounds.Quiesce is over.
+	Quiet(w *World) bool
 	// Describe fills in the system's part of a run's summary.
 	Describe(w *World, s *Summary)
 }

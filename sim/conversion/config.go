@@ -123,7 +123,7 @@ func (c *Config) Draw(d sim.Draw) {
 		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
 		Regions:    int(d.Between("regions", 1, 4)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 4e9),
 		NoConditional: d.Chance("no_conditional", 50), RestartAfter: quantised(d, "restart_after", 1e8, 5e9),
-		LeakCheck: d.Chance("leak_check", 120),
+		LeakCheck: d.Chance("leak_check", 60),
 		Core:      drawCore(d),
 	}
 	if d.Chance("poison", 80) {

@@ -174,6 +174,28 @@ func (s *System) Done(w *sim.World) bool {
 	return true
 }
 
+// Quiet reports whether the controllers have settled every batch. With a leak
+// check the janitors' time must pass first.
+func (s *System) Quiet(w *sim.World) bool {
+	if s.config.LeakCheck {
+		return false
+	}
+	for i := range s.workload.Batches {
+		b := &s.workload.Batches[i]
+		name := b.Namespace + "/" + b.Name
+		row, _ := w.Get("batch/" + name)
+		status, _ := w.Get("status/" + name)
+		gen := field(string(row), "gen")
+		if field(string(status), "phase") != field(string(row), "phase") || field(string(status), "gen") != gen {
+			return false
+		}
+		if sweep, ok := w.Get("sweep/" + name + "/" + strings.Repeat("0", max(0, 8-len(gen))) + gen); ok && field(string(sweep), "state") == "settle" {
+			return false
+		}
+	}
+	return true
+}
+
 func terminal(phase string) bool {
 	switch phase {
 	case "complete", "failed", "cancelled", "expired":
