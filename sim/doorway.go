@@ -93,6 +93,9 @@ func (u *Universe) name(t *task, c *simCtx, op Op, key string) (call, []*Fault) 
 	if u.phase != chaosPhase {
 		return cl, nil
 	}
+	if u.passed != nil {
+		u.passed(t, cl)
+	}
 	var faults []*Fault
 	for _, f := range s.faults {
 		if f.At.Nth == s.calls {
@@ -115,6 +118,9 @@ func (u *Universe) name(t *task, c *simCtx, op Op, key string) (call, []*Fault) 
 // strike applies the part of a fault that happens before the call, and gives
 // the rest to the message.
 func (u *Universe) strike(t *task, f *Fault, m *message) {
+	if u.phase != chaosPhase { // the world was healed while an earlier one held the call
+		return
+	}
 	p := t.proc
 	switch f.Kind {
 	case Crash, Terminate, Pause:
@@ -403,6 +409,11 @@ func (u *Universe) handle(m *message) {
 		}
 		u.reply(m)
 	}
+}
+
+// spare lifts what was still to befall a message.
+func (m *message) spare() {
+	m.replyLost, m.replyDelay, m.truncate, m.expire, m.onApplied, m.onReply = nil, nil, nil, nil, nil, nil
 }
 
 // drop forgets a message that will never be answered. Its caller, if it still

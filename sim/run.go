@@ -124,6 +124,25 @@ func (target Target) replay(plan *Plan) (*Universe, error) {
 	return u, nil
 }
 
+// Draft returns the plan of a seed without any fault: its configuration alone.
+func Draft(target Target, seed uint64) (*Plan, error) {
+	_, plan, err := target.universe(seed)
+	return plan, err
+}
+
+// Anchors replays a plan and returns the anchor of every call that passed the
+// doorway before the world was healed, in order: the places for faults.
+func Anchors(target Target, plan *Plan) ([]Anchor, error) {
+	u, err := target.replay(plan)
+	if err != nil {
+		return nil, err
+	}
+	var anchors []Anchor
+	u.passed = func(t *task, cl call) { anchors = append(anchors, u.anchor(t, cl)) }
+	u.run(plan.clone())
+	return anchors, nil
+}
+
 // checkFault refuses faults for processes that the system does not have.
 func (u *Universe) checkFault(f *Fault) error {
 	i := slices.IndexFunc(u.processes, func(p *process) bool { return p.program.Name == f.At.Process })

@@ -89,6 +89,17 @@ func (u *Universe) anchor(t *task, cl call) Anchor {
 	}
 }
 
+// Applies reports whether a fault of this kind can strike an operation.
+func (k FaultKind) Applies(op Op) bool { return applies(k, op, false) }
+
+// HasPhase reports whether a fault of this kind has a phase: it strikes a
+// process, before, in or after a call.
+func (k FaultKind) HasPhase() bool { return (&Fault{Kind: k}).hasPhase() }
+
+// IsRequest reports whether the operation is a request to a store; others are
+// steps, sleep and work.
+func (op Op) IsRequest() bool { return op.isRPC() }
+
 // applies reports whether a kind of fault makes sense at an operation.
 func applies(kind FaultKind, op Op, client bool) bool {
 	f := Fault{Kind: kind}

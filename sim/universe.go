@@ -62,6 +62,7 @@ type Universe struct {
 	judge     judge
 	hash      uint64
 	recorder  *recorder
+	passed    func(*task, call) // is told of every call, if set
 	violation *Violation
 	// What commits returned to the system, other than success.
 	outcomes     []outcome
@@ -342,11 +343,19 @@ func (u *Universe) heal() {
 	}
 	for i, e := range append(pending, late...) {
 		e.when = u.now + int64(i)*1000
+		if e.msg != nil {
+			e.msg.spare()
+		}
 		u.messages.push(e)
 	}
 	for _, p := range u.processes {
 		p.links = [serviceCount]link{}
 		p.slow = slowness{}
+		for _, e := range p.held {
+			if e.msg != nil {
+				e.msg.spare()
+			}
+		}
 		u.resume(p)
 		if !p.alive && !p.never && p.restart != nil {
 			u.timers.remove(p.restart)

@@ -143,8 +143,9 @@ func (s *System) Bounds() sim.Bounds {
 	takeover := k.StaleAfter + k.ReapEvery + k.WorkerPoll + k.MergePoll
 	round := takeover + k.UnitBackoffMax + k.ControlEvery + k.BreakerOpen + time.Duration(k.StorageTries)*(k.StorageTimeout+k.StorageBackoffMax)
 	work := time.Duration(frames) * 2 * time.Second
-	// Even without a leak check summaries need a moment to agree.
-	quiesce := 3 * (k.ControlEvery + k.OpTimeout)
+	// Even without a leak check summaries need a moment to agree: at worst until
+	// a process that was asked to stop is back. Most runs are quiet at once.
+	quiesce := takeover + c.RestartAfter + 3*(k.ControlEvery+k.OpTimeout+k.BreakerOpen) + 2*time.Minute
 	if c.LeakCheck {
 		quiesce = k.WatchFor + k.MaxInFlight + 3*k.JanitorEvery + 2*k.DrainTimeout
 	}

@@ -1,0 +1,114 @@
+package properties_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+)
+
+// place is a fault before it is put into a plan: rapid draws a slice of these,
+// so that its own shrinking removes whole faults.
+type place struct {
+	At      int // per mille of the run's calls
+	Kind    sim.FaultKind
+	Phase   sim.Phase
+	Seconds int
+	Reset   bool
+}
+
+// TestUniversesHold draws a workload, a configuration and a plan of faults, and
+// demands that every invariant holds.
+func TestUniversesHold(t *testing.T) {
+	cases, faults, fired := 0, 0, 0
+	target := suite.Target()
+	rapid.Check(t, func(t *rapid.T) {
+		cases++
+		plan, err := sim.Draft(target, rapid.Uint64().Draw(t, "seed"))
+		require.NoError(t, err)
+		configure(t, plan)
+		anchors, err := sim.Anchors(target, plan)
+		require.NoError(t, err)
+		for _, p := range rapid.SliceOfN(drawPlace(), 0, 4).Draw(t, "faults") {
+			if f := p.fault(anchors); f != nil {
+				plan.Faults = append(plan.Faults, f)
+				faults++
+			}
+		}
+		r, err := sim.Replay(target, plan)
+		require.NoError(t, err)
+		fired += len(r.Fired)
+		if r.Violation != nil {
+			t.Fatalf("%s\n%s", r.Violation, r.Plan)
+		}
+	})
+	require.Positive(t, cases)
+	require.Positive(t, fired, "no fault of any plan ever fired")
+	fmt.Printf("rapid: %d cases, %d faults planned, %d fired\n", cases, faults, fired)
+}
+
+// configure draws the settings that matter most on top of the seed's own.
+func configure(t *rapid.T, plan *sim.Plan) {
+	set := func(name, value string) {
+		for i := range plan.Settings {
+			if plan.Settings[i].Name == name {
+				plan.Settings[i].Value = value
+				return
+			}
+		}
+		t.Fatalf("no setting %s", name)
+	}
+	number := func(name string, lo, hi int) {
+		set(name, fmt.Sprint(rapid.IntRange(lo, hi).Draw(t, name)))
+	}
+	number("workers", 1, 4)
+	number("batches", 1, 2)
+	number("recordings", 1, 3)
+	number("frames", 1, 30)
+	number("regions", 1, 4)
+	set("sim.arm", rapid.SampledFrom([]string{"elastic", "narrow"}).Draw(t, "arm"))
+}
+
+func drawPlace() *rapid.Generator[place] {
+	return rapid.Custom(func(t *rapid.T) place {
+		return place{
+			At:      rapid.IntRange(0, 999).Draw(t, "at"),
+			Kind:    rapid.SampledFrom(sim.FaultKinds()).Draw(t, "kind"),
+			Phase:   rapid.SampledFrom([]sim.Phase{sim.Before, sim.Applied, sim.After}).Draw(t, "phase"),
+			Seconds: rapid.IntRange(1, 400).Draw(t, "seconds"),
+			Reset:   rapid.Bool().Draw(t, "reset"),
+		}
+	})
+}
+
+// fault puts the place at the next call of the run that its kind can strike; it
+// is nil if there is none.
+func (p place) fault(anchors []sim.Anchor) *sim.Fault {
+	for _, at := range anchors[len(anchors)*p.At/1000:] {
+		if !p.Kind.Applies(at.Op) || strings.HasPrefix(at.Process, "client") {
+			continue
+		}
+		f := &sim.Fault{Kind: p.Kind, At: at, For: time.Duration(p.Seconds) * time.Second, Reset: p.Reset}
+		if p.Kind.HasPhase() && at.Op.IsRequest() {
+			f.Phase = p.Phase
+		}
+		switch p.Kind {
+		case sim.Slow:
+			f.Factor = int64(2 + p.Seconds)
+		case sim.Drift:
+			f.Factor = int64(p.Seconds-200) * 500
+		case sim.Truncate:
+			f.Factor = int64(p.Seconds)
+		case sim.Partition:
+			f.Service, f.Direction = sim.AllServices, sim.Direction(p.Seconds%3)
+		}
+		return f
+	}
+	return nil
+}
