@@ -42,10 +42,10 @@ type runtime struct {
 
 func (r *runtime) Step(ctx context.Context, step env.Step) (context.Context, error) {
 	if err := r.injector.MaybeDelay(ctx, string(step)); err != nil {
-		return ctx, err
+		return nil, err
 	}
 	if err := r.injector.MaybeFail(ctx, string(step)); err != nil {
-		return ctx, err
+		return nil, err
 	}
 	return r.Runtime.Step(ctx, step)
 }

@@ -246,8 +246,43 @@ func vocabulary() []byte {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", f.Fault, f.About, f.Applied, f.Simulator, injector, kubernetes, f.Means)
 	}
 	b.WriteString(limits)
+	b.WriteString(operationsHead)
+	for _, op := range chaos.Operations() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", op.Name, op.About, point(op, op.FailBefore), point(op, op.FailAfter))
+	}
 	return b.Bytes()
 }
+
+// point describes where a failure of an operation stands and what it says.
+func point(op chaos.Operation, p chaos.Point) string {
+	at := "entry of the step"
+	if len(p.Calls) > 0 {
+		at = strings.Join(p.Calls, ", ")
+	}
+	if op.Call != "" && op.Call != at {
+		at += " (in the simulator " + p.RPC + ")"
+	}
+	classes := make([]string, len(p.Errors))
+	for i, class := range p.Errors {
+		classes[i] = class.String()
+	}
+	applied := "not applied"
+	if p.Phase == chaos.Applied {
+		applied = "applied"
+	}
+	return at + ": " + applied + "; " + strings.Join(classes, ", ")
+}
+
+const operationsHead = `
+## Where failures can be put
+
+The operations that a configuration can name, and ` + "`STEP/CALL`" + ` for every step and call of them. For each side of the
+effect: the call around which the failure is put, whether the effect has happened, and the classes of errors that may be
+injected there without breaking the contract of the seam, the default first.
+
+| operation | what it does | before the effect | after the effect |
+|---|---|---|---|
+`
 
 const limits = `
 ## Why the simulator is needed
