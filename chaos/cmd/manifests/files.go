@@ -248,23 +248,23 @@ func vocabulary() []byte {
 	b.WriteString(limits)
 	b.WriteString(operationsHead)
 	for _, op := range chaos.Operations() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", op.Name, op.About, point(op, op.FailBefore), point(op, op.FailAfter))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", op.Name, op.About, point(op.FailBefore), point(op.FailAfter))
 	}
 	return b.Bytes()
 }
 
 // point describes where a failure of an operation stands and what it says.
-func point(op chaos.Operation, p chaos.Point) string {
+func point(p chaos.Point) string {
 	at := "entry of the step"
 	if len(p.Calls) > 0 {
 		at = strings.Join(p.Calls, ", ")
 	}
-	if op.Call != "" && op.Call != at {
+	if p.RPC != "" && p.RPC != at {
 		at += " (in the simulator " + p.RPC + ")"
 	}
 	classes := make([]string, len(p.Errors))
 	for i, class := range p.Errors {
-		classes[i] = class.String()
+		classes[i] = strings.ReplaceAll(class.String(), " ", "_") // as configurations spell it
 	}
 	applied := "not applied"
 	if p.Phase == chaos.Applied {
