@@ -73,7 +73,15 @@ func All(c Config) []sim.Invariant {
 		newCancelFinal(v),
 		newSubmitsKept(v),
 		&leadership{view: v},
+		&runsOnce{view: v},
+		newOutcomesJustified(v),
+		&noFlapping{view: v},
+		&orphanClaimable{view: v},
+		&noIdleBesideWork{view: v},
+		&mergeTakenOver{view: v},
+		&everyBatchEnds{view: v},
 		&summariesAgree{view: v},
+		&noLeaks{view: v},
 	}
 }
 

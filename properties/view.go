@@ -244,9 +244,10 @@ type storedPart struct {
 // process is one process as the world saw it.
 type process struct {
 	name, incarnation string
-	alive, paused     bool
-	since             moment // of the last boot
-	gone              moment // of the last end
+	alive, draining   bool
+	since             moment        // of the last boot
+	gone              moment        // of the last end
+	freed             time.Duration // when an attempt of it last ended
 }
 
 // strike is one fault that fired.
@@ -618,6 +619,9 @@ func (v *view) noteClaims(e *sim.Effect, c *change) {
 		if u.before == stateProcessing && (u.state != stateProcessing || u.now.epoch != u.was.epoch) {
 			u.ending = momentOf(e)
 			u.sub.room = e.At
+			if p := v.processes[u.was.worker]; p != nil {
+				p.freed = e.At
+			}
 			if last := claimOf(u.claims, u.was.epoch); last != nil {
 				last.ended, last.endedIn = momentOf(e), u.state
 			}
@@ -726,18 +730,20 @@ func (v *view) takeProcess(e *sim.Effect) {
 	}
 	switch e.Record.What {
 	case "boot":
-		p.incarnation, p.alive, p.paused, p.since = e.Incarnation, true, false, momentOf(e)
+		p.incarnation, p.alive, p.draining, p.since = e.Incarnation, true, false, momentOf(e)
 	case "crash", "exit", "kill":
 		p.alive, p.gone = false, momentOf(e)
-	case "pause":
-		p.paused = true
-	case "resume":
-		p.paused = false
+	case "terminate":
+		p.draining = true
 	}
 }
 
-// lives reports whether an incarnation is still alive.
-func (v *view) lives(name, incarnation string) bool {
+// lives reports whether an incarnation is alive, as far as the world has told,
+// and if not, when it ended.
+func (v *view) lives(name, incarnation string) (alive bool, gone moment) {
 	p := v.processes[name]
-	return p != nil && p.alive && p.incarnation == incarnation
+	if p == nil {
+		return true, moment{}
+	}
+	return p.alive && p.incarnation == incarnation, p.gone
 }

@@ -15,7 +15,7 @@ func (w *World) Timely() bool { return w.u.config.Arm != "elastic" }
 // what the stores did, one effect at a time. It is timely, and not healed until
 // Heal.
 type TestWorld struct {
-	World
+	*World
 	universe   Universe
 	objects    *objstore.Store
 	invariants []Invariant
@@ -27,6 +27,7 @@ func NewTestWorld(invariants ...Invariant) *TestWorld {
 	u := &t.universe
 	u.config.Arm = "narrow"
 	u.objects, u.kv = t.objects, tikv.New(tikv.Options{})
+	t.World = &u.world
 	t.World.init(u)
 	u.observeBy(invariants)
 	return t
@@ -35,7 +36,6 @@ func NewTestWorld(invariants ...Invariant) *TestWorld {
 // Prepare handles a request of the object store unseen, as before time began.
 func (t *TestWorld) Prepare(req objstore.Request) (resp objstore.Response) {
 	t.objects.Handle(&req, &resp)
-	t.universe.world = t.World
 	t.universe.drainPrepared()
 	return resp
 }
@@ -55,7 +55,7 @@ func (t *TestWorld) Show(e Effect) error {
 	t.universe.now = max(t.universe.now, int64(e.At))
 	t.World.apply(&e)
 	for _, inv := range t.invariants {
-		if err := inv.Observe(&t.World, &e); err != nil {
+		if err := inv.Observe(t.World, &e); err != nil {
 			return named(inv, err)
 		}
 	}
@@ -65,7 +65,7 @@ func (t *TestWorld) Show(e Effect) error {
 // Call shows a request to those invariants that want to see requests.
 func (t *TestWorld) Call(c Call) {
 	for _, watcher := range t.universe.judge.watchers {
-		watcher.ObserveCall(&t.World, &c)
+		watcher.ObserveCall(t.World, &c)
 	}
 }
 
@@ -74,7 +74,7 @@ func (t *TestWorld) Call(c Call) {
 func (t *TestWorld) Settle(at time.Duration) error {
 	t.universe.now = int64(at)
 	for _, inv := range t.invariants {
-		if err := inv.Settled(&t.World); err != nil {
+		if err := inv.Settled(t.World); err != nil {
 			return named(inv, err)
 		}
 	}
@@ -112,5 +112,5 @@ func (t *TestWorld) Lock(key string) {
 
 // Marked returns how often a mark was reached, and Stated how many abstract
 // states were named.
-func (t *TestWorld) Marked(name string) int { return t.universe.world.marks[name] }
-func (t *TestWorld) Stated() int            { return len(t.World.states) }
+func (t *TestWorld) Marked(name string) int { return t.marks[name] }
+func (t *TestWorld) Stated() int            { return len(t.states) }

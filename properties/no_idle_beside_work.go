@@ -1,0 +1,104 @@
+package properties
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// noIdleBesideWork: after the faults have stopped, no worker stays idle for two
+// polls, and some slack to recover, while a unit can be claimed: one that is
+// pending in a batch that lets units start and has room for another.
+//
+// A queue whose head blocks what is behind it starves batches that nothing is
+// wrong with.
+type noIdleBesideWork struct {
+	*view
+	due    due
+	worker string
+}
+
+func (i *noIdleBesideWork) Name() string { return "no-idle-beside-work" }
+
+func (i *noIdleBesideWork) Observe(w *sim.World, e *sim.Effect) error {
+	healed, ok := w.Healed()
+	if !ok {
+		return nil
+	}
+	if !i.due.armed || i.touched&(1<<kindUnit|1<<kindBatch) != 0 || e.Kind == sim.EffectProcess {
+		i.wait(healed)
+	}
+	return i.check(e.At)
+}
+
+func (i *noIdleBesideWork) Settled(w *sim.World) error { return i.check(w.Now()) }
+
+func (i *noIdleBesideWork) wait(healed time.Duration) {
+	i.due = due{armed: true}
+	idle, ok := i.idleSince()
+	if !ok {
+		return
+	}
+	bound := 2*drifted(i.cfg.Poll) + i.cfg.slack()
+	for _, s := range i.order {
+		if s.row.phase != "discovering" && s.row.phase != "running" || !s.current(i.view) || s.full() {
+			continue
+		}
+		for _, u := range s.units {
+			if u.state == statePending {
+				i.due.earlier(due{at: max(healed, idle, u.changed.at, s.room) + bound, unit: u, since: u.changed})
+			}
+		}
+	}
+}
+
+// full reports whether the batch executes as many units as it may.
+func (s *submission) full() bool {
+	if s.row.parallelism == 0 {
+		return false
+	}
+	running := int64(0)
+	for _, u := range s.units {
+		if u.state == stateProcessing {
+			running++
+		}
+	}
+	return running >= s.row.parallelism
+}
+
+// idleSince finds the worker that has had a free slot for longest.
+func (i *noIdleBesideWork) idleSince() (since time.Duration, ok bool) {
+	for _, name := range i.cfg.Workers {
+		p := i.processes[name]
+		if p == nil || !p.alive || p.draining || i.busy(p) {
+			continue
+		}
+		if at := max(p.since.at, p.freed); !ok || at < since {
+			since, ok, i.worker = at, true, name
+		}
+	}
+	return since, ok
+}
+
+// busy reports whether every slot of a worker has a unit.
+func (i *noIdleBesideWork) busy(p *process) bool {
+	units := 0
+	for _, s := range i.order {
+		for _, u := range s.units {
+			if u.ownedBy(p.name, p.incarnation) {
+				units++
+			}
+		}
+	}
+	return units >= i.cfg.Slots
+}
+
+func (i *noIdleBesideWork) check(at time.Duration) error {
+	d := &i.due
+	if d.at == 0 || at <= d.at {
+		return nil
+	}
+	return settledBreach("R13", "idle worker beside a claimable unit", d.unit.uid, d.since.orNone("left the unit pending"),
+		fmt.Sprintf("unit %s can be claimed, and worker %s has been idle beside it; it should have been claimed by %s", d.unit.uid, i.worker, d.at))
+}

@@ -1,0 +1,105 @@
+package properties
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// noLeaks: maxInFlight and two rounds of the janitor after a batch has ended
+// and the faults have stopped, nothing is left of it but what it published: no
+// staged object, no dataset of a merge that lost, no open upload, no unit that
+// is not at rest, no lock on its rows. What came into being later has as long.
+//
+// Leftovers cost money for ever, and the next run stumbles over them.
+type noLeaks struct{ *view }
+
+func (i *noLeaks) Name() string { return "no-leaks" }
+
+func (i *noLeaks) Observe(*sim.World, *sim.Effect) error { return nil }
+
+func (i *noLeaks) Settled(w *sim.World) error {
+	for _, check := range [...]func(*sim.World) error{i.checkObjects, i.checkUploads, i.checkUnits, i.checkLocks} {
+		if err := check(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overdue reports whether what has been left over since then should be gone.
+func (i *noLeaks) overdue(w *sim.World, s *submission, since time.Duration) bool {
+	healed, ok := w.Healed()
+	if !ok || !s.terminal() {
+		return false
+	}
+	bound := drifted(i.cfg.MaxInFlight+2*i.cfg.JanitorEvery+2*i.cfg.ControlEvery) + i.cfg.slack()
+	return w.Now() > max(healed, since, s.ended.at)+bound
+}
+
+func (i *noLeaks) checkObjects(w *sim.World) error {
+	for _, s := range i.order {
+		if !s.exists {
+			continue
+		}
+		output := strings.TrimSuffix(s.row.output, "/") + "/"
+		for _, key := range w.ObjectKeys(output) {
+			o := i.objects[key]
+			if o == nil || o.sub != s || o.area == areaDataset && s.row.manifest != "" && o.epoch == s.row.mergeGen {
+				continue
+			}
+			if i.overdue(w, s, o.stored.at) {
+				return settledBreach("R15", "object left behind", key, o.stored.ref("stored it"),
+					fmt.Sprintf("%s is left over from %s, which is %s", key, s.bid, s.row.phase))
+			}
+		}
+	}
+	return nil
+}
+
+func (i *noLeaks) checkUploads(w *sim.World) error {
+	for _, open := range w.Uploads() {
+		up := i.uploads[open.ID]
+		if up == nil || up.object.sub == nil || !i.overdue(w, up.object.sub, up.created.at) {
+			continue
+		}
+		return settledBreach("R15", "upload left open", open.Key, up.created.ref("opened it"),
+			fmt.Sprintf("upload %s of %s is left over from %s, which is %s", open.ID, open.Key, up.object.sub.bid, up.object.sub.row.phase))
+	}
+	return nil
+}
+
+func (i *noLeaks) checkUnits(w *sim.World) error {
+	for _, s := range i.order {
+		for _, u := range s.units {
+			switch u.state {
+			case statePending, stateProcessing, stateFailed:
+				if i.overdue(w, s, u.changed.at) {
+					return settledBreach("R15", "unit not at rest", u.uid, u.changed.ref("left the unit "+stateNames[u.state]),
+						fmt.Sprintf("unit %s is still %s; %s is %s", u.uid, stateNames[u.state], s.bid, s.row.phase))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (i *noLeaks) checkLocks(w *sim.World) error {
+	for _, key := range w.Locks() {
+		kind, rest := splitKind(key)
+		switch kind {
+		case kindUnit, kindQueue, kindLease, kindCheckpoint, kindMerge:
+		default:
+			continue // written for as long as the system runs
+		}
+		for _, s := range i.order {
+			if strings.Contains(rest, s.bid) && i.overdue(w, s, 0) {
+				return settledBreach("R15", "lock left behind", key, s.ended.orNone("ended "+s.bid),
+					fmt.Sprintf("%s is still locked; %s is %s", key, s.bid, s.row.phase))
+			}
+		}
+	}
+	return nil
+}
