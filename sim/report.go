@@ -138,11 +138,11 @@ func (r *Report) steps(room int) []string {
 // matters reports whether a recorded event belongs into the story.
 func matters(e TraceEvent, v *Violation) bool {
 	switch e.Level {
-	case traceFault:
+	case TraceFault:
 		return true
-	case traceWorld:
+	case TraceWorld:
 		return e.What != "boot" || e.Result != "1"
-	case traceLog:
+	case TraceLog:
 		return false
 	}
 	if e.Event == v.First.Event || e.Event == v.Second.Event {
@@ -176,10 +176,10 @@ func trim(events []TraceEvent, v *Violation, n int) []TraceEvent {
 		}
 	}
 	mark(func(e TraceEvent) bool {
-		return e.Level == traceCall && (e.Event == v.First.Event || e.Event == v.Second.Event)
+		return e.Level == TraceCall && (e.Event == v.First.Event || e.Event == v.Second.Event)
 	})
-	mark(func(e TraceEvent) bool { return e.Level == traceFault })
-	mark(func(e TraceEvent) bool { return e.Level == traceCall && strings.HasPrefix(e.What, "kv.") })
+	mark(func(e TraceEvent) bool { return e.Level == TraceFault })
+	mark(func(e TraceEvent) bool { return e.Level == TraceCall && strings.HasPrefix(e.What, "kv.") })
 	mark(func(TraceEvent) bool { return true })
 	var out []TraceEvent
 	for i, e := range events {
@@ -196,10 +196,10 @@ func stepLine(e TraceEvent, v *Violation) string {
 		who += "/" + e.Task
 	}
 	what := strings.TrimSpace(e.Step + " " + e.What)
-	if e.Level == traceFault {
+	if e.Level == TraceFault {
 		what = "-- fault: " + strings.SplitN(e.What, " at ", 2)[0]
 	}
-	if e.Level == traceWorld {
+	if e.Level == TraceWorld {
 		what = "-- " + e.What
 	}
 	line := fmt.Sprintf("%10s  %-16s %s", clockText(e.At), who, what)
@@ -209,7 +209,7 @@ func stepLine(e TraceEvent, v *Violation) string {
 	if e.Result != "" && e.Result != "ok" {
 		line += ": " + e.Result
 	}
-	if e.Level == traceCall && e.Event == v.Second.Event {
+	if e.Level == TraceCall && e.Event == v.Second.Event {
 		line += "   <- violation"
 	}
 	return strings.TrimRight(line, " ")

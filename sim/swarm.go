@@ -187,9 +187,11 @@ type Rule struct {
 	Nth                        int    // only the n-th match of a process, from 1; 0: each
 	PerMillion                 uint64 // chance for each match; 0 counts as always
 	Once                       bool   // only the first time in a universe
+	Effect                     bool   // only operations that change what a store holds
 	Fault                      Fault  // At is filled in
 	seen                       map[string]int
 	spent                      bool
+	struck                     *Fault // the last one injected
 }
 
 func (r *Rule) match(u *Universe, t *task, cl call) *Fault {
@@ -201,6 +203,7 @@ func (r *Rule) match(u *Universe, t *task, cl call) *Fault {
 		r.Step != "" && r.Step != s.step.name,
 		r.Op != opNone && r.Op != s.op,
 		r.Class != "" && r.Class != s.class,
+		r.Effect && !s.op.hasEffect(),
 		!applies(r.Fault.Kind, s.op, t.proc.program.Client):
 		return nil
 	}
@@ -218,6 +221,7 @@ func (r *Rule) match(u *Universe, t *task, cl call) *Fault {
 	f := r.Fault
 	f.At = u.anchor(t, cl)
 	u.faults = append(u.faults, &f)
+	r.struck = &f
 	return &f
 }
 

@@ -55,16 +55,17 @@ type TraceEvent struct {
 	What    string // an operation, "crash", a fault's line, a log message
 	Key     string
 	Result  string
-	Level   traceLevel
+	Level   TraceLevel
 }
 
-type traceLevel uint8
+// TraceLevel says what kind of thing a TraceEvent is.
+type TraceLevel uint8
 
 const (
-	traceCall traceLevel = iota
-	traceWorld
-	traceFault
-	traceLog
+	TraceCall  TraceLevel = iota // a request, or what became of it
+	TraceWorld                   // what befell a process, or a client's record
+	TraceFault                   // a fault that fired
+	TraceLog                     // what the system logged
 )
 
 // recorder keeps a run's events for reports. Runs are recorded only when they
@@ -86,7 +87,7 @@ func (r *recorder) log(u *Universe, t *task, level slog.Level, msg string, attrs
 	if t.where.step != nil {
 		step = t.where.step.name
 	}
-	r.add(u, TraceEvent{Process: t.proc.program.Name, Task: t.name, Step: step, What: b.String(), Level: traceLog})
+	r.add(u, TraceEvent{Process: t.proc.program.Name, Task: t.name, Step: step, What: b.String(), Level: TraceLog})
 }
 
 // noteCall records a request at a store, or what became of it; result "" means
@@ -181,7 +182,7 @@ func (u *Universe) note(p *process, what, detail string) {
 	}
 	e.Kind, e.TS, e.Record = EffectProcess, u.kv.LastTS(), Record{What: what, Of: detail}
 	if u.recorder != nil {
-		u.recorder.add(u, TraceEvent{Process: name, What: what, Result: detail, Level: traceWorld})
+		u.recorder.add(u, TraceEvent{Process: name, What: what, Result: detail, Level: TraceWorld})
 	}
 	u.submit(e)
 	u.observe()
@@ -193,7 +194,7 @@ func (u *Universe) noteFault(f *Fault) {
 	e.Kind, e.TS, e.Process = EffectProcess, u.kv.LastTS(), f.At.Process
 	e.Record = Record{What: "fault", Of: f.Kind.String(), Fault: f}
 	if u.recorder != nil {
-		u.recorder.add(u, TraceEvent{Process: f.At.Process, Task: f.At.Task, Step: f.At.Step, What: f.String(), Level: traceFault})
+		u.recorder.add(u, TraceEvent{Process: f.At.Process, Task: f.At.Task, Step: f.At.Step, What: f.String(), Level: TraceFault})
 	}
 	u.submit(e)
 	u.observe()
@@ -203,7 +204,7 @@ func (u *Universe) noteRecord(t *task, rec Record) {
 	if u.recorder == nil {
 		return
 	}
-	e := TraceEvent{Process: t.proc.program.Name, Task: t.name, What: rec.What + " " + rec.Of, Level: traceWorld}
+	e := TraceEvent{Process: t.proc.program.Name, Task: t.name, What: rec.What + " " + rec.Of, Level: TraceWorld}
 	if rec.Returned {
 		e.Result = rec.Class.String()
 	}
