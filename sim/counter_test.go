@@ -60,6 +60,7 @@ func (c *counter) Bounds() sim.Bounds {
 		RPCTimeout: time.Second, ObjectTimeout: time.Second, MaxInFlight: time.Minute,
 		ChaosFor: 10 * time.Minute, Settle: 10 * time.Minute, Quiesce: time.Second,
 		Magnitudes: []time.Duration{time.Second, 3 * time.Second, 30 * time.Second},
+		Leases:     []time.Duration{3 * time.Second},
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
 
 // FaultKind is a way in which the world may deviate from the default run.
@@ -19,7 +21,9 @@ const (
 	// program's StopCause), and crashes it if it is still there after the
 	// grace.
 	Terminate
-	// Pause freezes a process: replies and timers wait until it resumes.
+	// Pause freezes a process: replies and timers wait until it resumes. Its
+	// monotonic clock goes on meanwhile, as under SIGSTOP, or stops, as when
+	// its machine is suspended: then it cannot notice.
 	Pause
 	// Slow makes a process's work take longer.
 	Slow
@@ -46,11 +50,23 @@ const (
 	// Drift makes a process's monotonic clock run fast or slow from its next
 	// incarnation on.
 	Drift
+	// Conflict answers a prewrite, or a conditional write of an object, as if
+	// another writer had come first; it is not applied.
+	Conflict
+	// RegionError answers a request to TiKV with an error of its key's region;
+	// it is not applied.
+	RegionError
+	// ErrorBody answers the completion of an upload with 200 and an error
+	// inside; it is not applied, which the caller cannot know.
+	ErrorBody
+	// Outage makes services refuse every process's requests; none is applied.
+	Outage
 	faultKinds
 )
 
 var faultNames = [faultKinds]string{"", "crash", "terminate", "pause", "slow", "partition", "refuse",
-	"lose-request", "lose-reply", "delay", "delay-reply", "truncate", "expire-upload", "skew", "drift"}
+	"lose-request", "lose-reply", "delay", "delay-reply", "truncate", "expire-upload", "skew", "drift",
+	"conflict", "region-error", "error-body", "outage"}
 
 // String returns the fault's name as plans print it.
 func (k FaultKind) String() string { return faultNames[k] }
@@ -125,14 +141,14 @@ type Fault struct {
 	At    Anchor
 	Phase Phase // Crash, Pause, Terminate
 	// For is how long it lasts or holds (virtual time): Pause, Slow,
-	// Partition, Delay, DelayReply; Crash: until the restart; Terminate: the
+	// Partition, Outage, Delay, DelayReply; Crash: until the restart; Terminate: the
 	// grace; Skew: the step, which may be negative.
 	For time.Duration
 	// Never: a crash without restart, not even when the world heals.
 	Never bool
 	// TempLost: a crash also empties the temp dir.
 	TempLost bool
-	// Service: Partition; AllServices cuts every one.
+	// Service: Partition, Outage; AllServices means every one.
 	Service   Service
 	Direction Direction
 	// Factor: Slow, how many times longer (2 to 1000); Drift, parts per
@@ -142,6 +158,8 @@ type Fault struct {
 	// Reset: LoseRequest and LoseReply: the caller sees a broken connection
 	// at once instead of waiting for its time-out.
 	Reset bool
+	// Stops: Pause, the monotonic clock stops, too.
+	Stops bool
 
 	fired int
 	line  int
@@ -149,6 +167,34 @@ type Fault struct {
 
 // AllServices as a Fault's Service means every service.
 const AllServices = serviceCount
+
+// regionErrors are the answers of a RegionError, by their names in plans.
+var regionErrors = [...]struct {
+	name  string
+	error tikv.RegionError
+}{
+	{"not-leader", tikv.RegionNotLeader}, {"epoch-not-match", tikv.RegionEpochNotMatch}, {"server-is-busy", tikv.RegionServerIsBusy},
+}
+
+func regionErrorNamed(name string) (tikv.RegionError, error) {
+	names := make([]string, len(regionErrors))
+	for i, r := range regionErrors {
+		if r.name == name {
+			return r.error, nil
+		}
+		names[i] = r.name
+	}
+	return 0, fmt.Errorf("says=%s: want one of %s", name, strings.Join(names, ", "))
+}
+
+func regionErrorName(e tikv.RegionError) string {
+	for _, r := range regionErrors {
+		if r.error == e {
+			return r.name
+		}
+	}
+	return strconv.Itoa(int(e))
+}
 
 // String prints the fault as a line of a plan, without the leading "fault".
 func (f *Fault) String() string {
@@ -169,16 +215,25 @@ func (f *Fault) String() string {
 		}
 	case Terminate:
 		b.WriteString(" grace=" + f.For.String())
-	case Partition:
+	case Partition, Outage:
 		service := "all"
 		if f.Service != AllServices {
 			service = f.Service.String()
 		}
-		b.WriteString(" service=" + service + " direction=" + f.Direction.String() + " for=" + f.For.String())
+		b.WriteString(" service=" + service)
+		if f.Kind == Partition {
+			b.WriteString(" direction=" + f.Direction.String())
+		}
+		b.WriteString(" for=" + f.For.String())
+	case RegionError:
+		b.WriteString(" says=" + regionErrorName(f.Region))
 	case Slow:
 		b.WriteString(" factor=" + strconv.FormatInt(f.Factor, 10) + " for=" + f.For.String())
 	case Pause, Delay, DelayReply:
 		b.WriteString(" for=" + f.For.String())
+		if f.Stops {
+			b.WriteString(" clock=stops")
+		}
 	case Skew:
 		b.WriteString(" by=" + f.For.String())
 	case Drift:
@@ -265,12 +320,17 @@ func (f *Fault) parseOption(name, value string) error {
 	case "seen":
 		i, err = pick([]string{"timeout", "reset"})
 		f.Reset = i == 1
+	case "clock":
+		i, err = pick([]string{"runs", "stops"})
+		f.Stops = i == 1
 	case "service":
 		i, err = pick(append(slices.Clone(serviceNames[:]), "all"))
 		f.Service = Service(i)
 	case "direction":
 		i, err = pick(directionNames[:])
 		f.Direction = Direction(i)
+	case "says":
+		f.Region, err = regionErrorNamed(value)
 	case "factor", "ppm", "permille":
 		f.Factor, err = strconv.ParseInt(value, 10, 64)
 	case "restart":
@@ -292,7 +352,7 @@ func (f *Fault) parseOption(name, value string) error {
 var faultOptions = [faultKinds]struct{ must, may []string }{
 	Crash:        {[]string{"phase", "restart"}, []string{"temp"}},
 	Terminate:    {[]string{"phase", "grace"}, nil},
-	Pause:        {[]string{"phase", "for"}, nil},
+	Pause:        {[]string{"phase", "for"}, []string{"clock"}},
 	Slow:         {[]string{"factor", "for"}, nil},
 	Partition:    {[]string{"service", "direction", "for"}, nil},
 	LoseRequest:  {nil, []string{"seen"}},
@@ -302,8 +362,12 @@ var faultOptions = [faultKinds]struct{ must, may []string }{
 	Truncate:     {[]string{"permille"}, nil},
 	Skew:         {[]string{"by"}, nil},
 	Drift:        {[]string{"ppm"}, nil},
+	RegionError:  {[]string{"says"}, nil},
+	Outage:       {[]string{"service", "for"}, nil},
 	Refuse:       {},
 	ExpireUpload: {},
+	Conflict:     {},
+	ErrorBody:    {},
 }
 
 // maxFaultTime bounds every duration of a plan: a hundred days.
@@ -346,7 +410,7 @@ func (f *Fault) check(seen map[string]bool) error {
 	if f.For < 0 || f.For > maxFaultTime {
 		return fmt.Errorf("%s: want a duration from 0s to %s", f.For, maxFaultTime)
 	}
-	if !f.At.Op.isRPC() && f.needsRPC() {
+	if !f.At.Op.isRPC() && f.needsRPC() && !(f.At.Op == opStep && f.refusesSteps()) {
 		return fmt.Errorf("%s strikes requests only, not %s", f.Kind, f.At.Op)
 	}
 	if f.hasPhase() && f.Phase != Before && !f.At.Op.isRPC() {
@@ -357,8 +421,12 @@ func (f *Fault) check(seen map[string]bool) error {
 
 func (f *Fault) needsRPC() bool {
 	switch f.Kind {
-	case Refuse, LoseRequest, LoseReply, Delay, DelayReply, Truncate, ExpireUpload:
+	case Refuse, LoseRequest, LoseReply, Delay, DelayReply, Truncate, ExpireUpload, Conflict, RegionError, ErrorBody, Outage:
 		return true
 	}
 	return false
 }
+
+// refusesSteps reports whether the fault, made for requests, can also strike
+// the entry of a step: chaos configurations want that, no store does it.
+func (f *Fault) refusesSteps() bool { return f.Kind == Refuse || f.Kind == Conflict || f.Kind == Delay }

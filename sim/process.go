@@ -36,6 +36,8 @@ type process struct {
 	inc       int
 	alive     bool
 	paused    bool
+	suspended bool // paused with its clock stopped
+	pausedAt  int64
 	never     bool // crashed for good: heal does not restart it
 	began     int64
 	skew      int64 // wall clock minus true time

@@ -197,7 +197,7 @@ func stepLine(e TraceEvent, v *Violation) string {
 	}
 	what := strings.TrimSpace(e.Step + " " + e.What)
 	if e.Level == TraceFault {
-		what = "-- fault: " + strings.SplitN(e.What, " at ", 2)[0]
+		what = "-- fault: " + faultInShort(e.What)
 	}
 	if e.Level == TraceWorld {
 		what = "-- " + e.What
@@ -213,6 +213,15 @@ func stepLine(e TraceEvent, v *Violation) string {
 		line += "   <- violation"
 	}
 	return strings.TrimRight(line, " ")
+}
+
+// faultInShort leaves the anchor out of a fault's line: the trace's own columns
+// say it.
+func faultInShort(line string) string {
+	kind, rest, _ := strings.Cut(line, " at ")
+	_, options, _ := strings.Cut(rest, "#")
+	_, options, _ = strings.Cut(options, " ")
+	return strings.TrimSpace(kind + " " + options)
 }
 
 // shortKeys shortens a list of keys to the ones about the subject.

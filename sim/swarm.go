@@ -17,11 +17,12 @@ type chaosMonkey struct {
 	// expendable says that one process may die for good.
 	expendable bool
 	magnitudes []time.Duration
+	leases     []time.Duration
 	tempLost   bool
 }
 
 func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
-	c := &chaosMonkey{magnitudes: b.Magnitudes, expendable: d.Chance("expendable", 300)}
+	c := &chaosMonkey{magnitudes: b.Magnitudes, leases: b.Leases, expendable: d.Chance("expendable", 300)}
 	switch size := d.Intn("budget", 100); {
 	case size < 6:
 		return nil
@@ -30,7 +31,7 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 	default:
 		c.budget = 4 + d.Intn("large", 9)
 	}
-	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 20, 1000))
+	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 100, 8000))
 	for _, k := range FaultKinds() {
 		if d.Chance("kind/"+k.String(), kindPermille[k]) {
 			c.kinds = append(c.kinds, k)
@@ -57,7 +58,15 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	chance := c.rate
 	op := cl.site.op
 	if op.hasEffect() || op == opGetObject {
-		chance *= 8
+		chance *= 4
+	}
+	// What a process does for the first times is where protocols are decided;
+	// what it does for the hundredth time is polling.
+	switch {
+	case cl.nth <= 2:
+		chance *= 12
+	case cl.nth <= 6:
+		chance *= 3
 	}
 	if h&(1<<32-1) >= chance {
 		return nil
@@ -137,14 +146,17 @@ func (c *chaosMonkey) size(u *Universe, d Draw, t *task, f *Fault) {
 		}
 	case Terminate:
 		f.For = time.Duration(d.LogBetween("grace", 1e8, 60e9))
-	case Pause, DelayReply:
+	case Pause:
+		f.For = c.freeze(d)
+		f.Stops = d.Chance("clock", 500)
+	case DelayReply:
 		f.For = c.duration(d)
 	case Delay:
 		f.For = min(c.duration(d), u.config.MaxInFlight)
 	case Slow:
 		f.Factor, f.For = d.LogBetween("factor", 2, 1000), 4*c.duration(d)
 	case Partition:
-		f.For = c.duration(d)
+		f.For = c.freeze(d)
 		f.Direction = Direction(d.Intn("direction", 3))
 		f.Service = f.At.Op.service()
 		if d.Chance("all", 300) {
@@ -162,6 +174,16 @@ func (c *chaosMonkey) size(u *Universe, d Draw, t *task, f *Fault) {
 	case LoseRequest, LoseReply:
 		f.Reset = d.Chance("reset", 500)
 	}
+}
+
+// freeze draws how long a process is out of touch: mostly just long enough for
+// others to take over.
+func (c *chaosMonkey) freeze(d Draw) time.Duration {
+	if d.Chance("short", 300) {
+		return c.duration(d)
+	}
+	base := c.leases[d.Intn("lease", len(c.leases))]
+	return base + time.Duration(d.Between("past", 1, int64(base)/2))
 }
 
 // duration draws a length: one of the durations at which something happens in

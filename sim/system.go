@@ -64,6 +64,9 @@ type Bounds struct {
 	// Magnitudes are the durations at which something happens (time-outs,
 	// leases): faults last a little less, a little more, or twice as long.
 	Magnitudes []time.Duration
+	// Leases are those of them after which others take over: what freezes a
+	// process mostly lasts just longer than one.
+	Leases []time.Duration
 }
 
 // Summary is what a run's line says of the system.

@@ -237,7 +237,7 @@ func (u *Universe) performActs() {
 		case Crash:
 			u.crash(p, a.fault)
 		case Pause:
-			u.pause(p, int64(a.fault.For))
+			u.pause(p, a.fault)
 		case Terminate:
 			u.terminate(p, a.fault)
 		}
@@ -273,13 +273,43 @@ func (u *Universe) at(d int64, p *process, do func()) *event {
 	return e
 }
 
-func (u *Universe) pause(p *process, d int64) {
+func (u *Universe) pause(p *process, f *Fault) {
 	if p.paused {
 		return
 	}
-	u.note(p, "pause", time.Duration(d).String())
+	u.note(p, "pause", f.For.String())
 	p.paused = true
-	p.resumeAt = u.at(d, p, func() { u.resume(p) })
+	p.suspended = f.Stops
+	p.pausedAt = u.now
+	p.resumeAt = u.at(int64(f.For), p, func() { u.resume(p) })
+}
+
+// shiftTimers moves every timer of a process, and its monotonic clock, by the
+// time for which its machine was suspended.
+func (u *Universe) shiftTimers(p *process, d int64) {
+	p.began += d
+	var mine []*event
+	for _, e := range u.timers.heap {
+		if e.kind == evTimer && e.task.proc == p || e.kind == evContext && e.node.proc == p {
+			mine = append(mine, e)
+		}
+	}
+	for _, e := range mine {
+		u.timers.remove(e)
+	}
+	for _, e := range p.held {
+		if e.kind == evTimer || e.kind == evContext {
+			mine = append(mine, e)
+		}
+	}
+	p.held = slices.DeleteFunc(p.held, func(e *event) bool { return e.kind == evTimer || e.kind == evContext })
+	for _, e := range mine {
+		e.when, e.due = e.due+d, e.due+d
+		if e.kind == evContext {
+			e.node.deadline = e.when
+		}
+		u.timers.push(e)
+	}
 }
 
 // resume lets a paused process go on: what was held for it happens now, in the
@@ -293,6 +323,9 @@ func (u *Universe) resume(p *process) {
 	if p.resumeAt != nil {
 		u.timers.remove(p.resumeAt)
 		p.resumeAt = nil
+	}
+	if p.suspended {
+		u.shiftTimers(p, u.now-p.pausedAt)
 	}
 	held := p.held
 	p.held = nil

@@ -158,6 +158,7 @@ func (s *System) Bounds() sim.Bounds {
 			c.RPCTimeout, k.OpTimeout, k.StorageTimeout, k.Heartbeat, k.StaleAfter - k.FenceMargin,
 			k.StaleAfter, k.StaleAfter + k.ReapEvery, 2 * k.StaleAfter, k.ScannerLease, 3 * time.Second,
 		},
+		Leases: []time.Duration{k.StaleAfter + k.MergePoll, k.StaleAfter + k.ReapEvery, 2 * (k.StaleAfter + k.ReapEvery), k.ScannerLease + k.ScanEvery},
 	}
 }
 
