@@ -23,7 +23,6 @@ type attempt struct {
 	priority int
 	limit    int // of the unit's attempts
 
-	beat   uint64       // of the lease
 	sentAt atomic.Int64 // monotonic time at which the last successful beat was sent
 	seq    uint64       // of the last checkpoint
 
@@ -37,15 +36,15 @@ func (a *attempt) begin(b *batchRow, u *unitRow) {
 	a.output = b.output
 	a.priority = b.priority
 	a.limit = u.attemptLimit(b)
-	a.beat = 1
 }
 
 // attemptLimit bounds the unit's attempts (R12): an operator's retry grants as
 // many again.
 func (u *unitRow) attemptLimit(b *batchRow) int { return b.maxAttempts * (1 + u.retries) }
 
+// lease is the attempt's lease, as it is written with the claim.
 func (a *attempt) lease() *leaseRow {
-	return &leaseRow{epoch: a.epoch, beat: a.beat, ttlMS: a.cfg.StaleAfter.Milliseconds()}
+	return &leaseRow{epoch: a.epoch, beat: 1, ttlMS: a.cfg.StaleAfter.Milliseconds()}
 }
 
 // owns reports whether u is this attempt's.

@@ -64,7 +64,6 @@ func (n *Node) renewOnce(ctx context.Context, step env.Step, holds time.Duration
 // heartbeat raises the lease's beat. It only extends a lease that is there: a
 // lease that is gone was reaped, and stays gone (R9).
 func (a *attempt) heartbeat(ctx context.Context) error {
-	a.beat++
 	err := a.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
 		if _, err := a.guard(ctx, tx); err != nil {
 			return err
@@ -83,9 +82,9 @@ func (a *attempt) heartbeat(ctx context.Context) error {
 		if lease.epoch != a.epoch {
 			return fenced("heartbeat", a.leaseKey)
 		}
-		// The counter is the attempt's own: to repeat an undetermined beat, or
-		// to go on after a failed one, is to write a number once.
-		lease.beat = a.beat
+		// One more than the row's, whatever became of earlier tries: observers
+		// must see every beat that was written as a new one.
+		lease.beat++
 		tx.Put(a.leaseKey, lease.encode())
 		return nil
 	}})

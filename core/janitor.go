@@ -80,10 +80,33 @@ func (j *janitor) sweep(ctx context.Context, s swept, round uint64) error {
 	if now-a.since < j.cfg.MaxInFlight {
 		return nil
 	}
+	if err := j.visit(ctx, s.id); err != nil {
+		return err
+	}
 	if err := j.collect(ctx, s); err != nil {
 		return err
 	}
 	return j.age(ctx, s)
+}
+
+// visit reads every row of the batch. A committer that died, or was frozen past
+// the batch's end, may have left locks on rows that nobody reads any more;
+// whoever reads them later than the locks' time-to-live resolves them.
+func (j *janitor) visit(ctx context.Context, id batchID) error {
+	return j.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
+		for _, prefix := range [...]string{unitsPrefix(id), checkpointsPrefix(id), discoveriesPrefix(id)} {
+			err := scan(ctx, tx, prefix, j.cfg.Page, func(env.Pair) (bool, error) { return true, nil })
+			if err != nil {
+				return err
+			}
+		}
+		for _, key := range [...]string{batchKey(id.name()), statusKey(id.name()), mergeKey(id)} {
+			if _, _, err := get(ctx, tx, key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // collect deletes and aborts everything under the batch's prefixes but the

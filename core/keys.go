@@ -70,6 +70,8 @@ func discoveryKey(id batchID, source int) string {
 	return discoveryPrefix + string(id) + "/" + pad(uint64(source), 4)
 }
 
+func checkpointsPrefix(id batchID) string { return checkpointPrefix + string(id) + "/" }
+
 func checkpointKey(id batchID, uid string) string {
 	return checkpointPrefix + string(id) + "/" + uid
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/dataset"
@@ -23,8 +22,7 @@ type merge struct {
 	output string
 	chunk  int
 	input  []dataset.Episode // from the claim's snapshot (R10)
-	beat   atomic.Uint64
-	sentAt time.Duration // monotonic time at which the claim was sent
+	sentAt time.Duration     // monotonic time at which the claim was sent
 }
 
 // claimMerge claims the merge of a batch, or returns errNotClaimable. The
@@ -63,9 +61,9 @@ func (n *Node) claimMerge(ctx context.Context, id batchID, stalled func(claim *m
 		}
 		m.gen = last.gen + 1 // R2
 		m.output, m.chunk = b.output, b.chunk
-		m.beat.Store(1)
 		tx.Put(batchKey(id.name()), b.encode()) // R16: conflicts with cancel
-		tx.Put(m.key, m.row(mergeClaimed).encode())
+		claim := m.row()
+		tx.Put(m.key, claim.encode())
 		return nil
 	}
 	if err := n.kv.update(ctx, &txn{body: body, landed: m.landedClaim}); err != nil {
@@ -95,9 +93,10 @@ func (m *merge) owns(row *mergeRow) bool {
 		row.incarnation == m.env.Self.Incarnation
 }
 
-func (m *merge) row(state string) *mergeRow {
-	return &mergeRow{
-		gen: m.gen, state: state, beat: m.beat.Load(),
+// row is the merge's row, as it is written with the claim.
+func (m *merge) row() mergeRow {
+	return mergeRow{
+		gen: m.gen, state: mergeClaimed, beat: 1,
 		worker: m.env.Self.Name, incarnation: m.env.Self.Incarnation,
 		units: len(m.input), digest: digestOf(m.input),
 	}
@@ -240,7 +239,8 @@ func (m *merge) flip(ctx context.Context, manifest dataset.Manifest) error {
 		}
 		b.mergeGen, b.manifest, b.manifestETag = m.gen, manifest.Key, manifest.ETag
 		finishBatch(tx, m.env.Clock, m.id, &b)
-		tx.Put(m.key, m.row(mergePublished).encode())
+		last.state = mergePublished
+		tx.Put(m.key, last.encode())
 		return nil
 	}
 	landed := func(ctx context.Context, tx env.Txn) (bool, error) {
@@ -258,7 +258,6 @@ func (m *merge) flip(ctx context.Context, manifest dataset.Manifest) error {
 // renew raises the claim's beat. It only extends a claim that is still this
 // one's (R9).
 func (m *merge) renew(ctx context.Context) error {
-	m.beat.Add(1)
 	return m.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
 		last, err := readMerge(ctx, tx, m.key)
 		if err != nil {
@@ -267,7 +266,7 @@ func (m *merge) renew(ctx context.Context) error {
 		if !m.owns(&last) {
 			return fenced("renew merge", m.key)
 		}
-		last.beat = m.beat.Load()
+		last.beat++
 		tx.Put(m.key, last.encode())
 		return nil
 	}})

@@ -14,7 +14,6 @@ import (
 type scanner struct {
 	*Node
 	epoch   uint64        // of the leadership held, 0 for none
-	beat    uint64        // of the leader row as last written by this process
 	renewed time.Duration // monotonic time at which the last renewal was sent
 	other   sighting      // of somebody else's leadership
 }
@@ -103,7 +102,7 @@ func (s *scanner) acquire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.epoch, s.beat, s.renewed = mine.epoch, mine.beat, sent
+	s.epoch, s.renewed = mine.epoch, sent
 	s.env.Metrics.Add("leaderships_total", 1)
 	s.log(ctx, slog.LevelInfo, "scanner leads", leaderKey, nil)
 	return nil
@@ -120,14 +119,13 @@ func (s *scanner) stale(row *leaderRow) bool {
 
 // renew raises the beat of a leadership that is still this process's (R9).
 func (s *scanner) renew(ctx context.Context) error {
-	s.beat++
 	sent := s.env.Clock.Monotonic()
 	err := s.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
 		row, err := s.guard(ctx, tx)
 		if err != nil {
 			return err
 		}
-		row.beat = s.beat
+		row.beat++
 		tx.Put(leaderKey, row.encode())
 		return nil
 	}})
