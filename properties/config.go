@@ -60,9 +60,12 @@ func All(c Config) []sim.Invariant {
 	return []sim.Invariant{
 		v,
 		newSnapshotIsolation(),
-		&legalEdges{view: v},
-		&fencing{view: v},
+		// Where one effect breaks several sentences the one that says most is
+		// asked first.
 		newExactlyOnce(v),
+		newCancelFinal(v),
+		&fencing{view: v},
+		&legalEdges{view: v},
 		&noLostUnit{view: v},
 		newCheckpointsMonotone(v),
 		newDatasetEqualsReference(v),
@@ -70,7 +73,6 @@ func All(c Config) []sim.Invariant {
 		&attempts{view: v},
 		&mergeInput{view: v},
 		newDurablePointers(v),
-		newCancelFinal(v),
 		newSubmitsKept(v),
 		&leadership{view: v},
 		&runsOnce{view: v},
@@ -82,6 +84,7 @@ func All(c Config) []sim.Invariant {
 		&everyBatchEnds{view: v},
 		&summariesAgree{view: v},
 		&noLeaks{view: v},
+		newMarks(v),
 	}
 }
 
