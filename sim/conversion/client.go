@@ -17,12 +17,16 @@ import (
 type client struct {
 	system   *System
 	finished bool
+	told     bool // a script tells it what to do
 }
 
 func newClient(s *System) client { return client{system: s} }
 
 // main works off one script per batch, side by side.
 func (c *client) main(ctx context.Context, e *env.Env) error {
+	if c.told {
+		return e.Clock.Sleep(ctx, 1000*24*time.Hour)
+	}
 	api := core.NewClient(e, c.system.config.Core)
 	recorder, ok := sim.RecorderOf(e)
 	if !ok {

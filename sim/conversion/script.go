@@ -1,0 +1,186 @@
+package conversion
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+)
+
+// Setup is the system of a script. Its zero value is one worker process that
+// plays every role, and one batch of one unit.
+type Setup struct {
+	// Workers is the number of processes w0, w1, ...; 0 means 1.
+	Workers int
+	// Units is the number of units of the only batch, lab/data, and Frames the
+	// number of frames of each; 0 means 1 unit of 4 frames.
+	Units, Frames int
+	// Batches, if set, are what there is to convert, in place of Units.
+	Batches []workload.Batch
+	// Unsubmitted leaves it to the script to submit them.
+	Unsubmitted bool
+	// Tune, if set, changes the configuration of the processes, which is small
+	// and fixed: a beat every 3 s, stale after 12 s, every role looks every 2 s
+	// or so, each frame makes a part and every second frame a checkpoint.
+	Tune func(*core.Config)
+}
+
+func scriptConfig() core.Config {
+	k := core.DefaultConfig()
+	k.WorkerPoll = time.Second
+	k.Heartbeat, k.StaleAfter, k.FenceMargin = 3*time.Second, 12*time.Second, 2*time.Second
+	k.ReapEvery, k.ControlEvery, k.ScanEvery, k.MergePoll = 2*time.Second, 2*time.Second, 2*time.Second, 2*time.Second
+	k.JanitorEvery, k.ScannerLease = 10*time.Second, 12*time.Second
+	k.UnitBackoffMax, k.UnitTimeout = 4*time.Second, 10*time.Minute
+	k.CheckpointFrames, k.CheckpointEvery = 2, time.Hour
+	k.ReadChunk, k.PartSize, k.MultipartAbove, k.PartsInFlight = 4096, 1, 1, 1
+	k.OpTimeout, k.StorageTimeout = 4*time.Second, 4*time.Second
+	k.StorageTries, k.StorageBackoffMax, k.BreakerOpen = 3, time.Second, 4*time.Second
+	k.DrainTimeout, k.MaxInFlight, k.WatchFor = 10*time.Second, 20*time.Second, time.Minute
+	k.Page = 100
+	return k
+}
+
+// Name, Settings and Draw make a Setup a sim.Assembly; nothing of it is drawn.
+func (s *Setup) Name() string            { return "conversion" }
+func (s *Setup) Settings() []sim.Setting { return nil }
+func (s *Setup) Draw(sim.Draw)           {}
+
+// New assembles the system.
+func (s *Setup) New() (sim.System, error) {
+	c := Config{Workers: max(s.Workers, 1), Regions: 1, RPCTimeout: time.Second, LeakCheck: true, Core: scriptConfig()}
+	if s.Tune != nil {
+		s.Tune(&c.Core)
+	}
+	if err := c.Core.Validate(); err != nil {
+		return nil, err
+	}
+	system := &System{config: c, workload: workload.Spec{Batches: s.Batches}}
+	if len(s.Batches) == 0 {
+		system.workload.Batches = []workload.Batch{NewBatch("lab", "data", max(s.Units, 1), s.Frames)}
+	}
+	system.client = client{system: system, told: true, finished: true}
+	return system, nil
+}
+
+// NewBatch describes a batch of so many units with so many frames each (0
+// means 4), all in one source of its own.
+func NewBatch(namespace, name string, units, frames int) workload.Batch {
+	source := workload.Source{Prefix: "in/" + namespace + "/" + name + "/"}
+	for i := range units {
+		source.Recordings = append(source.Recordings, workload.Recording{
+			Name: "run-" + strconv.Itoa(i) + ".rec", ID: uint64(i + 1), Frames: cmp.Or(frames, 4), Task: "stack",
+		})
+	}
+	return workload.Batch{
+		Namespace: namespace, Name: name, Output: "out/" + namespace + "/" + name + "/",
+		ChunkSize: 1000, MaxAttempts: 3, Sources: []workload.Source{source},
+	}
+}
+
+// Scenario is a script about the conversion.
+type Scenario struct {
+	*sim.Script
+	system *System
+	api    *core.Client // one for all calls: it numbers submissions
+	calls  int          // that have not returned
+}
+
+// New begins a script: its processes are booted and its batches are being
+// submitted, but nothing has moved yet. The target's invariants judge it.
+func New(t sim.TB, setup Setup, target sim.Target) *Scenario {
+	t.Helper()
+	s := &Scenario{}
+	s.Script = sim.NewScript(t, sim.Target{
+		Assemble: func() sim.Assembly { return &setup },
+		Invariants: func(a sim.Assembly, system sim.System) []sim.Invariant {
+			s.system = system.(*System)
+			return target.Invariants(a, system)
+		},
+	})
+	if !setup.Unsubmitted {
+		for i := range s.system.workload.Batches {
+			s.Submit(i)
+		}
+	}
+	return s
+}
+
+// Worker is one worker process of a script.
+type Worker struct {
+	*sim.Process
+	s *Scenario
+}
+
+// Worker returns the process "w<i>".
+func (s *Scenario) Worker(i int) Worker {
+	return Worker{Process: s.Process("w" + strconv.Itoa(i)), s: s}
+}
+
+// Idle reports whether nothing is left to do for the worker: no batch lives,
+// and it is neither calling a store nor computing.
+func (w Worker) Idle() bool { return w.s.system.Done(w.s.World()) && w.Quiet() }
+
+// Batch returns the description of batch i.
+func (s *Scenario) Batch(i int) *workload.Batch { return &s.system.workload.Batches[i] }
+
+// Submit lets the client submit batch i once.
+func (s *Scenario) Submit(i int) *sim.Job {
+	b := s.Batch(i)
+	return s.Client("submit", b.Namespace+"/"+b.Name, func(ctx context.Context, api *core.Client) (int64, error) {
+		gen, err := api.Submit(ctx, specOf(b))
+		return int64(gen), err
+	})
+}
+
+// Cancel lets the client cancel batch i once.
+func (s *Scenario) Cancel(i int) *sim.Job {
+	b := s.Batch(i)
+	return s.Client("cancel", b.Namespace+"/"+b.Name, func(ctx context.Context, api *core.Client) (int64, error) {
+		return 0, api.Cancel(ctx, b.Namespace, b.Name)
+	})
+}
+
+// Client lets the workload's client make one call, about what of names, and
+// records it with the number that it returns.
+func (s *Scenario) Client(what, of string, call func(ctx context.Context, api *core.Client) (int64, error)) *sim.Job {
+	s.calls++
+	s.system.client.finished = false
+	return s.Process("client").Do(what, func(ctx context.Context, e *env.Env) error {
+		recorder, ok := sim.RecorderOf(e)
+		if !ok {
+			return env.ErrInvalid
+		}
+		if s.api == nil {
+			s.api = core.NewClient(e, s.system.config.Core)
+		}
+		recorder.Call(what, of)
+		value, err := call(ctx, s.api)
+		s.calls--
+		s.system.client.finished = s.calls == 0
+		recorder.Return(what, of, value, err)
+		return err
+	})
+}
+
+// Phase is the phase of batch i, "" before it was submitted.
+func (s *Scenario) Phase(i int) string { return phaseOf(s.World(), s.Batch(i)) }
+
+// Unit is the key of the row of batch i's unit j, "" before it was discovered.
+// Units are counted in the order of their episodes.
+func (s *Scenario) Unit(i, j int) string {
+	b := s.Batch(i)
+	url := b.Keys()[j]
+	for _, key := range s.World().Keys("unit/" + b.Namespace + "/" + b.Name + "/") {
+		row, _ := s.World().Get(key)
+		if field(string(row), "url") == url {
+			return key
+		}
+	}
+	return ""
+}

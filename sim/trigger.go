@@ -1,0 +1,86 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// Trigger is a fault that waits for a process to reach a step. It strikes once,
+// at the first request of the step that has an effect: for a transaction its
+// first prewrite, when everything has been read and nothing is written.
+type Trigger struct {
+	p    *Process
+	rule Rule
+}
+
+func (p *Process) at(step env.Step, phase Phase) *Trigger {
+	rule := Rule{Process: p.Name(), Step: string(step), Once: true, Effect: true, Fault: Fault{Phase: phase}}
+	return &Trigger{p: p, rule: rule}
+}
+
+// Before strikes when the request is about to be sent: it is not, or only when
+// the process goes on.
+func (p *Process) Before(step env.Step) *Trigger { return p.at(step, Before) }
+
+// Applied strikes when the store has handled the request; the reply is on its
+// way.
+func (p *Process) Applied(step env.Step) *Trigger { return p.at(step, Applied) }
+
+// After strikes when the reply is about to be received.
+func (p *Process) After(step env.Step) *Trigger { return p.at(step, After) }
+
+// On chooses the operation ("kv.commit", "objects.list") in place of the first
+// one that has an effect.
+func (t *Trigger) On(op string) *Trigger {
+	t.p.s.t.Helper()
+	named, ok := OpNamed(op)
+	if !ok {
+		t.p.s.t.Fatalf("script: no operation %q", op)
+	}
+	t.rule.Op, t.rule.Effect = named, false
+	return t
+}
+
+// Nth waits for the n-th such request, counted from 1 when the trigger is set.
+func (t *Trigger) Nth(n int) *Trigger {
+	t.rule.Nth = n
+	return t
+}
+
+// Pause sets the trigger: the whole process freezes until it is resumed.
+func (t *Trigger) Pause() *Trigger { return t.set(Pause, untilTold) }
+
+// Crash sets the trigger: the process crashes, until it is restarted.
+func (t *Trigger) Crash() *Trigger { return t.set(Crash, untilTold) }
+
+// Terminate sets the trigger: the process is asked to stop, see
+// [Process.Terminate].
+func (t *Trigger) Terminate(grace time.Duration) *Trigger { return t.set(Terminate, grace) }
+
+// Refuse sets the trigger: the request is answered with "unavailable", and not
+// applied.
+func (t *Trigger) Refuse() *Trigger { return t.set(Refuse, 0) }
+
+// LoseRequest sets the trigger: the request is lost, and not applied.
+func (t *Trigger) LoseRequest() *Trigger { return t.set(LoseRequest, 0) }
+
+// LoseReply sets the trigger: the request is applied, its reply is lost.
+func (t *Trigger) LoseReply() *Trigger { return t.set(LoseReply, 0) }
+
+// Delay sets the trigger: the request is under way for so long, up to the
+// system's MaxInFlight; it is applied even if nobody waits for it any more.
+func (t *Trigger) Delay(by time.Duration) *Trigger { return t.set(Delay, by) }
+
+// ExpireUpload sets the trigger: the store drops the multipart upload that the
+// request names before it handles the request.
+func (t *Trigger) ExpireUpload() *Trigger { return t.set(ExpireUpload, 0) }
+
+func (t *Trigger) set(kind FaultKind, d time.Duration) *Trigger {
+	t.rule.Fault.Kind, t.rule.Fault.For = kind, d
+	t.p.s.u.rules = append(t.p.s.u.rules, &t.rule)
+	return t
+}
+
+// Fired reports whether the fault has struck.
+func (t *Trigger) Fired() bool { return t.rule.struck != nil && t.rule.struck.fired > 0 }
