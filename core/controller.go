@@ -48,11 +48,7 @@ func (c *controller) round(ctx context.Context, round uint64) error {
 			return context.Cause(ctx)
 		}
 	}
-	for key, s := range c.failed {
-		if s.round != round {
-			delete(c.failed, key)
-		}
-	}
+	forget(c.failed, round)
 	return firstError(c.settleAll(ctx), first)
 }
 

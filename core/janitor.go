@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -58,11 +59,7 @@ func (j *janitor) round(ctx context.Context, round uint64) error {
 			return context.Cause(ctx)
 		}
 	}
-	for id, a := range j.seen {
-		if a.round != round {
-			delete(j.seen, id)
-		}
-	}
+	maps.DeleteFunc(j.seen, func(_ batchID, a ageing) bool { return a.round != round })
 	return first
 }
 

@@ -45,11 +45,7 @@ func (m *merger) round(ctx context.Context, round uint64) error {
 			first = firstError(first, err)
 		}
 	}
-	for key, s := range m.seen {
-		if s.round != round {
-			delete(m.seen, key)
-		}
-	}
+	forget(m.seen, round)
 	return first
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -23,7 +24,12 @@ type sighting struct {
 	epoch uint64
 	beat  uint64
 	since time.Duration
-	round uint64
+	round uint64 // in which it was last seen
+}
+
+// forget drops what a round has not seen again.
+func forget(seen map[string]sighting, round uint64) {
+	maps.DeleteFunc(seen, func(_ string, s sighting) bool { return s.round != round })
 }
 
 func newReaper(n *Node) *reaper {
@@ -63,11 +69,7 @@ func (r *reaper) round(ctx context.Context, round uint64) error {
 	if err != nil {
 		return err
 	}
-	for key, s := range r.seen {
-		if s.round != round {
-			delete(r.seen, key)
-		}
-	}
+	forget(r.seen, round)
 	var first error
 	for _, key := range stale {
 		if err := r.reap(ctx, key, r.seen[key]); err != nil {

@@ -136,7 +136,12 @@ func settleUnit(tx env.Txn, id batchID, uid string, u *unitRow, priority int) er
 	u.staged, u.stagedSize, u.stagedETag = "", 0, ""
 	if *u != was {
 		tx.Put(unitKey(id, uid), u.encode())
+		return nil
 	}
+	// Also where there is nothing to change: whatever a frozen process still has
+	// in flight for the unit loses, and a lock that a dead committer left on the
+	// row is resolved, which reads pass by if it changes nothing.
+	tx.Lock(unitKey(id, uid))
 	return nil
 }
 
