@@ -63,15 +63,16 @@ type call struct {
 // strike before it happen: a crash never returns from here, a pause returns
 // when it is over.
 func (u *Universe) enter(t *task, c *simCtx, op Op, key string) call {
-	cl, faults := u.name(t, c, op, key)
+	cl, faults := u.name(t, c, op, key, nil)
 	for _, f := range faults {
 		u.strike(t, f, nil)
 	}
 	return cl
 }
 
-// name counts a call and looks up its fate.
-func (u *Universe) name(t *task, c *simCtx, op Op, key string) (call, []*Fault) {
+// name counts a call and looks up its fate. m is nil for calls that are not
+// requests.
+func (u *Universe) name(t *task, c *simCtx, op Op, key string, m *message) (call, []*Fault) {
 	step := c.step
 	if step == nil {
 		step = &noStep
@@ -107,6 +108,9 @@ func (u *Universe) name(t *task, c *simCtx, op Op, key string) (call, []*Fault) 
 			faults = append(faults, f)
 		}
 	}
+	if u.deviations != nil {
+		faults = u.deviations.pick(u, t, c, cl, m, faults)
+	}
 	if u.chaos != nil {
 		if f := u.chaos.draw(u, t, cl); f != nil {
 			faults = append(faults, f)
@@ -122,6 +126,10 @@ func (u *Universe) strike(t *task, f *Fault, m *message) {
 		return
 	}
 	p := t.proc
+	if m == nil && f.needsRPC() {
+		u.strikeStep(t, f)
+		return
+	}
 	switch f.Kind {
 	case Crash, Terminate, Pause:
 		if m != nil && f.Phase == Applied {
@@ -144,8 +152,10 @@ func (u *Universe) strike(t *task, f *Fault, m *message) {
 		p.driftBase, p.began = p.monotonic(u.now), u.now
 		p.driftPPM = f.Factor
 		u.fired(f)
-	case Refuse:
+	case Refuse, Conflict, RegionError, ErrorBody:
 		m.refused = f
+	case Outage:
+		u.outage = outage{service: f.Service, until: u.now + int64(f.For), fault: f}
 	case LoseRequest:
 		m.lost = f
 	case LoseReply:
@@ -159,6 +169,31 @@ func (u *Universe) strike(t *task, f *Fault, m *message) {
 	case ExpireUpload:
 		m.expire = f
 	}
+}
+
+// strikeStep applies a fault made for requests to the entry of a step.
+func (u *Universe) strikeStep(t *task, f *Fault) {
+	switch f.Kind {
+	case Refuse:
+		t.stepError = errRefused
+	case Conflict:
+		t.stepError = errStepConflict
+	case Delay:
+		t.setTimer(t.identity(), int64(f.For))
+		t.wait(nil)
+	}
+	u.fired(f)
+}
+
+// outage is a time during which services refuse every request.
+type outage struct {
+	service Service
+	until   int64
+	fault   *Fault
+}
+
+func (o *outage) hits(op Op, now int64) bool {
+	return now < o.until && (o.service == AllServices || o.service == op.service())
 }
 
 // cut breaks the links that a partition names until its end.
@@ -194,7 +229,7 @@ type message struct {
 	kvReply    tikv.Response
 	object     objstore.Request
 	objReply   objstore.Response
-	answered   bool // refused without being handled
+	answered   bool // with "unavailable", without being handled
 	broken     bool // the caller sees a reset connection
 	refused    *Fault
 	lost       *Fault
@@ -280,13 +315,15 @@ func (o objectTransport) Send(ctx context.Context, req *objstore.Request, resp *
 var (
 	errRefused error = &env.Error{Class: env.ClassUnavailable, Op: "send"}
 	errNoReply error = &env.Error{Class: env.ClassUndetermined, Op: "send"}
+	// What a step is refused with.
+	errStepConflict error = &env.Error{Class: env.ClassConflict, Op: "step"}
 )
 
 // roundTrip sends a message and waits for its reply, its time-out or the end
 // of ctx. Request, reply and time-out are independent events: giving up never
 // retracts a request that was sent. On nil the caller owns m again.
 func (u *Universe) roundTrip(t *task, c *simCtx, m *message, op Op, key string, timeout time.Duration) error {
-	cl, faults := u.name(t, c, op, key)
+	cl, faults := u.name(t, c, op, key, m)
 	m.task, m.call, m.inc = t, cl, t.inc
 	for _, f := range faults {
 		u.strike(t, f, m)
@@ -332,11 +369,11 @@ func (u *Universe) send(t *task, m *message) {
 		m.broken = true
 		u.reply(m)
 		return
-	case m.refused != nil:
-		u.fired(m.refused)
-		u.noteCall(m, "refused")
-		m.answered = true
-		u.reply(m)
+	case u.outage.hits(m.call.site.op, u.now):
+		u.refuse(m, u.outage.fault)
+		return
+	case m.refused != nil && m.canRefuse(m.refused.Kind):
+		u.refuse(m, m.refused)
 		return
 	}
 	m.event = event{pos: -1, kind: evRequest, msg: m, id: mix(m.call.id, purposeRequest)}
@@ -349,6 +386,35 @@ func (u *Universe) send(t *task, m *message) {
 		return
 	}
 	u.pushMessage(&m.event, u.latency(m.event.id))
+}
+
+// canRefuse reports whether the store could answer this very request so: only a
+// conditional write of an object can conflict.
+func (m *message) canRefuse(kind FaultKind) bool {
+	op := m.call.site.op
+	return kind != Conflict || op == opPrewrite || op > opPrewrite && m.object.Cond != env.Always
+}
+
+// refuse answers a request that the store never handles.
+func (u *Universe) refuse(m *message, f *Fault) {
+	u.fired(f)
+	switch f.Kind {
+	case Conflict:
+		m.kvReply = tikv.Response{Status: tikv.StatusWriteConflict, Key: m.kv.Primary}
+		m.objReply = objstore.Response{Err: env.ClassConflict, Code: "PreconditionFailed"}
+	case RegionError:
+		m.kvReply = tikv.Response{Region: f.Region}
+	case ErrorBody:
+		m.objReply = objstore.Response{Err: env.ClassUndetermined, Code: "InternalError"}
+	default:
+		m.answered = true
+	}
+	what := "refused"
+	if !m.answered {
+		what += ": " + f.Kind.String()
+	}
+	u.noteCall(m, what)
+	u.reply(m)
 }
 
 // handle lets the store execute a request and sends the reply.

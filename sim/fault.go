@@ -160,9 +160,12 @@ type Fault struct {
 	Reset bool
 	// Stops: Pause, the monotonic clock stops, too.
 	Stops bool
+	// Region is what a RegionError says.
+	Region tikv.RegionError
 
-	fired int
-	line  int
+	source string // the injection of a scenario or configuration, or ""
+	fired  int
+	line   int
 }
 
 // AllServices as a Fault's Service means every service.

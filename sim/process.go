@@ -89,6 +89,7 @@ type task struct {
 	waiting    *message
 	where      waitPlace
 	replyError error
+	stepError  error // with which the step just entered is refused
 	result     error
 }
 
@@ -291,9 +292,13 @@ func (r runtimeSeam) Step(ctx context.Context, step env.Step) (context.Context, 
 	if ctx != context.Context(c) {
 		next.values = ctx
 	}
+	t.stepError = nil
 	r.p.u.enter(t, next, opStep, "")
 	if n := c.scope.ended(); n != nil {
 		return nil, n.cause
+	}
+	if t.stepError != nil {
+		return nil, t.stepError
 	}
 	return next, nil
 }

@@ -18,6 +18,9 @@ type Target struct {
 	Vary func(*Config, Assembly)
 	// Rules inject faults beside the drawn ones.
 	Rules func(Assembly) []*Rule
+	// Deviations, if set, returns what a scenario or a chaos configuration
+	// injects: fresh for every universe.
+	Deviations func(Assembly) Deviations
 	// Calm leaves the drawn faults out.
 	Calm bool
 }
@@ -83,6 +86,9 @@ func (target Target) universe(seed uint64) (*Universe, *Plan, error) {
 	}
 	if target.Rules != nil {
 		u.rules = target.Rules(assembly)
+	}
+	if target.Deviations != nil {
+		u.deviations = target.Deviations(assembly)
 	}
 	u.observeBy(target.Invariants(assembly, system))
 	return u, planOf(seed, assembly, &u.config), nil

@@ -47,6 +47,7 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 var kindPermille = [faultKinds]int{
 	Crash: 500, Terminate: 150, Pause: 500, Slow: 150, Partition: 300, Refuse: 200, LoseRequest: 200,
 	LoseReply: 400, Delay: 400, DelayReply: 200, Truncate: 100, ExpireUpload: 100, Skew: 60, Drift: 80,
+	Conflict: 150, RegionError: 80, ErrorBody: 100, Outage: 100,
 }
 
 // draw decides whether a call meets a fault, and which.
@@ -75,7 +76,7 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	var able [faultKinds]FaultKind
 	kinds := able[:0]
 	for _, kind := range c.kinds {
-		if applies(kind, op, t.proc.program.Client) {
+		if applies(kind, op, t.proc.program.Client) && !(op == opStep && (&Fault{Kind: kind}).needsRPC()) {
 			kinds = append(kinds, kind)
 		}
 	}
@@ -114,7 +115,7 @@ func applies(kind FaultKind, op Op, client bool) bool {
 	f := Fault{Kind: kind}
 	switch {
 	case f.needsRPC() && !op.isRPC():
-		return false
+		return op == opStep && f.refusesSteps()
 	case client && (f.hasPhase() || kind == Slow || kind == Drift):
 		return false
 	case kind == Truncate:
@@ -125,6 +126,12 @@ func applies(kind FaultKind, op Op, client bool) bool {
 		return op == opWork
 	case kind == Partition:
 		return op.isRPC()
+	case kind == Conflict:
+		return op == opPrewrite || op == opPut || op == opCompleteUpload
+	case kind == RegionError:
+		return op.service() == ServiceKV
+	case kind == ErrorBody:
+		return op == opCompleteUpload
 	}
 	return true
 }
@@ -162,6 +169,11 @@ func (c *chaosMonkey) size(u *Universe, d Draw, t *task, f *Fault) {
 		if d.Chance("all", 300) {
 			f.Service = AllServices
 		}
+	case Outage:
+		f.For = c.duration(d)
+		f.Service = f.At.Op.service()
+	case RegionError:
+		f.Region = regionErrors[d.Intn("region", len(regionErrors))].error
 	case Skew:
 		f.For = c.duration(d)
 		if d.Chance("back", 500) {

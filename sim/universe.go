@@ -48,11 +48,14 @@ type Universe struct {
 	sites     map[uint64]*site
 	planned   map[Anchor][]*Fault
 	rules     []*Rule
-	chaos     *chaosMonkey
-	faults    []*Fault // all that were injected or planned, in order
+	// deviations are what a scenario or a chaos configuration injects.
+	deviations Deviations
+	chaos      *chaosMonkey
+	faults     []*Fault // all that were injected or planned, in order
 
 	kv      *tikv.Engine
 	objects *objstore.Store
+	outage  outage
 	actor   *message // whose request is being handled
 	effects int      // how many effects the current request had
 
@@ -348,7 +351,7 @@ func (u *Universe) terminate(p *process, f *Fault) {
 		if p.inc == inc && p.alive {
 			u.note(p, "kill", "grace over")
 			u.end(p)
-			u.restartAfter(p, int64(time.Second))
+			u.restartAfter(p, int64(max(p.program.Restart, time.Second)))
 		}
 	})
 }
@@ -363,6 +366,7 @@ func (u *Universe) heal() {
 	u.phase = settlePhase
 	u.healedAt = u.now
 	u.chaos = nil
+	u.outage = outage{}
 	u.note(nil, "heal", "")
 	var late []*event // what was held back on its way arrives now
 	for _, e := range u.timers.heap {
@@ -403,6 +407,9 @@ func (u *Universe) fired(f *Fault) {
 		return
 	}
 	if f.fired == 0 {
+		if f.source != "" {
+			u.Mark(InjectedMark + f.source)
+		}
 		u.noteFault(f)
 	}
 	f.fired++
