@@ -71,6 +71,11 @@ func (s *Script) World() *World { return &s.u.world }
 // changed.
 func (s *Script) Trace() []TraceEvent { return s.u.recorder.events }
 
+// Effects returns what became true in the stores so far, in the order in which
+// it happened: invariants may not have been shown the last ones yet. It must
+// not be changed.
+func (s *Script) Effects() []Effect { return s.u.recorder.effects }
+
 // Until lets events happen until the condition holds, which is asked first and
 // then after every event. The test fails if it takes longer than the system's
 // bound for settling, or if nothing is left to happen.

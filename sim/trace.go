@@ -70,7 +70,10 @@ const (
 
 // recorder keeps a run's events for reports. Runs are recorded only when they
 // are run again to explain a failure, or for a scenario's transcript.
-type recorder struct{ events []TraceEvent }
+type recorder struct {
+	events  []TraceEvent
+	effects []Effect // in the order in which they happened
+}
 
 func (r *recorder) add(u *Universe, e TraceEvent) {
 	e.Event, e.At = u.events, time.Duration(u.now)

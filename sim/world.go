@@ -324,6 +324,9 @@ func (u *Universe) submit(e Effect) {
 		return cmp.Or(cmp.Compare(p.TS, ts), -1)
 	})
 	j.pending = slices.Insert(j.pending, i, e)
+	if u.recorder != nil {
+		u.recorder.effects = append(u.recorder.effects, e)
+	}
 }
 
 // observe shows the invariants every effect whose place is final.
