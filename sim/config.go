@@ -70,13 +70,14 @@ func (c *Config) draw(d Draw, b Bounds) {
 }
 
 // Setting binds a name in a plan to a field of a configuration. Exactly one of
-// Int, Size, Duration, Text and Bool is set.
+// Int, Size, Seed, Duration, Text and Bool is set.
 type Setting struct {
 	Name     string
 	Int      *int
 	Size     *int64
 	Duration *time.Duration
 	Text     *string
+	Seed     *uint64
 	Bool     *bool
 	Min, Max int64    // Int, Size; Duration in nanoseconds
 	Allowed  []string // Text; empty for any
@@ -87,6 +88,8 @@ func (s Setting) String() string {
 	switch {
 	case s.Int != nil:
 		return strconv.Itoa(*s.Int)
+	case s.Seed != nil:
+		return fmt.Sprintf("0x%016x", *s.Seed)
 	case s.Size != nil:
 		return strconv.FormatInt(*s.Size, 10)
 	case s.Duration != nil:
@@ -106,6 +109,12 @@ func (s Setting) parse(text string) error {
 			return fmt.Errorf("%s = %s: want a whole number from %d to %d", s.Name, text, s.Min, s.Max)
 		}
 		*s.Int = n
+	case s.Seed != nil:
+		seed, err := ParseSeed(text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		*s.Seed = seed
 	case s.Size != nil:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < s.Min || n > s.Max {

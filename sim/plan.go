@@ -118,9 +118,6 @@ func checkHeader(line string) error {
 }
 
 func (p *Plan) place(line int) string {
-	if line == 0 {
-		return p.file
-	}
 	return p.file + ":" + strconv.Itoa(line)
 }
 
@@ -193,7 +190,7 @@ func (p *Plan) apply(assembly Assembly) (Config, error) {
 	}
 	for _, name := range names {
 		if _, missing := known[name]; missing {
-			return config, fmt.Errorf("%s: no %q; a plan sets every setting", p.place(0), "set "+name)
+			return config, fmt.Errorf("%s: no %q; a plan sets every setting", p.place(p.lines["system"]), "set "+name)
 		}
 	}
 	if config.LatencyMax < config.LatencyMin {

@@ -48,8 +48,7 @@ func (c *client) main(ctx context.Context, e *env.Env) error {
 
 // draw keys the choices about one batch.
 func (c *client) draw(i int) sim.Draw {
-	seed, _ := sim.ParseSeed(c.system.config.WorkloadSeed) // checked by Workload
-	return sim.NewDraw(seed, "client").Sub(strconv.Itoa(i))
+	return sim.NewDraw(c.system.config.WorkloadSeed, "client").Sub(strconv.Itoa(i))
 }
 
 // script is what the client does about one batch.

@@ -4,7 +4,6 @@
 package conversion
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core"
@@ -20,7 +19,7 @@ type Config struct {
 	Workers int
 	Split   bool
 	// WorkloadSeed and the limits after it determine what is converted.
-	WorkloadSeed  string
+	WorkloadSeed  uint64
 	Batches       int
 	Sources       int
 	Recordings    int
@@ -64,7 +63,7 @@ func (c *Config) Settings() []sim.Setting {
 	return []sim.Setting{
 		number("workers", &c.Workers, 1, 64),
 		{Name: "split", Bool: &c.Split},
-		{Name: "workload_seed", Text: &c.WorkloadSeed},
+		{Name: "workload_seed", Seed: &c.WorkloadSeed},
 		number("batches", &c.Batches, 1, 16), number("sources", &c.Sources, 1, 16),
 		number("recordings", &c.Recordings, 1, 1000), number("frames", &c.Frames, 1, 10000),
 		number("poison_percent", &c.PoisonPercent, 0, 100), number("empty_percent", &c.EmptyPercent, 0, 100),
@@ -117,7 +116,7 @@ func (c *Config) Draw(d sim.Draw) {
 	*c = Config{
 		Workers:      2 + int(d.Between("workers", 0, 20))/10,
 		Split:        d.Chance("split", 200),
-		WorkloadSeed: fmt.Sprintf("0x%016x", d.Uint64("workload")),
+		WorkloadSeed: d.Uint64("workload"),
 		Batches:      1 + int(d.Between("batches", 0, 3))/3, Sources: pick("sources", 2, 3),
 		Recordings: pick("recordings", 2, 6), Frames: int(d.LogBetween("frames", 2, 40)),
 		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
@@ -187,14 +186,10 @@ func drawCore(d sim.Draw) core.Config {
 }
 
 // Workload is what the configuration's system is asked to convert.
-func (c *Config) Workload() (workload.Spec, error) {
-	seed, err := sim.ParseSeed(c.WorkloadSeed)
-	if err != nil {
-		return workload.Spec{}, fmt.Errorf("workload_%w", err)
-	}
-	draw := sim.NewDraw(seed, "workload")
+func (c *Config) Workload() workload.Spec {
+	draw := sim.NewDraw(c.WorkloadSeed, "workload")
 	return workload.Generate(draw.Uint64, workload.Limits{
 		Batches: c.Batches, Sources: c.Sources, Recordings: c.Recordings, Frames: c.Frames,
 		PoisonPercent: c.PoisonPercent, EmptyPercent: c.EmptyPercent,
-	}), nil
+	})
 }

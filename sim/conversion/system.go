@@ -25,14 +25,10 @@ type System struct {
 
 // New assembles the system.
 func (c *Config) New() (sim.System, error) {
-	spec, err := c.Workload()
-	if err != nil {
-		return nil, err
-	}
 	if err := c.Core.Validate(); err != nil {
 		return nil, fmt.Errorf("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	s := &System{config: *c, workload: spec}
+	s := &System{config: *c, workload: c.Workload()}
 	s.client = newClient(s)
 	return s, nil
 }
