@@ -56,7 +56,7 @@ func (c *controller) round(ctx context.Context, round uint64) error {
 type survey struct {
 	batch    batchRow
 	counts   Counts
-	failures int      // failed attempts of all units
+	failures int      // failed attempts of the units that have not recovered
 	due      []string // ids of failed units whose back-off is over
 	dead     string   // id of a dead unit, or ""
 	deadText string   // its error
@@ -117,10 +117,11 @@ func (c *controller) survey(ctx context.Context, tx env.Txn, id batchID, round u
 	return s, err
 }
 
-// failures is how many of the unit's attempts have failed so far.
+// failures is how many attempts of the unit have failed, unless it has since
+// recovered, or may be about to.
 func (u *unitRow) failures() int {
 	if u.state == UnitProcessing || u.state == UnitComplete {
-		return u.attempts - 1
+		return 0
 	}
 	return u.attempts
 }

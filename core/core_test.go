@@ -225,6 +225,15 @@ type handClock struct {
 
 func (c *handClock) Monotonic() time.Duration { return c.now }
 
+func TestFailuresOfRecoveredUnitsDoNotCount(t *testing.T) {
+	for state, want := range map[UnitState]int{
+		UnitPending: 2, UnitFailed: 2, UnitDead: 2, UnitProcessing: 0, UnitComplete: 0,
+	} {
+		u := unitRow{state: state, attempts: 2}
+		require.Equal(t, want, u.failures(), state)
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	running := batchRow{phase: PhaseRunning, backoffLimit: 2}
 	dead := survey{batch: running, dead: "u", deadText: "in/a: bad magic", counts: Counts{Dead: 1, Pending: 1}}

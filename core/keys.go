@@ -117,6 +117,16 @@ func splitUnit(text string) (id batchID, uid string, ok bool) {
 // prefixEnd is the upper bound of a scan over all keys that begin with prefix,
 // which ends in '/': the next byte is '0'.
 func prefixEnd(prefix string) string {
+	switch prefix { // idle processes scan these over and over: no allocation
+	case queuePrefix:
+		return "queue0"
+	case leasePrefix:
+		return "lease0"
+	case activePrefix:
+		return "active0"
+	case sweepPrefix:
+		return "sweep0"
+	}
 	return prefix[:len(prefix)-1] + "0"
 }
 

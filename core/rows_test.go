@@ -242,6 +242,12 @@ func TestScansDoNotMixBatches(t *testing.T) {
 	require.False(t, strings.HasPrefix(datasetPrefix("out/arm2", 1, 1), mergesPrefix("out/arm", 1)))
 }
 
+func TestPrefixEnds(t *testing.T) {
+	for _, prefix := range []string{queuePrefix, leasePrefix, activePrefix, sweepPrefix, "unit/a/b/00000001/"} {
+		require.Equal(t, strings.TrimSuffix(prefix, "/")+"0", prefixEnd(prefix))
+	}
+}
+
 func TestUnitIDsDependOnAll(t *testing.T) {
 	seen := map[string]string{}
 	for _, id := range []batchID{"n/a/00000001", "n/a/00000002", "n/b/00000001"} {

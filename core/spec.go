@@ -19,8 +19,8 @@ type BatchSpec struct {
 	// without a slash at the end. It belongs to the name for ever.
 	Output string
 	// MaxAttempts bounds the attempts of each unit, BackoffLimit the failed
-	// attempts of all of them, EpisodesPerChunk is the dataset's. 0 means the
-	// configured default.
+	// attempts of all units together that have not recovered, EpisodesPerChunk is
+	// the dataset's. 0 means the configured default.
 	MaxAttempts      int
 	BackoffLimit     int
 	EpisodesPerChunk int
