@@ -40,7 +40,7 @@ func (i *mergeInput) check(e *sim.Effect, s *submission) error {
 		return breach("R10", clause, subject, first, e, fmt.Sprintf("claimed g%d", m.now.gen), text)
 	}
 	if m.existed && (m.now.digest != m.was.digest || m.now.units != m.was.units) {
-		return wrong("merge input changed", m.before.ref(fmt.Sprintf("wrote g%d", m.was.gen)), s.bid,
+		return wrong("merge input changed", m.before.orNone(fmt.Sprintf("wrote g%d", m.was.gen)), s.bid,
 			fmt.Sprintf("generation %d of merge/%s has %d units, digest %s; generation %d had %d, %s",
 				m.now.gen, s.bid, m.now.units, m.now.digest, m.was.gen, m.was.units, m.was.digest))
 	}

@@ -178,7 +178,7 @@ type lease struct {
 	unit                     *unit
 	now, was                 leaseRow
 	exists, existed          bool
-	beaten                   moment // the last write
+	beaten                   moment // when the beat last moved
 }
 
 type queued struct {
@@ -193,7 +193,8 @@ type merge struct {
 	now, was        mergeRow
 	exists, existed bool
 	claims          []claim
-	written, before moment // before: the write before the last
+	written         moment
+	beaten, before  moment // when the beat last moved, and the time before
 }
 
 type discovery struct {
@@ -211,7 +212,7 @@ type leader struct {
 	now, was        leaderRow
 	exists, existed bool
 	taken           moment // when the present epoch began
-	written, before moment
+	beaten, before  moment // when the beat last moved, and the time before
 }
 
 // object is one object key that was ever written or deleted in the run.
@@ -512,8 +513,11 @@ func (v *view) takeLease(e *sim.Effect, c *change, rest, row string) string {
 		l.exists = true
 		l.unit.leases = append(l.unit.leases, l)
 	}
-	l.beaten = momentOf(e)
-	return l.now.decode(row)
+	bad := l.now.decode(row)
+	if !l.existed || l.now != l.was {
+		l.beaten = momentOf(e)
+	}
+	return bad
 }
 
 func (v *view) takeCheckpoint(e *sim.Effect, c *change, rest, row string) string {
@@ -538,13 +542,17 @@ func (v *view) takeMerge(e *sim.Effect, c *change, rest, row string) string {
 	}
 	c.sub = v.submission(rest)
 	m := &c.sub.merge
-	m.was, m.existed, m.before = m.now, m.exists, m.written
+	m.was, m.existed = m.now, m.exists
 	m.exists, m.written = !c.deleted, momentOf(e)
 	if c.deleted {
 		m.now = mergeRow{}
 		return ""
 	}
-	return m.now.decode(row)
+	bad := m.now.decode(row)
+	if m.now.gen != m.was.gen || m.now.beat != m.was.beat {
+		m.beaten, m.before = momentOf(e), m.beaten
+	}
+	return bad
 }
 
 func (v *view) takeDiscovery(c *change, rest, row string) string {
@@ -575,13 +583,15 @@ func (v *view) takeDiscovery(c *change, rest, row string) string {
 
 func (v *view) takeLeader(e *sim.Effect, c *change, row string) string {
 	l := &v.leader
-	l.was, l.existed, l.before = l.now, l.exists, l.written
-	l.exists, l.written = !c.deleted, momentOf(e)
+	l.was, l.existed, l.exists = l.now, l.exists, !c.deleted
 	if c.deleted {
 		l.now = leaderRow{}
 		return ""
 	}
 	bad := l.now.decode(row)
+	if l.now.epoch != l.was.epoch || l.now.beat != l.was.beat {
+		l.beaten, l.before = momentOf(e), l.beaten
+	}
 	if l.now.epoch != l.was.epoch {
 		l.taken = momentOf(e)
 	}

@@ -1,0 +1,575 @@
+package properties_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/properties"
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// breach is a story that must break one clause of one invariant.
+type breach struct {
+	invariant, clause string
+	tell              func(s *story)
+}
+
+const upload1 = "u0000000001"
+
+// atCheckpoint: w0 processes unit A at epoch 1, with checkpoint 1.1 of one part.
+func (s *story) atCheckpoint() *story {
+	s.running().claim(w0, unitA, "1 1 0 0")
+	s.checkpoint(w0, 1, 1, 30, "part one")
+	return s
+}
+
+// checkpoint: who saves its progress, with the first part of the upload of
+// epoch 1 as it is.
+func (s *story) checkpoint(who string, epoch, seq, offset int, body string) {
+	key := stagingKey(unitA, 1)
+	if epoch == 1 && seq == 1 {
+		s.open(who, key)
+	}
+	p := s.part(who, key, upload1, 1, body)
+	s.commit(who, checkpointRow(unitA, epoch, seq, offset, key, upload1, "1:"+p.ETag+":"+strconv.Itoa(len(body))))
+}
+
+// takenOver: w1 processes unit A at epoch 2, from checkpoint 1.1.
+func (s *story) takenOver() *story {
+	return s.atCheckpoint().reap(w1, w0, unitA, "1 1 0 0", 1).claim(w1, unitA, "2 2 0 0")
+}
+
+func (s *story) cancelled() *story {
+	s.call("cancel")
+	s.commit("client/1", batchRow("cancelled", "units=2"), gone(activeRow))
+	s.returned("cancel", 0, env.ClassNone)
+	return s
+}
+
+var breaches = []breach{
+	{"rows-readable", "row cannot be read", func(s *story) { s.commit(w0, row{"merge/" + bid, "m2 gen=1"}) }},
+
+	{"snapshot-isolation", "commit timestamps out of order", func(s *story) { s.commitAt(w0, 5, 9, activeRow); s.commitAt(w0, 6, 8, leaderRow(w0, 1, 1)) }},
+	{"snapshot-isolation", "overlapping commits of one key", func(s *story) { s.commitAt(w0, 5, 9, activeRow); s.commitAt(w0, 8, 12, activeRow) }},
+	{"snapshot-isolation", "read saw another version", func(s *story) {
+		s.commitAt(w0, 5, 9, activeRow)
+		s.w.Read(tikv.Read{StartTS: 8, Key: activeRow.key})
+		s.w.Read(tikv.Read{StartTS: 10, Key: activeRow.key, Version: 9})
+		s.w.Read(tikv.Read{StartTS: 10, Key: "other"})
+		s.settle()
+		if s.err == nil {
+			s.w.Read(tikv.Read{StartTS: 10, Key: activeRow.key})
+			s.settle()
+		}
+	}},
+	{"snapshot-isolation", "scan saw another state", func(s *story) {
+		s.commitAt(w0, 5, 9, activeRow)
+		s.w.Scan(tikv.ScanRead{StartTS: 8, From: "a", To: "b"})
+		s.w.Scan(tikv.ScanRead{StartTS: 10, From: "a", To: "b", Seen: []tikv.Read{{StartTS: 10, Key: activeRow.key, Version: 9}}})
+		s.w.Scan(tikv.ScanRead{StartTS: 10, From: "a", To: "b", Partial: true})
+		s.settle()
+		if s.err == nil {
+			s.w.Scan(tikv.ScanRead{StartTS: 10, From: "a", To: "b"})
+			s.settle()
+		}
+	}},
+
+	{"legal-edges", "batch row deleted", func(s *story) { s.submitted().commit(w0, gone(batchRow("pending", ""))) }},
+	{"legal-edges", "illegal batch edge", func(s *story) { s.submitted().commit(w0, batchRow("merging", "")) }},
+	{"legal-edges", "batch left a terminal phase", func(s *story) { s.running().cancelled().commit(w0, batchRow("running", "units=2")) }},
+	{"legal-edges", "generation out of order", func(s *story) { s.commit("client/1", batchRowOf(2, "pending", "")) }},
+	{"legal-edges", "live batch superseded", func(s *story) { s.submitted().commit("client/1", batchRowOf(2, "pending", "")) }},
+	{"legal-edges", "batch born in another phase", func(s *story) { s.commit("client/1", batchRow("running", "")) }},
+	{"legal-edges", "unit born in the middle", func(s *story) { s.commit(w0, s.unitRow(unitA, "pending", "1 0 1 0", "", "")) }},
+	{"legal-edges", "unit born again", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, row{"unit/" + unitA, ""})
+		s.commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""))
+	}},
+	{"legal-edges", "epoch used again", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").reap(w1, w0, unitA, "1 1 0 0", 1).claim(w1, unitA, "1 2 0 0")
+	}},
+	{"legal-edges", "claimed while processing", func(s *story) { s.running().claim(w0, unitA, "1 1 0 0").claim(w1, unitA, "2 2 0 0") }},
+	{"legal-edges", "epoch changed without a claim", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, s.unitRow(unitA, "failed", "0 1 0 0", w0, ""))
+	}},
+	{"legal-edges", "unit left a terminal state", func(s *story) { s.converted().commit(w0, s.unitRow(unitA, "pending", "1 1 0 0", w0, "")) }},
+	{"legal-edges", "illegal unit edge", func(s *story) { s.running().commit(w0, s.unitRow(unitA, "complete", "0 0 0 0", w0, "")) }},
+	{"legal-edges", "merge row deleted while the batch lives", func(s *story) { s.converted().claimMerge(w0, 1).commit(w0, row{"merge/" + bid, ""}) }},
+	{"legal-edges", "unknown merge state", func(s *story) { s.converted().commit(w0, mergeRow(w0, 1, "merged", 1, 2)) }},
+	{"legal-edges", "merge left published", func(s *story) { s.published().commit(w1, mergeRow(w1, 2, "claimed", 1, 2)) }},
+	{"legal-edges", "merge beat went back", func(s *story) {
+		s.converted().commit(w0, mergeRow(w0, 1, "claimed", 2, 2))
+		s.commit(w0, mergeRow(w0, 1, "claimed", 1, 2))
+	}},
+	{"legal-edges", "merge generation out of order", func(s *story) { s.converted().claimMerge(w0, 1).claimMerge(w1, 3) }},
+	{"legal-edges", "merge published without a claim", func(s *story) { s.converted().commit(w0, mergeRow(w0, 1, "published", 1, 2)) }},
+	{"legal-edges", "lease beat went back", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		s.commit(w0, leaseRow(w0, unitA, 1, 3))
+		s.commit(w0, leaseRow(w0, unitA, 1, 2))
+	}},
+	{"legal-edges", "leader row deleted", func(s *story) { s.running().commit(w0, row{"leader/scanner", ""}) }},
+	{"legal-edges", "leader epoch out of order", func(s *story) { s.running().commit(w1, leaderRow(w1, 3, 1)) }},
+	{"legal-edges", "leader beat went back", func(s *story) {
+		s.running().commit(w0, leaderRow(w0, 1, 5))
+		s.commit(w0, leaderRow(w0, 1, 4))
+	}},
+
+	{"fencing", "claimed for somebody else", func(s *story) {
+		s.running().commit(w0, s.unitRow(unitA, "processing", "1 1 0 0", w1, ""))
+	}},
+	{"fencing", "completed somebody else's attempt", func(s *story) {
+		s.takenOver().commit(w0, s.unitRow(unitA, "complete", "2 2 0 0", w1, ""))
+	}},
+	{"fencing", "failed somebody else's attempt", func(s *story) {
+		s.takenOver().commit(w0, s.unitRow(unitA, "failed", "2 2 0 0", w1, "error=x"))
+	}},
+	{"fencing", "released somebody else's attempt", func(s *story) {
+		s.takenOver().commit(w0, s.unitRow(unitA, "pending", "2 1 1 0", w1, ""))
+	}},
+	{"fencing", "rewrote somebody else's attempt", func(s *story) {
+		s.takenOver().commit(w0, s.unitRow(unitA, "processing", "2 2 0 0", w1, "error=x"))
+	}},
+	{"fencing", "checkpoint of an attempt that is over", func(s *story) { s.takenOver().checkpoint(w0, 1, 2, 40, "part one") }},
+	{"fencing", "somebody else's checkpoint deleted", func(s *story) { s.takenOver().commit(w0, row{"checkpoint/" + unitA, ""}) }},
+	{"fencing", "lease of an attempt that is over", func(s *story) { s.takenOver().commit(w0, leaseRow(w0, unitA, 1, 2)) }},
+	{"fencing", "lease revived", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		s.commit(w1, gone(leaseRow(w0, unitA, 1, 1)))
+		s.commit(w0, leaseRow(w0, unitA, 1, 2))
+	}},
+	{"fencing", "merge claimed for somebody else", func(s *story) { s.converted().commit(w0, mergeRow(w1, 1, "claimed", 1, 2)) }},
+	{"fencing", "somebody else's merge written", func(s *story) { s.converted().claimMerge(w0, 1).commit(w1, mergeRow(w0, 1, "claimed", 2, 2)) }},
+	{"fencing", "somebody else's merge published", func(s *story) {
+		s.converted().claimMerge(w0, 1).write(w0, 1, nil)
+		s.commit(w1, published(s, 1))
+	}},
+	{"fencing", "effect outside every batch's output", func(s *story) { s.running().put(w0, "in/a.rec", "other") }},
+	{"fencing", "wrote under another attempt's key", func(s *story) { s.takenOver().put(w0, stagingKey(unitA, 2), "x") }},
+	{"fencing", "collected from a living attempt", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").put(w0, stagingKey(unitA, 1), "x")
+		s.delete(w1, stagingKey(unitA, 1))
+	}},
+	{"fencing", "wrote under another merge's key", func(s *story) { s.converted().claimMerge(w0, 1).write(w1, 1, nil) }},
+	{"fencing", "collected from a living merge", func(s *story) {
+		s.converted().claimMerge(w0, 1).write(w0, 1, nil).delete(w1, datasetPrefix(1)+"manifest.json")
+	}},
+
+	{"exactly-once", "complete without a manifest", func(s *story) { s.converted().claimMerge(w0, 1).commit(w0, batchRow("complete", "units=2")) }},
+	{"exactly-once", "published twice", func(s *story) { s.published().write(w1, 2, nil).flip(w1, 2) }},
+	{"exactly-once", "published pointer changed", func(s *story) {
+		s.published().commit(w1, batchRow("complete", "units=2 merge_gen=1 manifest=elsewhere manifest_etag=x"))
+	}},
+	{"exactly-once", "published by an overtaken generation", func(s *story) {
+		s.converted().claimMerge(w0, 1).write(w0, 1, nil).claimMerge(w1, 2).flip(w0, 1)
+	}},
+	{"exactly-once", "published without the claim's end", func(s *story) {
+		s.converted().claimMerge(w0, 1).write(w0, 1, nil)
+		s.commit(w0, published(s, 1))
+	}},
+	{"exactly-once", "published but not complete", func(s *story) {
+		s.converted().claimMerge(w0, 1).write(w0, 1, nil)
+		r := published(s, 1)
+		r.value = strings.Replace(r.value, "phase=complete", "phase=merging", 1)
+		s.commit(w0, r, mergeRow(w0, 1, "published", 1, 2))
+	}},
+	{"exactly-once", "manifest of another dataset", func(s *story) {
+		s.converted().claimMerge(w0, 1).claimMerge(w1, 2)
+		s.commit(w1, batchRow("complete", "units=2 merge_gen=2 manifest="+datasetPrefix(1)+"manifest.json"), mergeRow(w1, 2, "published", 1, 2))
+	}},
+	{"exactly-once", "claim published without the batch", func(s *story) { s.converted().claimMerge(w0, 1).commit(w0, mergeRow(w0, 1, "published", 1, 2)) }},
+
+	{"no-lost-unit", "unit deleted while its batch lives", func(s *story) { s.running().commit(w0, row{"unit/" + unitA, ""}) }},
+	{"no-lost-unit", "unit created outside discovery", func(s *story) {
+		s.submitted().commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""))
+	}},
+	{"no-lost-unit", "two units for one recording", func(s *story) {
+		twin := s.discovering().unitRow(unitA, "pending", "0 0 0 0", "", "")
+		s.commit(w0, row{"unit/" + bid + "/00000000000000cc", twin.value})
+		s.commit(w0, batchRow("running", "units=3"))
+	}},
+	{"no-lost-unit", "unit describes another object", func(s *story) {
+		r := s.discovering().unitRow(unitA, "pending", "0 0 0 0", "", "")
+		s.commit(w0, row{r.key, strings.Replace(r.value, " etag=", " etag=x", 1)})
+		s.commit(w0, batchRow("running", "units=2"))
+	}},
+	{"no-lost-unit", "wrong number of units", func(s *story) { s.discovering().commit(w0, batchRow("running", "units=1")) }},
+	{"no-lost-unit", "recording without a unit", func(s *story) {
+		s.submitted().commit(w0, batchRow("discovering", ""))
+		s.commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""))
+		s.commit(w0, batchRow("running", "units=1"))
+	}},
+	{"no-lost-unit", "unit of another source", func(s *story) {
+		r := s.discovering().unitRow(unitA, "pending", "0 0 0 0", "", "")
+		s.commit(w0, row{r.key, strings.Replace(r.value, "source=0", "source=1", 1)})
+		s.commit(w0, batchRow("running", "units=2"))
+	}},
+	{"no-lost-unit", "unit without a recording", func(s *story) {
+		r := s.discovering().unitRow(unitA, "pending", "0 0 0 0", "", "")
+		s.commit(w0, row{"unit/" + bid + "/00000000000000cc", strings.Replace(r.value, "in/a.rec", "in/c.rec", 1)})
+		s.commit(w0, batchRow("running", "units=3"))
+	}},
+	{"no-lost-unit", "published without a unit", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").complete(w0, unitA, "1 1 0 0").claimMerge(w1, 1).write(w1, 1, nil).flip(w1, 1)
+	}},
+	{"no-lost-unit", "published with another number of units", func(s *story) {
+		s.converted().claimMerge(w1, 1).write(w1, 1, nil)
+		r := published(s, 1)
+		s.commit(w1, row{r.key, strings.Replace(r.value, "units=2", "units=3", 1)})
+	}},
+
+	{"checkpoints-monotone", "checkpoint outside the source", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").checkpoint(w0, 1, 1, 1_000_000, "part one")
+	}},
+	{"checkpoints-monotone", "checkpoint went back", func(s *story) {
+		s.takenOver().checkpoint(w1, 2, 2, 40, "part one")
+		s.checkpoint(w0, 1, 9, 50, "part one")
+	}},
+	{"checkpoints-monotone", "checkpoint rewritten", func(s *story) {
+		s.atCheckpoint().checkpoint(w0, 1, 2, 40, "part one")
+		s.checkpoint(w0, 1, 2, 50, "part one")
+	}},
+	{"checkpoints-monotone", "saved work given up", func(s *story) { s.takenOver().checkpoint(w1, 2, 1, 10, "part one") }},
+	{"checkpoints-monotone", "checkpoint lost", func(s *story) { s.takenOver().commit(w1, row{"checkpoint/" + unitA, ""}) }},
+
+	{"dataset-equals-reference", "published dataset differs", func(s *story) {
+		s.converted().claimMerge(w1, 1).write(w1, 1, func(objects map[string][]byte) { delete(objects, "meta/info.json") }).flip(w1, 1)
+	}},
+	{"dataset-equals-reference", "manifest is wrong", func(s *story) {
+		s.converted().claimMerge(w1, 1).write(w1, 1, nil).put(w1, datasetPrefix(1)+"manifest.json", "{}")
+		s.flip(w1, 1)
+	}},
+	{"dataset-equals-reference", "published dataset changed", func(s *story) {
+		s.published().put(w1, datasetPrefix(1)+"more", "x")
+		s.settle()
+	}},
+
+	{"queue-agrees", "queued but not pending", func(s *story) { s.running().commit(w0, s.unitRow(unitA, "cancelled", "0 0 0 0", "", "")) }},
+	{"queue-agrees", "pending but not queued", func(s *story) { s.running().commit(w0, gone(queueRow(unitA, 0))) }},
+	{"queue-agrees", "queued twice", func(s *story) { s.running().commit(w0, row{"queue/000/" + unitA, "q1 epoch=0"}) }},
+	{"queue-agrees", "queued at another epoch", func(s *story) { s.running().commit(w0, queueRow(unitA, 4)) }},
+	{"queue-agrees", "queued at another priority", func(s *story) {
+		s.running().commit(w0, gone(queueRow(unitA, 0)), row{"queue/000/" + unitA, "q1 epoch=0"})
+	}},
+	{"queue-agrees", "processing without a lease", func(s *story) {
+		s.running().commit(w0, s.unitRow(unitA, "processing", "1 1 0 0", w0, ""), gone(queueRow(unitA, 0)))
+	}},
+	{"queue-agrees", "lease without an attempt", func(s *story) { s.running().commit(w0, leaseRow(w0, unitA, 1, 1)) }},
+	{"queue-agrees", "leased twice", func(s *story) { s.running().claim(w0, unitA, "1 1 0 0").commit(w1, leaseRow(w1, unitA, 1, 1)) }},
+	{"queue-agrees", "lease of another attempt", func(s *story) { s.running().claim(w0, unitA, "1 1 0 0").commit(w0, leaseRow(w0, unitA, 2, 1)) }},
+
+	{"attempts-bounded", "release miscounted", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, s.unitRow(unitA, "pending", "1 0 2 0", w0, ""))
+	}},
+	{"attempts-bounded", "retry miscounted", func(s *story) { s.running().claim(w0, unitA, "1 1 0 1") }},
+	{"attempts-bounded", "retry not counted", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, s.unitRow(unitA, "dead", "1 1 0 0", w0, "error=x"))
+		s.commit("client/1", s.unitRow(unitA, "pending", "1 1 0 0", w0, ""))
+	}},
+	{"attempts-bounded", "attempts miscounted", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, s.unitRow(unitA, "failed", "1 0 0 0", w0, "error=x"))
+	}},
+	{"attempts-bounded", "more attempts than allowed", func(s *story) {
+		s.running()
+		for _, counts := range []string{"1 1 0 0", "2 2 0 0", "3 3 0 0", "4 4 0 0"} {
+			s.claim(w0, unitA, counts)
+			s.commit(w0, s.unitRow(unitA, "failed", counts, w0, "error=x"))
+			s.commit(w0, s.unitRow(unitA, "pending", counts, w0, "error=x"))
+		}
+	}},
+
+	{"merge-input", "merge input changed", func(s *story) { s.converted().claimMerge(w0, 1).commit(w0, mergeRow(w0, 1, "claimed", 2, 1)) }},
+	{"merge-input", "merge claimed too early", func(s *story) { s.running().claimMerge(w0, 1) }},
+	{"merge-input", "merge claimed in another phase", func(s *story) { s.converted().commit(w0, mergeRow(w0, 1, "claimed", 1, 2)) }},
+	{"merge-input", "merge input of another size", func(s *story) {
+		s.converted().commit(w0, batchRow("merging", "units=2"), mergeRow(w0, 1, "claimed", 1, 1))
+	}},
+
+	{"durable-pointers", "pointer to a missing object", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, s.completeRow(w0, unitA, "1 1 0 0", stagingKey(unitA, 1)))
+	}},
+	{"durable-pointers", "pointer to another object", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").put(w0, stagingKey(unitA, 1), "x")
+		r := s.completeRow(w0, unitA, "1 1 0 0", stagingKey(unitA, 1))
+		s.commit(w0, row{r.key, strings.Replace(r.value, "staged_size=1", "staged_size=2", 1)})
+	}},
+	{"durable-pointers", "pointer to another unit's object", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").claim(w0, unitB, "1 1 0 0").put(w0, stagingKey(unitB, 1), "x")
+		s.commit(w0, s.completeRow(w0, unitA, "1 1 0 0", stagingKey(unitB, 1)))
+	}},
+	{"durable-pointers", "result of a complete unit changed", func(s *story) {
+		s.converted().commit(w0, s.unitRow(unitA, "complete", "1 1 0 0", w0, ""))
+	}},
+	{"durable-pointers", "published manifest is missing", func(s *story) { s.converted().claimMerge(w1, 1).flip(w1, 1) }},
+	{"durable-pointers", "published manifest is unreadable", func(s *story) {
+		s.converted().claimMerge(w1, 1).put(w1, datasetPrefix(1)+"manifest.json", "[")
+		s.flip(w1, 1)
+	}},
+	{"durable-pointers", "pointer to a missing object", func(s *story) {
+		s.converted().claimMerge(w1, 1).write(w1, 1, nil).delete(w1, datasetPrefix(1)+"meta/info.json")
+		s.flip(w1, 1)
+	}},
+	{"durable-pointers", "checkpoint of an unknown upload", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, checkpointRow(unitA, 1, 1, 10, stagingKey(unitA, 1), "u9", "1:x:1"))
+	}},
+	{"durable-pointers", "checkpoint's parts are not in a row", func(s *story) {
+		s.atCheckpoint().commit(w0, checkpointRow(unitA, 1, 2, 40, stagingKey(unitA, 1), upload1, "2:x:1"))
+	}},
+	{"durable-pointers", "checkpoint before its part", func(s *story) {
+		s.atCheckpoint().commit(w0, checkpointRow(unitA, 1, 2, 40, stagingKey(unitA, 1), upload1, "1:x:1"))
+	}},
+	{"durable-pointers", "object deleted while named", func(s *story) { s.converted().delete(w0, stagingKey(unitA, 1)) }},
+	{"durable-pointers", "object overwritten while named", func(s *story) { s.published().put(w1, datasetPrefix(1)+"meta/info.json", "x") }},
+	{"durable-pointers", "upload aborted while named", func(s *story) { s.takenOver().abort(w1, stagingKey(unitA, 1), upload1) }},
+	{"durable-pointers", "part overwritten while named", func(s *story) { s.takenOver().part(w0, stagingKey(unitA, 1), upload1, 1, "part two") }},
+
+	{"cancel-final", "cancel acknowledged of nothing", func(s *story) { s.returned("cancel", 0, env.ClassNone) }},
+	{"cancel-final", "acknowledged cancel did not happen", func(s *story) { s.running().returned("cancel", 0, env.ClassNone) }},
+	{"cancel-final", "claimed after a cancel", func(s *story) { s.running().cancelled().claim(w0, unitA, "1 1 0 0") }},
+	{"cancel-final", "unit created after a cancel", func(s *story) {
+		s.submitted().cancelled().commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""))
+	}},
+	{"cancel-final", "merge claimed after a cancel", func(s *story) { s.converted().cancelled().commit(w0, mergeRow(w0, 1, "claimed", 1, 2)) }},
+	{"cancel-final", "published after a cancel", func(s *story) {
+		s.converted().claimMerge(w1, 1).write(w1, 1, nil).cancelled().flip(w1, 1)
+	}},
+
+	{"submits-kept", "acknowledged submission is not there", func(s *story) { s.call("submit"); s.returned("submit", 1, env.ClassNone) }},
+	{"submits-kept", "one submission acknowledged twice", func(s *story) { s.submitted().returned("submit", 1, env.ClassNone) }},
+	{"submits-kept", "submission is not what was asked for", func(s *story) {
+		s.call("submit")
+		r := batchRow("pending", "")
+		s.commit("client/1", row{r.key, strings.Replace(r.value, "chunk=2", "chunk=3", 1)})
+		s.returned("submit", 1, env.ClassNone)
+	}},
+	{"submits-kept", "submission rewritten", func(s *story) {
+		r := batchRow("discovering", "")
+		s.submitted().commit(w0, row{r.key, strings.Replace(r.value, "max_attempts=3", "max_attempts=4", 1)})
+	}},
+	{"submits-kept", "submitted more often than asked", func(s *story) {
+		s.submitted().cancelled().commit("client/1", batchRowOf(2, "pending", ""))
+	}},
+
+	{"leadership", "leadership taken for somebody else", func(s *story) { s.commit(w0, leaderRow(w1, 1, 1)) }},
+	{"leadership", "two writers in one leader epoch", func(s *story) { s.running().commit(w1, leaderRow(w0, 1, 2)) }},
+	{"leadership", "scanned without leading", func(s *story) { s.discovering().commit(w1, discoveryRow(1, 2)) }},
+
+	{"runs-once", "claimed again without a fault", func(s *story) { s.takenOver() }},
+	{"runs-once", "claimed more often than the faults explain", func(s *story) {
+		s.running().fault(sim.Fault{Kind: sim.Crash, For: time.Second})
+		for _, counts := range []string{"1 1 0 0", "2 2 0 0", "3 3 0 0", "4 4 0 0"} {
+			s.claim(w0, unitA, counts)
+			s.commit(w0, s.unitRow(unitA, "pending", counts, w0, ""))
+		}
+	}},
+
+	{"outcomes-justified", "unit failed without an error", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, s.unitRow(unitA, "failed", "1 1 0 0", w0, ""))
+	}},
+	{"outcomes-justified", "unit dead before its last attempt", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, s.unitRow(unitA, "dead", "1 1 0 0", w0, "error=x"))
+	}},
+	{"outcomes-justified", "unit cancelled while its batch lives", func(s *story) {
+		s.running().commit(w0, s.unitRow(unitA, "cancelled", "0 0 0 0", "", ""))
+	}},
+	{"outcomes-justified", "cancelled without being asked", func(s *story) { s.running().commit(w0, batchRow("cancelled", "units=2")) }},
+	{"outcomes-justified", "batch failed without an error", func(s *story) { s.running().commit(w0, batchRow("failed", "units=2")) }},
+	{"outcomes-justified", "batch failed without a reason", func(s *story) { s.running().commit(w0, batchRow("failed", "units=2 error=x")) }},
+
+	{"no-flapping", "unit taken from an owner that beats", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		s.pass(8 * time.Second)
+		s.commit(w0, leaseRow(w0, unitA, 1, 2))
+		s.pass(-6 * time.Second)
+		s.reap(w1, w0, unitA, "1 1 0 0", 1)
+	}},
+	{"no-flapping", "merge taken from an owner that beats", func(s *story) { s.converted().claimMerge(w0, 1).claimMerge(w1, 2) }},
+	{"no-flapping", "leadership taken from an owner that beats", func(s *story) { s.running().commit(w1, leaderRow(w1, 2, 1)) }},
+	{"no-flapping", "unit taken from a living owner", func(s *story) {
+		s.w.Heal(0)
+		s.running().claim(w0, unitA, "1 1 0 0").pass(time.Hour)
+		s.reap(w1, w0, unitA, "1 1 0 0", 1)
+	}},
+	{"no-flapping", "merge taken from a living owner", func(s *story) {
+		s.w.Heal(0)
+		s.converted().claimMerge(w0, 1).pass(time.Hour)
+		s.claimMerge(w1, 2)
+	}},
+	{"no-flapping", "leadership taken from a living owner", func(s *story) {
+		s.w.Heal(0)
+		s.running().pass(time.Hour)
+		s.commit(w1, leaderRow(w1, 2, 1))
+	}},
+
+	{"orphan-claimable", "orphan left behind", func(s *story) {
+		s.process("boot", w0)
+		s.running().claim(w0, unitA, "1 1 0 0").process("crash", w0)
+		s.w.Heal(s.at)
+		s.process("heal", "")
+		s.pass(time.Hour)
+		s.process("boot", w1)
+	}},
+	{"no-idle-beside-work", "idle worker beside a claimable unit", func(s *story) {
+		s.process("boot", w1)
+		s.running()
+		s.w.Heal(s.at)
+		s.process("heal", "")
+		s.pass(time.Hour)
+		s.process("heal", "")
+	}},
+	{"merge-taken-over", "abandoned merge", func(s *story) {
+		s.process("boot", w0)
+		s.converted().claimMerge(w0, 1).process("crash", w0)
+		s.w.Heal(s.at)
+		s.process("heal", "")
+		s.pass(time.Hour)
+		s.settle()
+	}},
+	{"every-batch-ends", "batch never ended", func(s *story) { s.running().settle() }},
+
+	{"summaries-agree", "ended batch in the index", func(s *story) {
+		s.running().commit("client/1", batchRow("cancelled", "units=2"))
+		s.settle()
+	}},
+	{"summaries-agree", "living batch not in the index", func(s *story) { s.running().commit(w0, gone(activeRow)); s.settle() }},
+	{"summaries-agree", "index of another generation", func(s *story) { s.running().commit(w0, row{activeRow.key, "a1 gen=2"}); s.settle() }},
+	{"summaries-agree", "no status", func(s *story) { s.published().settle() }},
+	{"summaries-agree", "status is not so", func(s *story) { s.published().commit(w0, statusRow("complete", "complete=1")); s.settle() }},
+	{"summaries-agree", "discovery not at its end", func(s *story) { s.running().commit(w0, discoveryRow(0, 2)); s.settle() }},
+	{"summaries-agree", "units do not add up", func(s *story) { s.running().commit(w0, discoveryRow(1, 3)); s.settle() }},
+
+	{"no-leaks", "object left behind", func(s *story) { s.published(); s.w.Heal(s.at); s.pass(time.Hour); s.settle() }},
+	{"no-leaks", "upload left open", func(s *story) {
+		s.published().collected().open(w0, stagingKey(unitA, 1))
+		s.w.Heal(s.at)
+		s.pass(time.Hour)
+		s.settle()
+	}},
+	{"no-leaks", "unit not at rest", func(s *story) { s.running().cancelled(); s.w.Heal(s.at); s.pass(time.Hour); s.settle() }},
+}
+
+func TestClauses(t *testing.T) {
+	for _, b := range breaches {
+		t.Run(b.invariant+"/"+b.clause, func(t *testing.T) {
+			s := newStory(b.invariant)
+			b.tell(s)
+			var v *sim.Violation
+			require.ErrorAs(t, s.err, &v)
+			require.Equal(t, b.invariant, v.Invariant)
+			require.Equal(t, b.clause, v.Shape)
+			require.NotEmpty(t, v.Text)
+			require.NotEmpty(t, v.Subject)
+			require.NotContains(t, v.Text, "%!")
+		})
+	}
+}
+
+// TestEveryClauseFires reads the clauses out of the package's source: one that
+// no story breaks may be one that nothing can break.
+func TestEveryClauseFires(t *testing.T) {
+	fired := make(map[string]bool)
+	var shapes []string
+	invariants := make(map[string]bool)
+	for _, b := range breaches {
+		fired[b.clause], invariants[b.invariant] = true, true
+		shapes = append(shapes, b.clause)
+	}
+	for _, name := range properties.Names() {
+		require.True(t, invariants[name] || name == "marks", "no story breaks %s", name)
+	}
+	clauses := clausesOf(t)
+	require.Greater(t, len(clauses), 90)
+	all := strings.Join(shapes, "\n")
+	for _, clause := range clauses {
+		require.Contains(t, all, clause, "no story breaks this clause")
+	}
+}
+
+// clausesOf collects the literals that name clauses: an argument of breach,
+// settledBreach and wrong, what is assigned to a variable clause, and the first
+// result of the method stored.
+func clausesOf(t *testing.T) []string {
+	names, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	set := token.NewFileSet()
+	var clauses []string
+	literals := func(n ast.Node) {
+		ast.Inspect(n, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			text, _ := strconv.Unquote(lit.Value)
+			if text = strings.TrimSpace(text); text != "" && !rule.MatchString(text) {
+				clauses = append(clauses, text)
+			}
+			return true
+		})
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(set, name, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				if at := clauseArgument(n); at >= 0 {
+					literals(n.Args[at])
+				}
+			case *ast.AssignStmt:
+				if name, ok := n.Lhs[0].(*ast.Ident); ok && name.Name == "clause" && len(n.Rhs) <= 2 {
+					if _, call := n.Rhs[0].(*ast.CallExpr); !call {
+						literals(n.Rhs[0])
+					}
+				}
+			case *ast.FuncDecl:
+				return n.Name.Name != "breach" && n.Name.Name != "settledBreach"
+			}
+			return true
+		})
+	}
+	return clauses
+}
+
+var rule = regexp.MustCompile(`^R\d+$`)
+
+// clauseArgument is the argument of a call that names a clause, or -1.
+func clauseArgument(call *ast.CallExpr) int {
+	name := ""
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		name = f.Name
+	case *ast.SelectorExpr:
+		name = f.Sel.Name
+	}
+	switch name {
+	case "breach", "settledBreach":
+		return 1
+	case "wrong":
+	default:
+		return -1
+	}
+	for at, arg := range call.Args {
+		lit, ok := arg.(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING {
+			continue
+		}
+		if text, _ := strconv.Unquote(lit.Value); !rule.MatchString(text) {
+			return at
+		}
+	}
+	return -1
+}

@@ -1,0 +1,170 @@
+package properties_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// crashed: a fault ended a process.
+func (s *story) crashed(who string) *story {
+	s.fault(sim.Fault{Kind: sim.Crash, For: time.Second})
+	s.process("crash", who)
+	return s
+}
+
+func (s *story) fail(who, unit, state, counts string, epoch int) *story {
+	s.commit(who, s.unitRow(unit, state, counts, who, `error="unit timeout"`), gone(leaseRow(who, unit, epoch, 1)))
+	return s
+}
+
+func (s *story) requeue(unit, counts string, epoch int) *story {
+	s.commit(w1, s.unitRow(unit, "pending", counts, w0, "error=x"), queueRow(unit, epoch))
+	return s
+}
+
+// legal are stories in which nothing is wrong, and the marks that they reach.
+var legal = []struct {
+	name  string
+	marks string
+	tell  func(s *story)
+}{
+	{"an owner dies, its successor continues its upload", "takeover_after_expiry resume_open_upload resume_from_checkpoint", func(s *story) {
+		s.atCheckpoint().crashed(w0).reap(w1, w0, unitA, "1 1 0 0", 1).claim(w1, unitA, "2 2 0 0")
+		key := stagingKey(unitA, 1)
+		p := s.part(w1, key, upload1, 2, "part two")
+		s.commit(w1, checkpointRow(unitA, 2, 1, 50, key, upload1, "1:"+etagOf(s, 1)+":8,2:"+p.ETag+":8"))
+		s.part(w0, key, upload1, 2, "part two") // the zombie writes the same
+		s.object(w1, objstore.Request{Kind: objstore.KindCompleteUpload, Key: key, UploadID: upload1, Parts: []env.Part{{Number: 1, ETag: etagOf(s, 1)}, p}})
+		s.commit(w1, s.completeRow(w1, unitA, "2 2 0 0", key), gone(leaseRow(w1, unitA, 2, 1)), row{"checkpoint/" + unitA, ""})
+	}},
+	{"an upload expires, its work begins anew", "", func(s *story) {
+		s.atCheckpoint().expire(stagingKey(unitA, 1), upload1)
+		key := stagingKey(unitA, 1)
+		up := s.open(w0, key)
+		p := s.part(w0, key, up, 1, "part")
+		s.commit(w0, checkpointRow(unitA, 1, 2, 10, key, up, "1:"+p.ETag+":4"))
+	}},
+	{"a checkpoint is written twice", "", func(s *story) {
+		s.atCheckpoint().checkpoint(w0, 1, 2, 40, "part one")
+		s.checkpoint(w0, 1, 2, 40, "part one")
+	}},
+	{"an attempt fails, is tried again, dies, is retried", "attempt_timed_out dead_letter", func(s *story) {
+		s.fault(sim.Fault{Kind: sim.Partition, For: time.Hour})
+		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1).requeue(unitA, "1 1 0 0", 1)
+		s.claim(w0, unitA, "2 2 0 0").fail(w0, unitA, "failed", "2 2 0 0", 2).requeue(unitA, "2 2 0 0", 2)
+		s.claim(w0, unitA, "3 3 0 0").fail(w0, unitA, "dead", "3 3 0 0", 3)
+		s.commit("client/1", s.unitRow(unitA, "pending", "3 3 0 1", w0, "error=x"), queueRow(unitA, 3))
+		s.claim(w0, unitA, "4 4 0 1").complete(w0, unitA, "4 4 0 1")
+	}},
+	{"a process drains", "drain_mid_unit", func(s *story) {
+		s.process("boot", w0)
+		s.fault(sim.Fault{Kind: sim.Terminate, For: time.Second})
+		s.running().claim(w0, unitA, "1 1 0 0").process("terminate", w0)
+		s.commit(w0, s.unitRow(unitA, "pending", "1 0 1 0", w0, ""), queueRow(unitA, 1), gone(leaseRow(w0, unitA, 1, 1)))
+		s.claim(w1, unitA, "2 1 1 0").complete(w1, unitA, "2 1 1 0")
+	}},
+	{"a heartbeat is written again, and beats", "", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		s.commit(w0, leaseRow(w0, unitA, 1, 2))
+		s.commit(w0, leaseRow(w0, unitA, 1, 2))
+		s.commit(w0, leaseRow(w0, unitA, 1, 3))
+	}},
+	{"a merge is taken over, its loser discards", "merge_takeover", func(s *story) {
+		s.converted().claimMerge(w0, 1).write(w0, 1, nil).crashed(w0).pass(time.Minute)
+		s.claimMerge(w1, 2)
+		s.delete(w0, datasetPrefix(1)+"manifest.json")
+		s.write(w1, 2, nil).flip(w1, 2)
+	}},
+	{"a merge is let go", "merge_takeover", func(s *story) {
+		s.converted().claimMerge(w0, 1)
+		s.fault(sim.Fault{Kind: sim.Refuse})
+		s.commit(w0, mergeRow("", 1, "claimed", 1, 2))
+		s.claimMerge(w1, 2).write(w1, 2, nil).flip(w1, 2)
+	}},
+	{"another scanner leads", "scanner_takeover", func(s *story) {
+		s.submitted().commit(w0, leaderRow(w0, 1, 1))
+		s.crashed(w0).pass(time.Minute)
+		s.commit(w1, leaderRow(w1, 2, 1))
+		s.commit(w1, batchRow("discovering", ""))
+		s.commit(w1, leaderRow(w1, 2, 2))
+	}},
+	{"a cancel wins, the name is submitted again", "cancel_wins", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").put(w0, stagingKey(unitA, 1), "x")
+		s.cancelled()
+		s.commit(w1, s.unitRow(unitA, "cancelled", "1 1 0 0", w0, ""), gone(leaseRow(w0, unitA, 1, 1)),
+			s.unitRow(unitB, "cancelled", "0 0 0 0", "", ""), gone(queueRow(unitB, 0)))
+		s.delete(w1, stagingKey(unitA, 1))
+		s.call("submit")
+		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2"})
+		s.returned("submit", 2, env.ClassNone)
+	}},
+	{"a cancel loses", "cancel_loses", func(s *story) {
+		s.published().call("cancel")
+		s.returned("cancel", 0, env.ClassOther)
+	}},
+	{"a cancel has no known outcome", "", func(s *story) {
+		s.running().call("cancel")
+		s.returned("cancel", 0, env.ClassUndetermined)
+		s.claim(w0, unitA, "1 1 0 0")
+	}},
+	{"a submission has no known outcome, and happens", "", func(s *story) {
+		s.call("submit")
+		s.returned("submit", 0, env.ClassUndetermined)
+		s.commit("client/1", batchRow("pending", ""), activeRow)
+	}},
+	{"faults end every attempt, and the batch fails", "dead_letter", func(s *story) {
+		s.running()
+		for epoch, counts := range []string{"1 1 0 0", "2 2 0 0", "3 3 0 0"} {
+			s.fault(sim.Fault{Kind: sim.Partition, For: time.Minute})
+			s.claim(w0, unitA, counts)
+			if epoch < 2 {
+				s.fail(w0, unitA, "failed", counts, epoch+1).requeue(unitA, counts, epoch+1)
+			}
+		}
+		s.fail(w0, unitA, "dead", "3 3 0 0", 3)
+		s.commit(w1, batchRow("failed", "units=2 error=x"), gone(activeRow))
+	}},
+	{"an ended batch expires", "", func(s *story) {
+		s.published().collected()
+		r := published(s, 1)
+		s.commit(w0, row{r.key, strings.Replace(r.value, "phase=complete", "phase=expired", 1)}, row{"status/" + batch, ""})
+		s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"merge/" + bid, ""})
+		s.settle()
+	}},
+	{"a request of the dead arrives", "late_request_of_old_run", func(s *story) {
+		s.process("boot", w0)
+		s.running().claim(w0, unitA, "1 1 0 0").crashed(w0)
+		_, effects := s.w.Handle(objstore.Request{Kind: objstore.KindPut, Key: stagingKey(unitA, 1), Body: []byte("late")})
+		s.show(sim.Effect{Kind: sim.EffectObject, Object: effects[0], Late: true}, w0)
+	}},
+	{"timers overtake messages", "takeover_after_expiry double_takeover", func(s *story) {
+		s.w.Hurry()
+		s.running().claim(w0, unitA, "1 1 0 0").reap(w1, w0, unitA, "1 1 0 0", 1).claim(w0, unitA, "2 2 0 0")
+		s.reap(w1, w0, unitA, "2 2 0 0", 2).claim(w0, unitA, "3 3 0 0")
+	}},
+}
+
+func etagOf(s *story, number int) string {
+	body := map[int]string{1: "part one", 2: "part two"}[number]
+	return s.part(w1, stagingKey(unitA, 1), upload1, number, body).ETag
+}
+
+func TestLegalStories(t *testing.T) {
+	for _, l := range legal {
+		t.Run(l.name, func(t *testing.T) {
+			s := newStory()
+			l.tell(s)
+			require.NoError(t, s.err)
+			for _, mark := range strings.Fields(l.marks) {
+				require.Positive(t, s.w.Marked(mark), mark)
+			}
+		})
+	}
+}

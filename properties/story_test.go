@@ -1,0 +1,388 @@
+package properties_test
+
+import (
+	"fmt"
+	"hash/crc64"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/properties"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+)
+
+const (
+	batch  = "lab/data"
+	bid    = batch + "/00000001"
+	output = "out/data"
+	uidA   = "00000000000000aa"
+	uidB   = "00000000000000bb"
+	unitA  = bid + "/" + uidA
+	unitB  = bid + "/" + uidB
+	w0     = "w0/1"
+	w1     = "w1/1"
+)
+
+// asked is the workload of every story: one batch of two recordings.
+func asked() workload.Spec {
+	return workload.Spec{Batches: []workload.Batch{{
+		Namespace: "lab", Name: "data", Output: output + "/", ChunkSize: 2, MaxAttempts: 3, Priority: 1,
+		Sources: []workload.Source{{Prefix: "in/", Filter: "*.rec", Recordings: []workload.Recording{
+			{Name: "a.rec", ID: 1, Frames: 2, Task: "sort"}, {Name: "b.rec", ID: 2, Frames: 3, First: 7, Task: "sort"},
+		}}},
+	}}}
+}
+
+func config() properties.Config {
+	return properties.Config{
+		Workload: asked(), Heartbeat: time.Second, StaleAfter: 10 * time.Second, ScannerLease: 10 * time.Second,
+		Poll: time.Second, ReapEvery: time.Second, ControlEvery: time.Second, ScanEvery: time.Second,
+		MergePoll: time.Second, JanitorEvery: time.Second, UnitBackoffMax: time.Second, OpTimeout: time.Second,
+		StorageTimeout: time.Second, BackoffMax: time.Second, BreakerOpen: 10 * time.Second, MaxInFlight: 10 * time.Second,
+		MaxAttempts: 3, Slots: 1, Workers: []string{"w0", "w1"},
+	}
+}
+
+// story tells what the stores did, one effect after another, to invariants. It
+// stops at the first violation; what is told after that is not heard.
+type story struct {
+	w     *sim.TestWorld
+	at    time.Duration
+	event uint64
+	ts    uint64
+	step  string
+	err   error
+}
+
+// newStory is judged by the named invariants, or by all.
+func newStory(names ...string) *story {
+	all := properties.All(config())
+	chosen := all[:1]
+	for _, inv := range all[1:] {
+		if len(names) == 0 || slices.Contains(names, inv.Name()) {
+			chosen = append(chosen, inv)
+		}
+	}
+	s := &story{w: sim.NewTestWorld(chosen...)}
+	spec := asked()
+	for _, o := range spec.Objects() {
+		s.w.Prepare(objstore.Request{Kind: objstore.KindPut, Key: o.Key, Body: o.Body})
+	}
+	return s
+}
+
+func (s *story) show(e sim.Effect, who string) {
+	if s.err != nil {
+		return
+	}
+	s.event++
+	s.at += time.Millisecond
+	e.Event, e.At, e.Step = s.event, s.at, s.step
+	e.Process, e.Incarnation, _ = strings.Cut(who, "/")
+	if e.TS == 0 {
+		e.TS = s.ts
+	}
+	s.err = s.w.Show(e)
+}
+
+// row is one write of a commit.
+type row struct{ key, value string }
+
+func (s *story) commit(who string, rows ...row) {
+	s.ts += 2
+	s.commitAt(who, s.ts-1, s.ts, rows...)
+}
+
+func (s *story) commitAt(who string, start, commit uint64, rows ...row) {
+	c := tikv.Commit{StartTS: start, CommitTS: commit, Primary: rows[0].key}
+	for _, r := range rows {
+		m := tikv.Mutation{Op: tikv.OpPut, Key: r.key, Value: []byte(r.value)}
+		if r.value == "" {
+			m.Op = tikv.OpDelete
+		}
+		c.Writes = append(c.Writes, m)
+	}
+	s.show(sim.Effect{Kind: sim.EffectCommit, TS: commit, Commit: c}, who)
+}
+
+func (s *story) object(who string, req objstore.Request) objstore.Response {
+	resp, effects := s.w.Handle(req)
+	for _, o := range effects {
+		s.show(sim.Effect{Kind: sim.EffectObject, Object: o}, who)
+	}
+	return resp
+}
+
+func (s *story) put(who, key, body string) env.Object {
+	return s.object(who, objstore.Request{Kind: objstore.KindPut, Key: key, Body: []byte(body)}).Object
+}
+
+func (s *story) delete(who, key string) {
+	s.object(who, objstore.Request{Kind: objstore.KindDelete, Key: key})
+}
+
+func (s *story) open(who, key string) string {
+	return s.object(who, objstore.Request{Kind: objstore.KindCreateUpload, Key: key}).UploadID
+}
+
+func (s *story) part(who, key, upload string, number int, body string) env.Part {
+	return s.object(who, objstore.Request{Kind: objstore.KindUploadPart, Key: key, UploadID: upload, Number: number, Body: []byte(body)}).Part
+}
+
+func (s *story) abort(who, key, upload string) {
+	s.object(who, objstore.Request{Kind: objstore.KindAbortUpload, Key: key, UploadID: upload})
+}
+
+func (s *story) expire(key, upload string) {
+	s.show(sim.Effect{Kind: sim.EffectObject, Object: objstore.Effect{Kind: objstore.EffectExpire, Key: key, UploadID: upload}}, w0)
+}
+
+func (s *story) call(what string) {
+	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch}}, "client/1")
+}
+
+func (s *story) returned(what string, value int64, class env.Class) {
+	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch, Returned: true, Value: value, Class: class}}, "client/1")
+}
+
+func (s *story) process(what, who string) {
+	s.show(sim.Effect{Kind: sim.EffectProcess, Record: sim.Record{What: what}}, who)
+}
+
+func (s *story) fault(f sim.Fault) {
+	s.show(sim.Effect{Kind: sim.EffectProcess, Record: sim.Record{What: "fault", Of: f.Kind.String(), Fault: &f}}, w0)
+}
+
+func (s *story) pass(d time.Duration) { s.at += d }
+
+// settle ends the story at once.
+func (s *story) settle() {
+	if s.err == nil {
+		s.err = s.w.Settle(s.at)
+	}
+}
+
+// The rows of the story.
+
+func batchRow(phase, more string) row { return batchRowOf(1, phase, more) }
+
+func batchRowOf(gen int, phase, more string) row {
+	return row{"batch/" + batch, strings.TrimSpace(fmt.Sprintf(`b1 gen=%d phase=%s output=%s sources="in/\t*.rec" max_attempts=3 backoff_limit=10 parallelism=0 priority=1 ttl=0 chunk=2 %s`,
+		gen, phase, output, more))}
+}
+
+func urlOf(unit string) string {
+	if strings.HasSuffix(unit, uidA) {
+		return "in/a.rec"
+	}
+	return "in/b.rec"
+}
+
+// unitRow is a unit's row; counts is "epoch attempts releases retries".
+func (s *story) unitRow(unit, state, counts, owner, more string) row {
+	var epoch, attempts, releases, retries int
+	if _, err := fmt.Sscan(counts, &epoch, &attempts, &releases, &retries); err != nil {
+		panic(err)
+	}
+	o, _ := s.w.Object(urlOf(unit))
+	text := fmt.Sprintf("u1 state=%s epoch=%d attempts=%d releases=%d retries=%d source=0 url=%s size=%d etag=%s",
+		state, epoch, attempts, releases, retries, urlOf(unit), o.Size, o.ETag)
+	if owner != "" {
+		worker, incarnation, _ := strings.Cut(owner, "/")
+		text += " worker=" + worker + " incarnation=" + incarnation
+	}
+	return row{"unit/" + unit, strings.TrimSpace(text + " " + more)}
+}
+
+func queueRow(unit string, epoch int) row {
+	return row{"queue/998/" + unit, fmt.Sprintf("q1 epoch=%d", epoch)}
+}
+
+func leaseRow(who, unit string, epoch, beat int) row {
+	return row{"lease/" + who + "/" + unit, fmt.Sprintf("l1 epoch=%d beat=%d ttl_ms=10000", epoch, beat)}
+}
+
+func gone(r row) row { return row{r.key, ""} }
+
+func checkpointRow(unit string, epoch, seq, offset int, key, upload, parts string) row {
+	return row{"checkpoint/" + unit, fmt.Sprintf("c1 epoch=%d seq=%d offset=%d frames=%d key=%s upload=%s parts=%s", epoch, seq, offset, offset/10, key, upload, parts)}
+}
+
+func mergeRow(who string, gen int, state string, beat, units int) row {
+	text := fmt.Sprintf("m1 gen=%d state=%s", gen, state)
+	if who != "" {
+		worker, incarnation, _ := strings.Cut(who, "/")
+		text += " worker=" + worker + " incarnation=" + incarnation
+	}
+	return row{"merge/" + bid, text + fmt.Sprintf(" beat=%d units=%d digest=d", beat, units)}
+}
+
+func leaderRow(who string, epoch, beat int) row {
+	text := fmt.Sprintf("s1 epoch=%d", epoch)
+	if who != "" {
+		worker, incarnation, _ := strings.Cut(who, "/")
+		text += " worker=" + worker + " incarnation=" + incarnation
+	}
+	return row{"leader/scanner", text + fmt.Sprintf(" beat=%d", beat)}
+}
+
+func discoveryRow(done, found int) row {
+	return row{"discovery/" + bid + "/0000", fmt.Sprintf("d1 after=in/b.rec done=%d found=%d", done, found)}
+}
+
+var activeRow = row{"active/" + batch, "a1 gen=1"}
+
+func statusRow(phase, counts string) row {
+	return row{"status/" + batch, "t1 gen=1 phase=" + phase + " " + counts}
+}
+
+func stagingKey(unit string, epoch int) string {
+	at := strings.LastIndexByte(unit, '/')
+	return fmt.Sprintf("%s/staging/00000001/%s/e%08d/episode", output, unit[at+1:], epoch)
+}
+
+func datasetPrefix(gen int) string { return fmt.Sprintf("%s/g00000001-%08d/", output, gen) }
+
+// The chapters of a life without trouble.
+
+// submitted: the batch was asked for and is there.
+func (s *story) submitted() *story {
+	s.call("submit")
+	s.commit("client/1", batchRow("pending", ""), activeRow)
+	s.returned("submit", 1, env.ClassNone)
+	return s
+}
+
+// discovering: w0 leads, and both units are there.
+func (s *story) discovering() *story {
+	s.submitted()
+	s.commit(w0, leaderRow(w0, 1, 1))
+	s.commit(w0, batchRow("discovering", ""))
+	s.commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""), queueRow(unitA, 0),
+		s.unitRow(unitB, "pending", "0 0 0 0", "", ""), queueRow(unitB, 0), discoveryRow(1, 2))
+	return s
+}
+
+func (s *story) running() *story {
+	s.discovering()
+	s.commit(w0, batchRow("running", "units=2"))
+	return s
+}
+
+// claim: who claims a pending unit; counts are those of after the claim.
+func (s *story) claim(who, unit, counts string) *story {
+	var epoch int
+	if _, err := fmt.Sscan(counts, &epoch); err != nil {
+		panic(err)
+	}
+	s.commit(who, s.unitRow(unit, "processing", counts, who, ""), gone(queueRow(unit, 0)), leaseRow(who, unit, epoch, 1))
+	return s
+}
+
+// reap: by takes a unit away from its owner.
+func (s *story) reap(by, owner, unit, counts string, epoch int) *story {
+	s.pass(11 * time.Second)
+	s.commit(by, s.unitRow(unit, "pending", counts, owner, "error=stale"), queueRow(unit, epoch), gone(leaseRow(owner, unit, epoch, 1)))
+	return s
+}
+
+// complete: who stages a unit's episode and completes it.
+func (s *story) complete(who, unit, counts string) *story {
+	var epoch int
+	if _, err := fmt.Sscan(counts, &epoch); err != nil {
+		panic(err)
+	}
+	s.put(who, stagingKey(unit, epoch), "episode of "+unit)
+	s.commit(who, s.completeRow(who, unit, counts, stagingKey(unit, epoch)), gone(leaseRow(who, unit, epoch, 1)), row{"checkpoint/" + unit, ""})
+	return s
+}
+
+func (s *story) completeRow(who, unit, counts, key string) row {
+	o, _ := s.w.Object(key)
+	return s.unitRow(unit, "complete", counts, who, fmt.Sprintf("staged=%s staged_size=%d staged_etag=%s digest=x", key, o.Size, o.ETag))
+}
+
+// converted: both units are complete.
+func (s *story) converted() *story {
+	s.running()
+	s.claim(w0, unitA, "1 1 0 0").complete(w0, unitA, "1 1 0 0")
+	s.claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
+	return s
+}
+
+func (s *story) claimMerge(who string, gen int) *story {
+	s.commit(who, batchRow("merging", "units=2"), mergeRow(who, gen, "claimed", 1, 2))
+	return s
+}
+
+// write: who writes the dataset of a generation; change may spoil it.
+func (s *story) write(who string, gen int, change func(objects map[string][]byte)) *story {
+	spec := asked()
+	objects := workload.Reference(&spec.Batches[0])
+	if change != nil {
+		change(objects)
+	}
+	var named []string
+	ecma := crc64.MakeTable(crc64.ECMA)
+	for _, path := range slices.Sorted(func(yield func(string) bool) {
+		for path := range objects {
+			if !yield(path) {
+				return
+			}
+		}
+	}) {
+		o := s.put(who, datasetPrefix(gen)+path, string(objects[path]))
+		named = append(named, fmt.Sprintf(`{"path":%q,"size":%d,"etag":%q,"digest":"%016x"}`, path, o.Size, o.ETag, crc64.Checksum(objects[path], ecma)))
+	}
+	s.put(who, datasetPrefix(gen)+"manifest.json", fmt.Sprintf(
+		`{"name":%q,"generation":"00000001-%08d","total_episodes":2,"total_frames":5,"total_tasks":1,"units":[{"unit":%q,"source":"in/a.rec","episode_index":0},{"unit":%q,"source":"in/b.rec","episode_index":1}],"objects":[%s]}`,
+		batch, gen, uidA, uidB, strings.Join(named, ",")))
+	return s
+}
+
+func published(s *story, gen int) row {
+	key := datasetPrefix(gen) + "manifest.json"
+	o, _ := s.w.Object(key)
+	return batchRow("complete", fmt.Sprintf("units=2 merge_gen=%d manifest=%s manifest_etag=%s", gen, key, o.ETag))
+}
+
+func (s *story) flip(who string, gen int) *story {
+	s.commit(who, published(s, gen), gone(activeRow), mergeRow(who, gen, "published", 1, 2))
+	return s
+}
+
+// published: the batch is complete.
+func (s *story) published() *story {
+	return s.converted().claimMerge(w1, 1).write(w1, 1, nil).flip(w1, 1)
+}
+
+// collected: nothing is left of the batch but its dataset.
+func (s *story) collected() *story {
+	for _, unit := range []string{unitA, unitB} {
+		owner := w0
+		if unit == unitB {
+			owner = w1
+		}
+		s.commit(w0, s.unitRow(unit, "complete", "1 1 0 0", owner, "digest=x"))
+		s.delete(w0, stagingKey(unit, 1))
+	}
+	s.commit(w0, statusRow("complete", "pending=0 processing=0 complete=2 failed=0 dead=0 cancelled=0"))
+	return s
+}
+
+func TestLifeWithoutTrouble(t *testing.T) {
+	s := newStory()
+	s.published().collected()
+	s.w.Heal(s.at)
+	s.pass(time.Hour)
+	s.settle()
+	require.NoError(t, s.err)
+	require.Positive(t, s.w.Stated())
+}
