@@ -1,5 +1,7 @@
 # Gauntlet: `make` lists the targets.
+SHELL := /bin/bash -o pipefail
 SEED ?= 1
+DEMO ?= 0x1d6
 SEEDS ?= 20000
 
 .PHONY: help demo test race mutants sweep replay keep bench house fuzz manifests
@@ -8,7 +10,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: ## one simulated universe, then two hundred
-	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(SEED) -v
+	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(DEMO) -v
 	@go test ./sim -count=1 -run '^TestSim$$' -seeds=200
 
 test: ## every test but the heavy ones

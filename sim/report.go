@@ -242,6 +242,43 @@ func shortKeys(keys, subject string) string {
 	return fmt.Sprintf("%s (%d keys)", strings.Join(about, " "), len(words))
 }
 
+// Tell replays a plan and tells its story in at most room lines: what was
+// committed, by whom, and what the world did. It is how a run that holds is
+// looked at.
+func Tell(target Target, plan *Plan, room int) ([]string, error) {
+	u, err := target.replay(plan)
+	if err != nil {
+		return nil, err
+	}
+	u.recorder = &recorder{}
+	var picked []TraceEvent
+	told := map[TraceEvent]int{} // without times and keys
+	for _, e := range u.run(plan.clone()).trace {
+		op, _ := OpNamed(e.What)
+		if same := (TraceEvent{Process: e.Process, Task: e.Task, Step: e.Step, What: e.What, Result: e.Result}); e.Level == TraceCall {
+			if told[same]++; told[same] > 2 {
+				continue // renewals, rounds of polling
+			}
+		}
+		if e.Level == TraceFault || e.Level == TraceWorld && !(e.What == "boot" && e.Result == "1") || op == opCommit || e.What == opPrewrite.String() && e.Result != "ok" {
+			picked = append(picked, e)
+		}
+	}
+	picked = withoutRepeats(picked)
+	omitted := len(picked) - room
+	var lines []string
+	for i, e := range picked {
+		if omitted > 0 && i == room/2 {
+			lines = append(lines, fmt.Sprintf("       ... %d steps left out", omitted))
+		}
+		if omitted > 0 && i >= room/2 && i < room/2+omitted {
+			continue
+		}
+		lines = append(lines, stepLine(e, &Violation{}))
+	}
+	return lines, nil
+}
+
 // clockText prints a virtual time in seconds.
 func clockText(at time.Duration) string { return fmt.Sprintf("%.3fs", at.Seconds()) }
 

@@ -111,7 +111,7 @@ func (target Target) replay(plan *Plan) (*Universe, error) {
 	}
 	system, err := assembly.New()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", plan.place(0), err)
+		return nil, fmt.Errorf("%s: %w", plan.place(plan.lines["system"]), err)
 	}
 	u := newUniverse(plan.Seed, config, system)
 	u.planned = map[Anchor][]*Fault{}

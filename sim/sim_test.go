@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
@@ -103,6 +104,9 @@ func TestSim(t *testing.T) {
 		return r.Violation.Invariant != *stopFlag
 	})
 	require.NoError(t, err)
+	if totals.Seeds == 1 && testing.Verbose() && len(named) == 0 {
+		tell(t, target)
+	}
 	if totals.Seeds > 1 {
 		fmt.Println(totals.Line(cpuSeconds() - before))
 		if testing.Verbose() {
@@ -115,6 +119,22 @@ func TestSim(t *testing.T) {
 			require.GreaterOrEqual(t, totals.Published*100, n*80, "fewer than 80 %% of the batches were published")
 		}
 	}
+}
+
+// tell prints the story of a single universe that held.
+func tell(t *testing.T, target sim.Target) {
+	r, err := sim.Run(target, baseSeed)
+	require.NoError(t, err)
+	lines, err := sim.Tell(target, r.Plan, 30)
+	require.NoError(t, err)
+	fmt.Println("sim: what happened (virtual time)\n" + strings.Join(lines, "\n"))
+	for _, f := range r.Fired {
+		fmt.Println("sim: fault", f)
+	}
+	if len(r.Marks) > 0 {
+		fmt.Println("sim: marks", sweep.Counts(r.Marks))
+	}
+	fmt.Printf("sim: %d invariants held: %s\n", len(properties.Names()), strings.Join(properties.Names(), " "))
 }
 
 // explain reduces a failing run and renders its report; with -keep it also
