@@ -118,7 +118,8 @@ func (u *Universe) noteCall(m *message, result string) {
 // showCall tells those invariants that want to know of a request.
 func (u *Universe) showCall(m *message, result string) {
 	t := m.task
-	c := Call{
+	c := &u.judge.call // watchers must not keep it
+	*c = Call{
 		Process: t.proc.program.Name, Incarnation: incarnation(m.inc), Task: t.name, Step: m.call.site.step.name,
 		Op: m.call.site.op, Key: m.object.Key, Result: result, Late: m.gone || t.dead,
 	}
@@ -129,7 +130,7 @@ func (u *Universe) showCall(m *message, result string) {
 		c.Result = m.status()
 	}
 	for _, watcher := range u.judge.watchers {
-		watcher.ObserveCall(&u.world, &c)
+		watcher.ObserveCall(&u.world, c)
 	}
 }
 

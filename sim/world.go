@@ -99,7 +99,8 @@ type Invariant interface {
 type CallObserver interface {
 	// ObserveCall is called when a store has handled a request, or when it or
 	// its reply was lost or refused. It sees requests in the order in which
-	// they happen: commits among them are not judged yet.
+	// they happen: commits among them are not judged yet. c is valid during the
+	// call only.
 	ObserveCall(w *World, c *Call)
 }
 
@@ -245,6 +246,7 @@ func (u *Universe) Mark(name string) { u.world.marks[name]++ }
 type judge struct {
 	invariants []Invariant
 	watchers   []CallObserver // those of the invariants that want calls
+	call       Call           // what they are shown
 	pending    []Effect       // sorted by TS, equals in order of arrival
 	last       uint64
 	fresh      bool // something was observed since the system was last asked
