@@ -365,13 +365,14 @@ var breaches = []breach{
 	{"leadership", "two writers in one leader epoch", func(s *story) { s.running().commit(w1, leaderRow(w0, 1, 2)) }},
 	{"leadership", "scanned without leading", func(s *story) { s.discovering().commit(w1, discoveryRow(1, 2)) }},
 
-	{"runs-once", "claimed again without a fault", func(s *story) { s.takenOver() }},
+	{"runs-once", "claimed again without a fault", func(s *story) { s.takenOver().settle() }},
 	{"runs-once", "claimed more often than the faults explain", func(s *story) {
 		s.running().fault(sim.Fault{Kind: sim.Crash, For: time.Second})
 		for _, counts := range []string{"1 1 0 0", "2 2 0 0", "3 3 0 0", "4 4 0 0"} {
 			s.claim(w0, unitA, counts)
 			s.commit(w0, s.unitRow(unitA, "pending", counts, w0, ""))
 		}
+		s.settle()
 	}},
 
 	{"outcomes-justified", "unit failed without an error", func(s *story) {
@@ -385,7 +386,7 @@ var breaches = []breach{
 	}},
 	{"outcomes-justified", "cancelled without being asked", func(s *story) { s.running().commit(w0, batchRow("cancelled", "units=2")) }},
 	{"outcomes-justified", "batch failed without an error", func(s *story) { s.running().commit(w0, batchRow("failed", "units=2")) }},
-	{"outcomes-justified", "batch failed without a reason", func(s *story) { s.running().commit(w0, batchRow("failed", "units=2 error=x")) }},
+	{"outcomes-justified", "batch failed without a reason", func(s *story) { s.running().commit(w0, batchRow("failed", "units=2 error=x")); s.settle() }},
 
 	{"no-flapping", "unit taken from an owner that beats", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0")

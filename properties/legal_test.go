@@ -70,6 +70,13 @@ var legal = []struct {
 		s.commit(w0, s.unitRow(unitA, "pending", "1 0 1 0", w0, ""), queueRow(unitA, 1), gone(leaseRow(w0, unitA, 1, 1)))
 		s.claim(w1, unitA, "2 1 1 0").complete(w1, unitA, "2 1 1 0")
 	}},
+	{"a fault becomes known late", "takeover_after_expiry", func(s *story) {
+		s.takenOver().complete(w1, unitA, "2 2 0 0").claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
+		s.claimMerge(w1, 1).write(w1, 1, nil).flip(w1, 1)
+		s.collectedBy(w1, "2 2 0 0", w1)
+		s.fault(sim.Fault{Kind: sim.Delay, For: time.Second})
+		s.settle()
+	}},
 	{"a heartbeat is written again, and beats", "", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0")
 		s.commit(w0, leaseRow(w0, unitA, 1, 2))

@@ -17,7 +17,15 @@ import (
 // A system may always be right by giving up. This one may not.
 type outcomesJustified struct {
 	*view
-	asked map[string]bool // to cancel, by name
+	asked    map[string]bool // to cancel, by name
+	suspects []failure
+}
+
+// failure is a failed batch that the faults known so far do not explain: one
+// that held a request back may become known later.
+type failure struct {
+	sub       *submission
+	violation error
 }
 
 func newOutcomesJustified(v *view) *outcomesJustified {
@@ -50,7 +58,14 @@ func (i *outcomesJustified) Observe(w *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *outcomesJustified) Settled(*sim.World) error { return nil }
+func (i *outcomesJustified) Settled(w *sim.World) error {
+	for _, f := range i.suspects {
+		if !i.excused(w, f.sub) {
+			return f.violation
+		}
+	}
+	return nil
+}
 
 // poisoned reports whether a recording of the workload can never be converted.
 // Without a workload nothing is known, and everything may be.
@@ -103,8 +118,9 @@ func (i *outcomesJustified) checkBatch(w *sim.World, e *sim.Effect, s *submissio
 				fmt.Sprintf("%s has failed, and its row does not tell why", s.bid))
 		}
 		if s.wanted != nil && !s.wanted.Poisoned() && !i.excused(w, s) {
-			return breach("R12", "batch failed without a reason", s.bid, s.born.orNone("submitted it"), e, "failed the batch",
+			violation := breach("R12", "batch failed without a reason", s.bid, s.born.orNone("submitted it"), e, "failed the batch",
 				fmt.Sprintf("%s has failed (%s), but faults do not explain it", s.bid, s.row.err))
+			i.suspects = append(i.suspects, failure{s, violation})
 		}
 	}
 	return nil
@@ -136,7 +152,7 @@ func (i *outcomesJustified) excused(w *sim.World, s *submission) bool {
 func (i *outcomesJustified) struckBetween(from, to time.Duration) bool {
 	for n := range i.faults {
 		f := &i.faults[n]
-		if f.at <= to && f.at+max(f.fault.For, 0)+i.cfg.slack() >= from {
+		if lasts := max(f.fault.For, 0); f.at-lasts <= to && f.at+lasts+i.cfg.slack() >= from {
 			return true
 		}
 	}

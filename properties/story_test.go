@@ -364,14 +364,15 @@ func (s *story) published() *story {
 }
 
 // collected: nothing is left of the batch but its dataset.
-func (s *story) collected() *story {
-	for _, unit := range []string{unitA, unitB} {
-		owner := w0
-		if unit == unitB {
-			owner = w1
-		}
-		s.commit(w0, s.unitRow(unit, "complete", "1 1 0 0", owner, "digest=x"))
-		s.delete(w0, stagingKey(unit, 1))
+func (s *story) collected() *story { return s.collectedBy(w0, "1 1 0 0", w1) }
+
+// collectedBy is collected, when unit A was completed by ownerA, with counts,
+// and unit B by ownerB.
+func (s *story) collectedBy(ownerA, counts, ownerB string) *story {
+	s.commit(w0, s.unitRow(unitA, "complete", counts, ownerA, "digest=x"), s.unitRow(unitB, "complete", "1 1 0 0", ownerB, "digest=x"))
+	for epoch := 1; epoch <= 2; epoch++ {
+		s.delete(w0, stagingKey(unitA, epoch))
+		s.delete(w0, stagingKey(unitB, epoch))
 	}
 	s.commit(w0, statusRow("complete", "pending=0 processing=0 complete=2 failed=0 dead=0 cancelled=0"))
 	return s
