@@ -80,6 +80,11 @@ func (s *script) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.draw.Chance("retry", 10*c.RetryPercent) {
+		if err := s.retryDead(ctx); err != nil {
+			return err
+		}
+	}
 	if !s.draw.Chance("resubmit", 10*c.ResubmitPercent) {
 		return nil
 	}
@@ -89,9 +94,28 @@ func (s *script) run(ctx context.Context) error {
 	return s.submit(ctx)
 }
 
+// retryDead asks a few times for dead units to be tried again, as an operator
+// would who watches the list of batches.
+func (s *script) retryDead(ctx context.Context) error {
+	for range 4 {
+		if err := s.env.Clock.Sleep(ctx, s.client.system.config.ClientPace/4); err != nil {
+			return err
+		}
+		all, err := s.api.List(ctx, s.batch.Namespace)
+		if err != nil || len(all) == 0 {
+			continue
+		}
+		name := s.batch.Namespace + "/" + s.batch.Name
+		s.recorder.Call("retry", name)
+		n, err := s.api.Retry(ctx, s.batch.Namespace, s.batch.Name)
+		s.recorder.Return("retry", name, int64(n), err)
+	}
+	return nil
+}
+
 // submit tries until the batch is submitted, or was by an earlier try.
 func (s *script) submit(ctx context.Context) error {
-	spec := specOf(s.batch)
+	spec := specOf(s.batch, s.client.system.config.TTL)
 	name := spec.Namespace + "/" + spec.Name
 	for {
 		s.recorder.Call("submit", name)
@@ -136,10 +160,10 @@ func (s *script) untilEnded(ctx context.Context) error {
 }
 
 // specOf is what the client submits for a batch of the workload.
-func specOf(b *workload.Batch) core.BatchSpec {
+func specOf(b *workload.Batch, ttl time.Duration) core.BatchSpec {
 	spec := core.BatchSpec{
 		Namespace: b.Namespace, Name: b.Name, Output: strings.TrimSuffix(b.Output, "/"),
-		MaxAttempts: b.MaxAttempts, EpisodesPerChunk: b.ChunkSize, Priority: b.Priority, Parallelism: b.Parallelism,
+		MaxAttempts: b.MaxAttempts, TTL: ttl, EpisodesPerChunk: b.ChunkSize, Priority: b.Priority, Parallelism: b.Parallelism,
 	}
 	for _, source := range b.Sources {
 		spec.Sources = append(spec.Sources, core.Source{URL: source.Prefix, Filter: source.Filter})

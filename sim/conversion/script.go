@@ -133,7 +133,7 @@ func (s *Scenario) Batch(i int) *workload.Batch { return &s.system.workload.Batc
 func (s *Scenario) Submit(i int) *sim.Job {
 	b := s.Batch(i)
 	return s.Client("submit", b.Namespace+"/"+b.Name, func(ctx context.Context, api *core.Client) (int64, error) {
-		gen, err := api.Submit(ctx, specOf(b))
+		gen, err := api.Submit(ctx, specOf(b, 0))
 		return int64(gen), err
 	})
 }
