@@ -20,6 +20,7 @@ type cancelNode struct {
 	deadline int64 // virtual nanoseconds, 0 for none
 	done     chan struct{}
 	after    []*afterFunc
+	standard context.Context // ended with the same cause, for context.Cause
 }
 
 type afterFunc struct {
@@ -121,10 +122,27 @@ func (c *simCtx) Value(key any) any {
 		}
 		return env.Step(c.step.name)
 	}
+	if _, own := key.(*int); own {
+		if n := c.scope.ended(); n != nil {
+			return n.standardContext().Value(key)
+		}
+	}
 	if c.values == nil {
 		return nil
 	}
 	return c.values.Value(key)
+}
+
+// standardContext lets context.Cause find the cause: it asks a context, under a
+// key of the standard library's own (a *int), for the standard context that was
+// cancelled, and takes Err for the cause if there is none.
+func (n *cancelNode) standardContext() context.Context {
+	if n.standard == nil {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(n.cause)
+		n.standard = ctx
+	}
+	return n.standard
 }
 
 // notifyDone closes the channels and runs the callbacks of watched scopes that
