@@ -3,6 +3,7 @@ package properties
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
@@ -96,11 +97,7 @@ func (i *snapshotIsolation) Settled(w *sim.World) error {
 				fmt.Sprintf("a read of %s at %d saw the version of %d; the newest was that of %d", r.Key, r.StartTS, r.Version, want))
 		}
 	}
-	ordered := make([]*versions, 0, len(i.keys))
-	for _, k := range i.keys {
-		ordered = append(ordered, k)
-	}
-	slices.SortFunc(ordered, func(a, b *versions) int { return cmp.Compare(a.key, b.key) })
+	ordered := slices.SortedFunc(maps.Values(i.keys), func(a, b *versions) int { return cmp.Compare(a.key, b.key) })
 	for n := range w.Scans() {
 		if err := checkScan(ordered, &w.Scans()[n]); err != nil {
 			return err

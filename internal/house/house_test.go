@@ -24,8 +24,8 @@ var exempt = map[string][]string{
 	// The one place that suspends actors: it kills them from a throw-away
 	// goroutine, and keeps their panics.
 	"sim/coroutine.go": {"go", "channel", "recover"},
-	// Contexts must offer Done to the standard library.
-	"sim/context.go": {"channel", "select", "time.Date"},
+	// Contexts must offer Done, and the cause of their end, to the standard library.
+	"sim/context.go": {"channel", "select", "time.Date", "context.Background", "context.WithCancelCause"},
 	// Universes run in parallel; each stays on one goroutine.
 	"sim/sweep/sweep.go": {"map range"},
 }
@@ -68,7 +68,7 @@ var mayImport = map[string][]string{
 	"sim/conversion/suite":    {"core", "core/env", "sim", "sim/conversion", "sim/conversion/workload", "properties", "chaos"},
 	"properties":              {"core/env", "fakes/tikv", "fakes/objstore", "sim", "sim/conversion/workload", "properties"},
 	"chaos":                   {"core/env", "chaos"},
-	"backend/process":         {"core/env", "fakes/tikv", "fakes/objstore"},
+	"backend/process":         {"core/env", "fakes/tikv", "fakes/objstore", "backend/process"},
 	"backend/tikv":            {"core/env"},
 }
 

@@ -94,11 +94,11 @@ func (s *script) run(ctx context.Context) error {
 	return s.submit(ctx)
 }
 
-// retryDead asks a few times for dead units to be tried again, as an operator
-// would who watches the list of batches.
+// retryDead asks again and again for dead units to be tried again, as an
+// operator would who watches the list of batches: until the batch has ended.
 func (s *script) retryDead(ctx context.Context) error {
-	for range 4 {
-		if err := s.env.Clock.Sleep(ctx, s.client.system.config.ClientPace/4); err != nil {
+	for range 30 {
+		if err := s.env.Clock.Sleep(ctx, s.client.system.config.Core.ControlEvery/3); err != nil {
 			return err
 		}
 		all, err := s.api.List(ctx, s.batch.Namespace)
@@ -109,6 +109,9 @@ func (s *script) retryDead(ctx context.Context) error {
 		s.recorder.Call("retry", name)
 		n, err := s.api.Retry(ctx, s.batch.Namespace, s.batch.Name)
 		s.recorder.Return("retry", name, int64(n), err)
+		if err == core.ErrEnded {
+			return nil
+		}
 	}
 	return nil
 }
