@@ -67,7 +67,7 @@ func (o *objects) Put(ctx context.Context, key string, body []byte, cond env.Con
 	var obj env.Object
 	err := o.retry(ctx, func(ctx context.Context, _ bool) (err error) {
 		obj, err = o.env.Objects.Put(ctx, key, body, cond)
-		return err
+		return o.settleConflict(ctx, key, err)
 	})
 	if env.ClassOf(err) != env.ClassConflict {
 		return obj, err
@@ -160,6 +160,7 @@ func (o *objects) CompleteUpload(ctx context.Context, key, uploadID string, part
 	var obj env.Object
 	err := o.retry(ctx, func(ctx context.Context, unsure bool) (err error) {
 		obj, err = o.env.Objects.CompleteUpload(ctx, key, uploadID, parts, cond)
+		err = o.settleConflict(ctx, key, err)
 		class := env.ClassOf(err)
 		if !unsure || class != env.ClassNotFound && class != env.ClassConflict {
 			return err
@@ -195,6 +196,22 @@ func (o *objects) ListUploads(ctx context.Context, prefix, afterKey, afterID str
 		return err
 	})
 	return page, err
+}
+
+// settleConflict tells a key that is taken from one that was only contended for
+// a moment (S3's 409): if nothing is there, the write is worth another try.
+func (o *objects) settleConflict(ctx context.Context, key string, err error) error {
+	if env.ClassOf(err) != env.ClassConflict {
+		return err
+	}
+	_, headErr := o.env.Objects.Head(ctx, key)
+	switch env.ClassOf(headErr) {
+	case env.ClassNone:
+		return err
+	case env.ClassNotFound:
+		return &env.Error{Class: env.ClassUnavailable, Op: "write", Key: key, Err: err}
+	}
+	return headErr
 }
 
 func sizeOf(parts []env.Part) int64 {
