@@ -73,14 +73,28 @@ var mayImport = map[string][]string{
 }
 
 func TestHouse(t *testing.T) {
-	found, files := inspect(t, "../..", "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/...")
+	found, files := inspect(t, "", "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/process/...")
 	require.Greater(t, files, 60, "the house test saw too few files to mean anything")
 	require.Empty(t, found, "\n%s", strings.Join(found, "\n"))
 }
 
-// inspect checks the packages and returns every breach with its place.
-func inspect(t *testing.T, dir string, patterns ...string) (found []string, files int) {
-	root, err := filepath.Abs(dir)
+// TestLeaksAreFound: the house test finds each of the leaks that a system under
+// test could have.
+func TestLeaksAreFound(t *testing.T) {
+	found, _ := inspect(t, "core", "./internal/house/testdata/leaky")
+	all := strings.Join(found, "\n")
+	for _, leak := range []string{
+		"import of math/rand", "import of os", "package variable cache", "a call with a context while a mutex is held",
+		"recover", "map range", "channel", ": go;", "select", "time.After", "context.WithTimeout", "time.Now", "os.Getenv",
+	} {
+		require.Contains(t, all, leak)
+	}
+}
+
+// inspect checks the packages and returns every breach with its place. If room
+// is given, the packages are taken for that room's.
+func inspect(t *testing.T, room string, patterns ...string) (found []string, files int) {
+	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	loaded, err := packages.Load(&packages.Config{
 		Dir: root, Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports | packages.NeedDeps,
@@ -89,6 +103,9 @@ func inspect(t *testing.T, dir string, patterns ...string) (found []string, file
 	for _, p := range loaded {
 		require.Empty(t, p.Errors, p.PkgPath)
 		c := checker{pkg: p, root: root, room: strings.TrimPrefix(p.PkgPath, module)}
+		if room != "" {
+			c.room = room
+		}
 		for _, file := range p.Syntax {
 			files++
 			c.file(file)
