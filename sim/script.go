@@ -116,11 +116,12 @@ func (u *Universe) due(until int64) bool {
 	return m != nil && m.when <= until || t != nil && t.when <= until
 }
 
-// Settle lifts every fault, brings back every process that crashed, and lets
-// the system finish and clean up; then the invariants have their last word.
-// Nothing strikes after it.
+// Settle lets what is due happen, lifts every fault, brings back every process
+// that crashed, and lets the system finish and clean up; then the invariants
+// have their last word. Nothing strikes after it.
 func (s *Script) Settle() {
 	s.t.Helper()
+	s.Advance(0)
 	u := s.u
 	if u.runSettle() {
 		u.runQuiesce()

@@ -38,7 +38,7 @@ func scriptConfig() core.Config {
 	k.JanitorEvery, k.ScannerLease = 10*time.Second, 12*time.Second
 	k.UnitBackoffMax, k.UnitTimeout = 4*time.Second, 10*time.Minute
 	k.CheckpointFrames, k.CheckpointEvery = 2, time.Hour
-	k.ReadChunk, k.PartSize, k.MultipartAbove, k.PartsInFlight = 4096, 1, 1, 1
+	k.ReadChunk, k.PartSize, k.MultipartAbove, k.PartsInFlight = 4096, 32, 32, 1
 	k.OpTimeout, k.StorageTimeout = 4*time.Second, 4*time.Second
 	k.StorageTries, k.StorageBackoffMax, k.BreakerOpen = 3, time.Second, 4*time.Second
 	k.DrainTimeout, k.MaxInFlight, k.WatchFor = 10*time.Second, 20*time.Second, time.Minute
