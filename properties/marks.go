@@ -209,7 +209,7 @@ func (i *marks) decided(startTS uint64) {
 func (i *marks) markRefused(w *sim.World, c *sim.Call) {
 	switch c.Step {
 	case "complete_unit":
-		if u := i.units[c.Key]; u != nil && !u.ownedBy(c.Process, c.Incarnation) && lostTo(u.claims, c) {
+		if i.lostUnit(c) {
 			w.Mark("zombie_complete_refused")
 		}
 	case "flip":
@@ -218,6 +218,17 @@ func (i *marks) markRefused(w *sim.World, c *sim.Call) {
 			w.Mark("zombie_flip_refused")
 		}
 	}
+}
+
+// lostUnit reports whether the caller once had the unit that it completes, and
+// lost it. A commit that is refused names the batch, which is its primary.
+func (i *marks) lostUnit(c *sim.Call) bool {
+	lost := func(u *unit) bool { return !u.ownedBy(c.Process, c.Incarnation) && lostTo(u.claims, c) }
+	if u := i.units[c.Key]; u != nil {
+		return lost(u)
+	}
+	s := i.batches[c.Key]
+	return s != nil && c.Op != i.get && slices.ContainsFunc(s.units, lost)
 }
 
 // lostTo reports whether the caller once claimed this and lost it to another.
@@ -237,6 +248,9 @@ func lostTo(claims []claim, c *sim.Call) bool {
 func (i *marks) mergeAt(key string) *submission {
 	if s := i.batches[key]; s != nil {
 		return s
+	}
+	if name, ok := strings.CutPrefix(key, "active/"); ok { // the primary of a flip
+		return i.batches["batch/"+name]
 	}
 	bid, ok := strings.CutPrefix(key, "merge/")
 	if !ok {

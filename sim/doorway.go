@@ -429,7 +429,6 @@ func (u *Universe) handle(m *message) {
 	}
 	op := m.call.site.op
 	u.actor = m
-	u.effects = 0
 	if op < opPut {
 		if op == opTSO {
 			m.kv.PhysicalMS = epoch.UnixMilli() + u.now/1e6
@@ -445,7 +444,7 @@ func (u *Universe) handle(m *message) {
 		u.foldObject(m)
 		u.collectObjects(m)
 	}
-	if u.effects > 0 && (m.gone || !m.task.proc.alive || m.task.inc != m.task.proc.inc) {
+	if op.hasEffect() && (m.gone || !m.task.proc.alive || m.task.inc != m.task.proc.inc) {
 		u.Mark("late_execution")
 	}
 	u.actor = nil

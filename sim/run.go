@@ -235,7 +235,7 @@ func (u *Universe) runSettle() bool {
 func (u *Universe) runQuiesce() {
 	u.phase, u.judge.fresh = quiescePhase, true
 	until := u.now + int64(u.bounds.Quiesce)
-	for u.violation == nil && u.now < until && !u.ask(u.system.Quiet) && u.step() {
+	for u.violation == nil && u.now < until && (u.now < u.zombies || !u.ask(u.system.Quiet)) && u.step() {
 	}
 }
 

@@ -61,6 +61,7 @@ type Universe struct {
 
 	phase     phase
 	healedAt  int64
+	zombies   int64 // until when those whom healing woke may still act
 	world     World
 	judge     judge
 	hash      uint64
@@ -377,6 +378,9 @@ func (u *Universe) heal() {
 	slices.SortFunc(late, func(a, b *event) int { return cmp.Or(cmp.Compare(a.when, b.when), cmp.Compare(a.tie, b.tie)) })
 	for _, e := range late {
 		u.timers.remove(e)
+	}
+	if len(late) > 0 || slices.ContainsFunc(u.processes, func(p *process) bool { return p.paused }) {
+		u.zombies = u.now + 2*int64(u.bounds.RPCTimeout)
 	}
 	for i, e := range append(pending, late...) {
 		e.when = u.now + int64(i)*1000

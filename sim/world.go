@@ -305,7 +305,6 @@ func (u *Universe) collectObjects(m *message) {
 
 // effect begins an effect of the current event.
 func (u *Universe) effect(m *message) Effect {
-	u.effects++
 	e := Effect{Event: u.events, At: time.Duration(u.now)}
 	if m != nil {
 		t := m.task

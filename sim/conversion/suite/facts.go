@@ -1,0 +1,207 @@
+package suite
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/chaos"
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// facts never objects. It counts what scenarios want to see beyond the marks of
+// package properties, and tells the story of a universe: who took over what,
+// from where it went on, who was fenced, and which calls were repeated.
+type facts struct {
+	tell  func(string)
+	told  map[string]bool
+	units map[string]*owned // by unit key, "merge/..." for merges
+	calls map[place]*failing
+	away  map[string]cut // processes that are cut off
+	hit   map[string]bool
+	// reaped are units that were taken from an owner that no fault had hit.
+	reaped string
+}
+
+// owned is who has had a unit or a merge.
+type owned struct {
+	state, owner string
+	past         map[string]bool
+}
+
+type place struct {
+	process, task, step string
+	op                  sim.Op
+}
+
+// cut is a partition's service and its end.
+type cut struct {
+	service sim.Service
+	until   time.Duration
+}
+
+// failing is a call that is repeated.
+type failing struct {
+	tries int
+	what  string
+	since time.Duration
+}
+
+func (f *facts) Name() string { return "facts" }
+
+func (f *facts) Settled(*sim.World) error { return nil }
+
+func (f *facts) say(at time.Duration, kind, format string, args ...any) {
+	if f.tell == nil || f.told[kind] {
+		return
+	}
+	if f.told == nil {
+		f.told = map[string]bool{}
+	}
+	f.told[kind] = true
+	word, _, _ := strings.Cut(kind, " ")
+	f.tell(fmt.Sprintf("%10.3fs  %-9s %s", at.Seconds(), word, fmt.Sprintf(format, args...)))
+}
+
+func (f *facts) Observe(w *sim.World, e *sim.Effect) error {
+	switch e.Kind {
+	case sim.EffectCommit:
+		for i := range e.Commit.Writes {
+			m := &e.Commit.Writes[i]
+			if strings.HasPrefix(m.Key, "unit/") || strings.HasPrefix(m.Key, "merge/") {
+				f.own(w, e, m.Key)
+			}
+		}
+	case sim.EffectProcess:
+		if e.Record.What == "fault" {
+			f.strike(e)
+		}
+	}
+	return nil
+}
+
+func (f *facts) strike(e *sim.Effect) {
+	if f.hit == nil {
+		f.hit, f.away = map[string]bool{}, map[string]cut{}
+	}
+	fault := e.Record.Fault
+	switch fault.Kind {
+	case sim.Slow, sim.Skew, sim.Drift:
+	case sim.Partition:
+		f.away[e.Process] = cut{fault.Service, e.At + fault.For}
+		f.hit[e.Process] = true
+	default:
+		f.hit[e.Process] = true
+	}
+	f.say(e.At, "fault "+fault.Kind.String(), "%s", fault)
+}
+
+// own follows who owns a unit or a merge.
+func (f *facts) own(w *sim.World, e *sim.Effect, key string) {
+	row, _ := w.Get(key)
+	if f.units == nil {
+		f.units = map[string]*owned{}
+	}
+	o := f.units[key]
+	if o == nil {
+		o = &owned{past: map[string]bool{}}
+		f.units[key] = o
+	}
+	state, owner := field(row, "state"), field(row, "worker")+"/"+field(row, "incarnation")
+	switch {
+	case e.Step == "reap" && o.state == "processing" && state != "processing":
+		f.say(e.At, "reaped", "%s takes %s away from %s, whose lease ran out", e.Process, short(key), o.owner)
+		if worker, _, _ := strings.Cut(o.owner, "/"); !f.hit[worker] && f.reaped == "" {
+			f.reaped = key + " of " + o.owner
+		}
+	case state == "processing" && o.state != "processing" && len(o.past) > 0:
+		f.takenOver(w, e, key, row)
+	case state == "claimed" && len(o.past) > 0 && !o.past[owner] && owner != "/":
+		f.say(e.At, "takeover", "%s claims %s as generation %s", owner, short(key), field(row, "gen"))
+	}
+	o.state = state
+	if owner != "/" && (state == "processing" || state == "claimed") {
+		o.owner, o.past[owner] = owner, true
+	}
+}
+
+func (f *facts) takenOver(w *sim.World, e *sim.Effect, key string, row []byte) {
+	who := e.Process + "/" + e.Incarnation
+	f.say(e.At, "takeover", "%s claims %s at epoch %s, attempt %s", who, short(key), field(row, "epoch"), field(row, "attempts"))
+	if c, ok := w.Get("checkpoint" + strings.TrimPrefix(key, "unit")); ok {
+		f.say(e.At, "resume", "%s goes on from the checkpoint of epoch %s: source offset %s, %s frames, %d parts",
+			who, field(c, "epoch"), field(c, "offset"), field(c, "frames"), 1+strings.Count(field(c, "parts"), ","))
+	}
+}
+
+// short leaves out what all keys have in common.
+func short(key string) string { return strings.Replace(key, "lab/", "", 1) }
+
+// ObserveCall follows calls from their failure to the repetition that succeeds,
+// and owners that find they are none any more.
+func (f *facts) ObserveCall(w *sim.World, c *sim.Call) {
+	if c.Step == "complete_unit" || c.Step == "flip" {
+		f.fence(w, c)
+	}
+	if c.Late {
+		return
+	}
+	f.follow(w, c)
+	f.hear(w, c)
+}
+
+func (f *facts) follow(w *sim.World, c *sim.Call) {
+	at := place{c.Process, c.Task, c.Step, c.Op}
+	call := f.calls[at]
+	switch {
+	case c.Result == "ok" && call != nil:
+		w.Mark(chaos.RetryAfterUnavailable)
+		f.say(w.Now(), "retry", "%s %s %s: %s, %d tries, succeeds after %s", c.Process, c.Step, c.Op, call.what, call.tries+1, w.Now()-call.since)
+		delete(f.calls, at)
+	case unavailable(c.Result):
+		if call == nil {
+			if f.calls == nil {
+				f.calls = map[place]*failing{}
+			}
+			call = &failing{what: c.Result, since: w.Now()}
+			f.calls[at] = call
+		}
+		call.tries++
+	}
+}
+
+// unavailable reports whether a request ended so that its caller finds the
+// service unavailable, now or at its time-out.
+func unavailable(result string) bool {
+	return strings.HasPrefix(result, "refused") || strings.HasPrefix(result, "lost")
+}
+
+// hear notices the first answer after a partition.
+func (f *facts) hear(w *sim.World, c *sim.Call) {
+	cut, away := f.away[c.Process]
+	service, _, _ := strings.Cut(c.Op.String(), ".")
+	if !away || w.Now() < cut.until || c.Result != "ok" || cut.service != sim.AllServices && cut.service.String() != service {
+		return
+	}
+	delete(f.away, c.Process)
+	w.Mark(chaos.Reconnected)
+	f.say(w.Now(), "reconnect", "%s, cut off until %s, is answered again: %s", c.Process, cut.until, c.Op)
+}
+
+// fence notices an owner that completes or publishes what is no longer its own,
+// and is refused.
+func (f *facts) fence(w *sim.World, c *sim.Call) {
+	if f.tell == nil || c.Result == "ok" || strings.HasPrefix(c.Result, "reply") || unavailable(c.Result) {
+		return
+	}
+	who := c.Process + "/" + c.Incarnation
+	table := map[string]string{"complete_unit": "unit/", "flip": "merge/"}[c.Step]
+	for _, key := range slices.Sorted(maps.Keys(f.units)) {
+		o := f.units[key]
+		if strings.HasPrefix(key, table) && o.past[who] && o.owner != who {
+			f.say(w.Now(), "fenced", "%s %s %s: %s; %s is held by %s since", who, c.Step, c.Op, c.Result, short(key), o.owner)
+		}
+	}
+}
