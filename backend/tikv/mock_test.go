@@ -72,8 +72,12 @@ func (s *mockStore) close() {
 }
 
 // Client opens a client of its own.
-func (s *mockStore) Client() env.KV {
-	store, err := clienttikv.NewTestTiKVStore(&faultyClient{Client: s.rpc, store: s}, &mockPD{s.pd, s.oracle}, nil, nil, 0)
+func (s *mockStore) Client() env.KV { return s.client(s.fate) }
+
+// client opens a client whose requests meet the given fates. fate is called on
+// several goroutines.
+func (s *mockStore) client(fate func(*tikvrpc.Request) kvcontract.Fate) env.KV {
+	store, err := clienttikv.NewTestTiKVStore(&faultyClient{Client: s.rpc, fate: fate}, &mockPD{s.pd, s.oracle}, nil, nil, 0)
 	require.NoError(s.t, err)
 	kv := tikv.FromStore(store)
 	s.opened = append(s.opened, kv)
@@ -112,14 +116,14 @@ func (s *mockStore) fate(req *tikvrpc.Request) kvcontract.Fate {
 // faultyClient carries a client's requests to the mock store.
 type faultyClient struct {
 	clienttikv.Client
-	store *mockStore
+	fate func(*tikvrpc.Request) kvcontract.Fate
 }
 
 var errLost = errors.New("connection lost")
 
 func (c *faultyClient) SendRequest(ctx context.Context, addr string, req *tikvrpc.Request, timeout time.Duration) (*tikvrpc.Response, error) {
 	time.Sleep(latency)
-	fate := c.store.fate(req)
+	fate := c.fate(req)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
