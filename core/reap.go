@@ -126,10 +126,9 @@ func (r *reaper) reap(ctx context.Context, key string, seen sighting) error {
 			return err
 		}
 		tx.Delete(key)
-		tx.Lock(unit)
 		to = ""
 		if u.state != UnitProcessing || u.epoch != lease.epoch || u.worker != worker || u.incarnation != incarnation {
-			return nil // a lease without an attempt
+			return nil // a lease without an attempt, which never comes back (R2)
 		}
 		to, err = r.takeAway(ctx, tx, id, uid, &u)
 		return err
@@ -152,13 +151,13 @@ func (r *reaper) takeAway(ctx context.Context, tx env.Txn, id batchID, uid strin
 	if err != nil {
 		return "", err
 	}
-	tx.Lock(batchKey(id.name()))
-	to := UnitPending
-	switch {
-	case !b.startsUnits(id):
-		to = UnitCancelled
-	case u.attempts >= u.attemptLimit(&b):
-		to = UnitDead
+	to := UnitCancelled // an ended batch stays ended: no need to lock its row
+	if b.startsUnits(id) {
+		tx.Lock(batchKey(id.name())) // R3, R16
+		to = UnitPending
+		if u.attempts >= u.attemptLimit(&b) {
+			to = UnitDead
+		}
 	}
 	if err := u.advance(to); err != nil {
 		return "", err

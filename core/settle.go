@@ -120,7 +120,6 @@ func sweptPriority(ctx context.Context, tx env.Txn, id batchID) (int, error) {
 
 // settleUnit buffers the rest of one unit of an ended batch.
 func settleUnit(tx env.Txn, id batchID, uid string, u *unitRow, priority int) error {
-	was := *u
 	switch u.state {
 	case UnitPending:
 		tx.Delete(queueKey(priority, id, uid))
@@ -134,14 +133,11 @@ func settleUnit(tx env.Txn, id batchID, uid string, u *unitRow, priority int) er
 		tx.Delete(checkpointKey(id, uid))
 	}
 	u.staged, u.stagedSize, u.stagedETag = "", 0, ""
-	if *u != was {
-		tx.Put(unitKey(id, uid), u.encode())
-		return nil
-	}
-	// Also where there is nothing to change: whatever a frozen process still has
-	// in flight for the unit loses, and a lock that a dead committer left on the
-	// row is resolved, which reads pass by if it changes nothing.
-	tx.Lock(unitKey(id, uid))
+	// The row is written also where nothing changes: whatever a frozen process
+	// still has in flight for the unit loses, and a lock that a dead committer
+	// left is resolved, which reads pass by if it changes nothing. To lock the
+	// row would not do: this process may die, too, and leave such a lock behind.
+	tx.Put(unitKey(id, uid), u.encode())
 	return nil
 }
 
