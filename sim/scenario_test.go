@@ -34,7 +34,7 @@ func playScenario(t *testing.T, s chaos.Scenario) {
 	before := cpuSeconds()
 	totals, err := sweep.Run(target, options, func(r *sim.Result) bool {
 		if r.Violation != nil {
-			t.Error("\n" + explain(t, target, r))
+			t.Error("\n" + explain(t, target, r, fmt.Sprintf("go test ./sim -run '^TestScenario/%s$' -seed=0x%016x", s.Name, r.Seed)))
 			return false
 		}
 		if n := observed(s, r.Marks); n > told {

@@ -59,9 +59,11 @@ func readFlags() (err error) {
 		}
 	}
 	if *caseFlag != "" {
-		casePlan, err = readPlan(*caseFlag)
+		if casePlan, err = readPlan(*caseFlag); err != nil {
+			return err
+		}
 	}
-	return err
+	return readChaos()
 }
 
 // moduleRoot is where go.mod lies; tests run in their package's folder.
@@ -87,7 +89,7 @@ func TestSim(t *testing.T) {
 	options := sweep.Options{Base: baseSeed, Count: seedCount, CollectStates: true}
 	reports := 0
 	named := map[string]int{}
-	target := suite.Target()
+	target := target()
 	totals, err := sweep.Run(target, options, func(r *sim.Result) bool {
 		if testing.Verbose() && *stopFlag == "" {
 			fmt.Println(r.Line())
@@ -99,7 +101,7 @@ func TestSim(t *testing.T) {
 		t.Fail()
 		if reports < 3 && (*stopFlag == "" || r.Violation.Invariant == *stopFlag) {
 			reports++
-			t.Error("\n" + explain(t, target, r))
+			t.Error("\n" + explain(t, target, r, replayCommand(r)))
 		}
 		return r.Violation.Invariant != *stopFlag
 	})
@@ -109,6 +111,7 @@ func TestSim(t *testing.T) {
 	}
 	if totals.Seeds > 1 {
 		fmt.Println(totals.Line(cpuSeconds() - before))
+		printInjected(totals)
 		if testing.Verbose() {
 			fmt.Printf("sim: states=%d hashes=%d\nsim: faults %s\nsim: marks %s\n", len(totals.States), len(totals.Hashes), sweep.Counts(totals.Fired), sweep.Counts(totals.Marks))
 		}
@@ -139,16 +142,24 @@ func tell(t *testing.T, target sim.Target) {
 
 // explain reduces a failing run and renders its report; with -keep it also
 // writes the reduced plan.
-func explain(t *testing.T, target sim.Target, r *sim.Result) string {
+func explain(t *testing.T, target sim.Target, r *sim.Result, replay string) string {
 	report, err := sim.Explain(target, r, 400)
 	require.NoError(t, err)
 	report.Commit, report.GoVersion = commit(), runtime.Version()
-	report.Replay = fmt.Sprintf("go test ./sim -run '^TestSim$' -seed=0x%016x", r.Seed)
-	report.Keep = fmt.Sprintf("make keep SEED=0x%016x", r.Seed)
+	report.Replay, report.Keep = replay, replay+" -keep"
 	if *keepFlag {
 		keep(t, report)
 	}
 	return report.String()
+}
+
+// replayCommand runs the universe of r again.
+func replayCommand(r *sim.Result) string {
+	command := fmt.Sprintf("go test ./sim -run '^TestSim$' -seed=0x%016x", r.Seed)
+	if *chaosFlag != "" {
+		command += " -chaos=" + *chaosFlag
+	}
+	return command
 }
 
 // keep writes a reduced plan to seeds/, never over another.

@@ -20,7 +20,10 @@ func Scenario(s chaos.Scenario, tell func(string)) sim.Target {
 	t := Target()
 	t.Calm = true
 	t.Vary = func(c *sim.Config, a sim.Assembly) {
-		c.Arm = "narrow" // bounds are in virtual time, which is elastic else
+		// Bounds are in virtual time, which is elastic else, and supposes that
+		// replies mostly come before their time-outs.
+		c.Arm = "narrow"
+		c.LatencyMin, c.LatencyMax = min(c.LatencyMin, time.Millisecond), min(c.LatencyMax, 20*time.Millisecond)
 		stage(s, a.(*conversion.Config))
 		if t := frameTimes[s.Name]; t != 0 {
 			c.FrameTime = t

@@ -1,0 +1,139 @@
+package sim_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/chaos"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/sweep"
+)
+
+var (
+	chaosFlag   = flag.String("chaos", "", "inject what this chaos configuration says, instead of drawn faults: a file, also relative to the module's root")
+	chaosConfig *chaos.Config
+)
+
+// readChaos reads the file of -chaos. Its errors name file and line.
+func readChaos() error {
+	if *chaosFlag == "" {
+		return nil
+	}
+	text, err := os.ReadFile(*chaosFlag)
+	if err != nil && !filepath.IsAbs(*chaosFlag) {
+		if fromRoot, rootErr := os.ReadFile(filepath.Join(moduleRoot, *chaosFlag)); rootErr == nil {
+			text, err = fromRoot, nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("-chaos=%s: cannot be read: %w", *chaosFlag, err)
+	}
+	config, err := chaos.Parse(*chaosFlag, text)
+	chaosConfig = &config
+	return err
+}
+
+// target is what TestSim runs.
+func target() sim.Target {
+	if chaosConfig == nil {
+		return suite.Target()
+	}
+	return underChaos(*chaosConfig)
+}
+
+func underChaos(config chaos.Config) sim.Target {
+	t := suite.Target()
+	t.Calm = true
+	t.Deviations = func(sim.Assembly) sim.Deviations { return sim.ConfigDeviations(config) }
+	return t
+}
+
+// printInjected tells how often each point of the configuration took effect.
+func printInjected(totals *sweep.Totals) {
+	if chaosConfig == nil {
+		return
+	}
+	for _, name := range sim.ConfigPoints(*chaosConfig) {
+		mark := sim.InjectedMark + name
+		fmt.Printf("sim: injected %-40s %d times in %d seeds\n", name, totals.Marks[mark], totals.MarkSeeds[mark])
+	}
+}
+
+// fired counts the faults of a configuration that took effect, by kind, in a
+// few universes.
+func fired(t *testing.T, text string) (map[string]int, *sweep.Totals) {
+	config, err := chaos.Parse("test.yaml", []byte(text))
+	require.NoError(t, err)
+	totals, err := sweep.Run(underChaos(config), sweep.Options{Base: 1, Count: 40}, func(r *sim.Result) bool {
+		require.Nil(t, r.Violation, "seed 0x%x", r.Seed)
+		plan, err := sim.ParsePlan("printed", []byte(r.Plan.String()))
+		require.NoError(t, err)
+		replayed, err := sim.Replay(suite.Target(), plan)
+		require.NoError(t, err)
+		require.Equal(t, r.Hash, replayed.Hash, "seed 0x%x: its plan replays another run", r.Seed)
+		return true
+	})
+	require.NoError(t, err)
+	return totals.Fired, totals
+}
+
+// A configuration means in the simulator what it means around real stores, and
+// the plan of a run needs the configuration no more.
+func TestChaosConfig(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		kinds      []string
+	}{
+		{"refusals", "operations:\n  kv.begin: {fail_before: {rate: 0.02}}\n", []string{"refuse"}},
+		{"lost requests", "operations:\n  kv.commit: {fail_before: {rate: 0.05, error: undetermined}}\n", []string{"lose-request"}},
+		{"lost replies", "operations:\n  flip/kv.commit: {fail_after: {once: true}}\n", []string{"lose-reply"}},
+		{"conflicts", "operations:\n  kv.commit: {fail_before: {rate: 0.1, error: conflict}}\n", []string{"conflict"}},
+		{"uploads", "operations:\n  objects.upload_part: {fail_before: {nth: [1, 4], error: not_found}}\n", []string{"expire-upload"}},
+		{"delays", "operations:\n  kv.get: {delay_before: {rate: 0.1, for: 100ms..2s}, delay_after: {rate: 0.1, for: 1s}}\n", []string{"delay", "delay-reply"}},
+		{"steps", "operations:\n  convert: {fail_before: {nth: [1]}, fail_after: {nth: [2]}}\n  heartbeat: {delay_before: {rate: 0.2, for: 1s}}\n", []string{"refuse", "lose-reply", "delay"}},
+		{"prewrites", "operations:\n  kv.prewrite: {fail_after: {rate: 0.05}}\n", []string{"lose-reply"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			kinds, _ := fired(t, c.text)
+			for _, kind := range c.kinds {
+				require.NotZero(t, kinds[kind], "%s never fired", kind)
+			}
+			require.Len(t, kinds, len(c.kinds), "%v", kinds)
+		})
+	}
+}
+
+// Numbers are counted per process, and once means once; the most specific rule
+// comes first.
+func TestChaosConfigCounts(t *testing.T) {
+	_, totals := fired(t, `operations:
+  submit/kv.commit: {fail_after: {once: true}}
+  kv.commit: {fail_after: {nth: [1]}}
+`)
+	// Only the client submits, and always does; its first commit is that.
+	require.Equal(t, 40, totals.MarkSeeds[sim.InjectedMark+"submit/kv.commit fail_after"])
+	require.Positive(t, totals.Marks[sim.InjectedMark+"kv.commit fail_after"])
+}
+
+// A failure of a call lasts as long as the store's client tries; it is counted
+// once, however often that is.
+func TestChaosConfigFailsCalls(t *testing.T) {
+	config, err := chaos.Parse("test.yaml", []byte("operations:\n  submit/kv.commit: {fail_before: {nth: [1], error: unavailable}}\n"))
+	require.NoError(t, err)
+	target := underChaos(config)
+	target.Vary = func(c *sim.Config, _ sim.Assembly) { c.Arm, c.LatencyMax = "narrow", 20*time.Millisecond }
+	r, err := sim.Run(target, 3)
+	require.NoError(t, err)
+	require.Nil(t, r.Violation)
+	require.Greater(t, len(r.Fired), 1, "the client's repetitions are refused, too")
+	for _, f := range r.Fired {
+		require.Equal(t, "client", f.At.Process)
+	}
+}
