@@ -75,7 +75,7 @@ func (i *checkpointsMonotone) checkWritten(e *sim.Effect, u *unit) error {
 	if back {
 		return wrong("checkpoint went back", fmt.Sprintf("unit %s had checkpoint %d.%d, then %d.%d", u.uid, last.epoch, last.seq, now.epoch, now.seq))
 	}
-	if now.epoch == last.epoch && now.seq == last.seq && *now != last.checkpointRow {
+	if now.epoch == last.epoch && now.seq == last.seq && last.upload != "" && *now != last.checkpointRow {
 		return wrong("checkpoint rewritten", fmt.Sprintf("unit %s had two different checkpoints %d.%d: at byte %d, then at byte %d", u.uid, now.epoch, now.seq, last.offset, now.offset))
 	}
 	if up := i.uploads[last.upload]; up == nil || !up.open {
@@ -97,5 +97,9 @@ func (i *checkpointsMonotone) checkDeleted(e *sim.Effect, u *unit) error {
 		return breach("R5", "checkpoint lost", u.uid, u.checkpoint.written.ref("deleted the checkpoint"), e, "deleted the checkpoint",
 			fmt.Sprintf("the checkpoint of unit %s was deleted while the unit is %s", u.uid, stateNames[u.state]))
 	}
+	// A dead unit that an operator retries begins anew, but its numbers go on.
+	last := i.last[u]
+	last.offset, last.frames, last.upload = 0, 0, ""
+	i.last[u] = last
 	return nil
 }

@@ -96,6 +96,14 @@ var breaches = []breach{
 		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, row{"unit/" + unitA, ""})
 		s.commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""))
 	}},
+	{"legal-edges", "claimed after its batch ended", func(s *story) {
+		s.running().commit("client/1", batchRow("cancelled", "units=2"))
+		s.claim(w0, unitA, "1 1 0 0")
+	}},
+	{"legal-edges", "completed after its batch ended", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit("client/1", batchRow("cancelled", "units=2"))
+		s.complete(w0, unitA, "1 1 0 0")
+	}},
 	{"legal-edges", "epoch used again", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").reap(w1, w0, unitA, "1 1 0 0", 1).claim(w1, unitA, "1 2 0 0")
 	}},

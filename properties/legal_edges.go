@@ -7,7 +7,8 @@ import (
 )
 
 // legalEdges: batches, units, merges and leaderships move along the edges of
-// their state machines only, and terminal states absorb; epochs, generations
+// their state machines only, terminal states absorb, and no unit is claimed or
+// completed once its batch has ended; epochs, generations
 // and beats only grow, and a number that was used never comes back, not even
 // after a row was deleted.
 //
@@ -138,6 +139,10 @@ func (i *legalEdges) checkUnit(e *sim.Effect, c *change) error {
 		return wrong("R2", "unit born in the middle", fmt.Sprintf("unit %s began as %s at epoch %d with %d attempts", u.uid, stateNames[u.state], u.now.epoch, u.now.attempts))
 	case u.before == stateNone && len(u.claims) > 0:
 		return wrong("R2", "unit born again", fmt.Sprintf("unit %s was created again after epoch %d", u.uid, highest))
+	case u.claimed() && u.sub.terminal():
+		return wrong("R16", "claimed after its batch ended", fmt.Sprintf("unit %s was claimed while %s is %s", u.uid, u.sub.bid, u.sub.row.phase))
+	case u.state == stateComplete && u.before != stateComplete && u.sub.terminal():
+		return wrong("R16", "completed after its batch ended", fmt.Sprintf("unit %s was completed while %s is %s", u.uid, u.sub.bid, u.sub.row.phase))
 	case u.claimed() && u.now.epoch <= highest:
 		return wrong("R2", "epoch used again", fmt.Sprintf("unit %s was claimed at epoch %d after epoch %d", u.uid, u.now.epoch, highest))
 	case u.claimed() && u.before == stateProcessing:

@@ -63,6 +63,19 @@ var legal = []struct {
 		s.commit("client/1", s.unitRow(unitA, "pending", "3 3 0 1", w0, "error=x"), queueRow(unitA, 3))
 		s.claim(w0, unitA, "4 4 0 1").complete(w0, unitA, "4 4 0 1")
 	}},
+	{"poison dies at a checkpoint, is retried, begins anew", "dead_letter", func(s *story) {
+		s.fault(sim.Fault{Kind: sim.Partition, For: time.Hour})
+		s.atCheckpoint().fail(w0, unitA, "failed", "1 1 0 0", 1).requeue(unitA, "1 1 0 0", 1)
+		s.claim(w0, unitA, "2 2 0 0").fail(w0, unitA, "failed", "2 2 0 0", 2).requeue(unitA, "2 2 0 0", 2)
+		s.claim(w0, unitA, "3 3 0 0")
+		s.commit(w0, s.unitRow(unitA, "dead", "3 3 0 0", w0, "error=x"), gone(leaseRow(w0, unitA, 3, 1)), row{"checkpoint/" + unitA, ""})
+		s.commit("client/1", s.unitRow(unitA, "pending", "3 3 0 1", w0, "error=x"), queueRow(unitA, 3))
+		s.claim(w0, unitA, "4 4 0 1")
+		key := stagingKey(unitA, 4)
+		up := s.open(w0, key)
+		p := s.part(w0, key, up, 1, "part")
+		s.commit(w0, checkpointRow(unitA, 4, 1, 10, key, up, "1:"+p.ETag+":4"))
+	}},
 	{"a process drains", "drain_mid_unit", func(s *story) {
 		s.process("boot", w0)
 		s.fault(sim.Fault{Kind: sim.Terminate, For: time.Second})
@@ -143,6 +156,16 @@ var legal = []struct {
 		r := published(s, 1)
 		s.commit(w0, row{r.key, strings.Replace(r.value, "phase=complete", "phase=expired", 1)}, row{"status/" + batch, ""})
 		s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"merge/" + bid, ""})
+		s.settle()
+	}},
+	{"a superseded batch is forgotten", "", func(s *story) {
+		s.published().collected().call("submit")
+		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2"})
+		s.returned("submit", 2, env.ClassNone)
+		s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"discovery/" + bid + "/0000", ""}, row{"merge/" + bid, ""})
+		s.call("cancel")
+		s.commit("client/1", batchRowOf(2, "cancelled", ""), gone(activeRow))
+		s.commit(w0, row{"status/" + batch, "t1 gen=2 phase=cancelled"})
 		s.settle()
 	}},
 	{"a request of the dead arrives", "late_request_of_old_run", func(s *story) {

@@ -71,7 +71,7 @@ func (i *summariesAgree) checkIndex(s *submission) error {
 
 func (i *summariesAgree) checkStatus(s *submission) error {
 	if s.row.phase == "expired" {
-		return nil // its rows are gone
+		return nil // the row is gone
 	}
 	status := i.statuses["status/"+s.name]
 	if status == nil || !status.exists {
@@ -99,8 +99,19 @@ func countsText(counts *[unitStates]int64) string {
 	return text[:len(text)-1]
 }
 
+// forgotten reports whether the rows of an ended batch are gone: its time to
+// live is over. The batch row says so only if the name was not submitted again.
+func (s *submission) forgotten() bool {
+	for _, d := range s.discoveries {
+		if !d.exists && s.terminal() {
+			return true
+		}
+	}
+	return s.row.phase == "expired"
+}
+
 func (i *summariesAgree) checkDiscovery(s *submission) error {
-	if s.running.event == 0 || s.row.phase == "expired" {
+	if s.running.event == 0 || s.forgotten() {
 		return nil
 	}
 	_, units := s.counts()
