@@ -52,14 +52,14 @@ func (c *Config) settings() []Setting {
 func (c *Config) draw(d Draw, b Bounds) {
 	*c = Config{
 		Arm:         "elastic",
-		LatencyMin:  time.Duration(d.LogBetween("latency_min", 20e3, 1e6)),
+		LatencyMin:  time.Duration(d.LogBetween("latency_min", 50e3, max(int64(b.MaxLatency)/2, 60e3))),
 		TimerWeight: int(d.LogBetween("timer_weight", 2, 400)),
 		FrameTime:   time.Duration(d.LogBetween("frame_time", 1e5, 2e8)),
 		MaxInFlight: b.MaxInFlight,
 		ChaosFor:    b.ChaosFor,
 		ChaosEvents: 60_000,
 	}
-	c.LatencyMax = c.LatencyMin * time.Duration(d.Between("latency_spread", 2, 20))
+	c.LatencyMax = max(min(c.LatencyMin*time.Duration(d.Between("latency_spread", 2, 10)), b.MaxLatency), c.LatencyMin)
 	if d.Chance("narrow", 500) {
 		c.Arm = "narrow"
 		if d.Chance("quantised", 400) {

@@ -22,6 +22,7 @@ const (
 	purposeTimer
 	purposeTimeout
 	purposeFault
+	purposeAim
 	purposeTie
 )
 

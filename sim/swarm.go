@@ -18,7 +18,12 @@ type chaosMonkey struct {
 	expendable bool
 	magnitudes []time.Duration
 	leases     []time.Duration
-	tempLost   bool
+	// aims are faults of one kind at the first calls of protocol steps, each
+	// step as likely as another: the moments at which protocols are decided
+	// are few, and what is frozen there must stay frozen past a lease.
+	aims      int
+	aimKind   FaultKind
+	aimChance uint64 // of 2^32 per such call
 }
 
 func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
@@ -37,6 +42,12 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 			c.kinds = append(c.kinds, k)
 		}
 	}
+	if d.Chance("aim", 450) {
+		c.budget = d.Intn("beside the aim", 2)
+		c.aims = 1 + d.Intn("aims", 4)/3
+		c.aimKind = [...]FaultKind{Pause, Pause, Pause, Pause, Delay, Delay, Crash, LoseReply}[d.Intn("aim kind", 8)]
+		c.aimChance = uint64(1<<32) / uint64(d.LogBetween("aim chance", 10, 300))
+	}
 	if len(c.kinds) == 0 {
 		c.kinds = []FaultKind{[...]FaultKind{Crash, Pause, Partition, LoseReply, Delay}[d.Intn("only", 5)]}
 	}
@@ -52,6 +63,12 @@ var kindPermille = [faultKinds]int{
 
 // draw decides whether a call meets a fault, and which.
 func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
+	if c.aims > 0 && cl.nth <= 3 && cl.site.step.name != "" && cl.site.op.isRPC() && !t.proc.program.Client {
+		if h := mix(cl.id, purposeAim); h&(1<<32-1) < c.aimChance {
+			c.aims--
+			return c.aimed(u, Draw{mix(h, uint64(cl.site.op))}, t, cl)
+		}
+	}
 	if c.budget == 0 {
 		return nil
 	}
@@ -87,6 +104,22 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	f := &Fault{Kind: kind, At: u.anchor(t, cl)}
 	c.size(u, d, t, f)
 	c.budget--
+	u.faults = append(u.faults, f)
+	return f
+}
+
+// aimed makes a fault of the run's aim.
+func (c *chaosMonkey) aimed(u *Universe, d Draw, t *task, cl call) *Fault {
+	f := &Fault{Kind: c.aimKind, At: u.anchor(t, cl)}
+	c.size(u, d, t, f)
+	lease := c.leases[d.Intn("lease", len(c.leases))]
+	lease += time.Duration(d.Between("past", 1, int64(lease)/2))
+	switch f.Kind {
+	case Pause:
+		f.For, f.Stops = lease, d.Chance("clock", 750)
+	case Delay:
+		f.For = min(lease, u.config.MaxInFlight)
+	}
 	u.faults = append(u.faults, f)
 	return f
 }

@@ -53,6 +53,9 @@ type Bounds struct {
 	RPCTimeout time.Duration
 	// ObjectTimeout is the same for the object store.
 	ObjectTimeout time.Duration
+	// MaxLatency is the longest nominal way of a message, one way, with which the
+	// system can be expected to get its work done.
+	MaxLatency time.Duration
 	// MaxInFlight is how long a sent request may still be executed.
 	MaxInFlight time.Duration
 	// ChaosFor is how long faults may go on.

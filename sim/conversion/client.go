@@ -73,7 +73,8 @@ func (s *script) run(ctx context.Context) error {
 		return err
 	}
 	if s.draw.Chance("cancel", 10*c.CancelPercent) {
-		if err := pace("cancel"); err != nil {
+		// At any moment of a batch's usual life.
+		if err := s.env.Clock.Sleep(ctx, time.Duration(s.draw.Between("cancel after", 1e6, 20e9))); err != nil {
 			return err
 		}
 		if err := s.cancel(ctx); err != nil {

@@ -137,7 +137,7 @@ func (c *Config) Draw(d sim.Draw) {
 	if d.Chance("empty", 100) {
 		c.EmptyPercent = 40
 	}
-	if d.Chance("cancel", 100) {
+	if d.Chance("cancel", 160) {
 		c.CancelPercent = 70
 	}
 	if d.Chance("retry", 60) {

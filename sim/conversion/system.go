@@ -146,6 +146,7 @@ func (s *System) Bounds() sim.Bounds {
 		quiesce = k.WatchFor + k.MaxInFlight + 3*k.JanitorEvery + 2*k.DrainTimeout
 	}
 	return sim.Bounds{
+		MaxLatency: min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
 		RPCTimeout: c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,
 		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,
