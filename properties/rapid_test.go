@@ -30,27 +30,40 @@ func TestUniversesHold(t *testing.T) {
 	target := suite.Target()
 	rapid.Check(t, func(t *rapid.T) {
 		cases++
-		plan, err := sim.Draft(target, rapid.Uint64().Draw(t, "seed"))
-		require.NoError(t, err)
-		configure(t, plan)
-		anchors, err := sim.Anchors(target, plan)
-		require.NoError(t, err)
-		for _, p := range rapid.SliceOfN(drawPlace(), 0, 4).Draw(t, "faults") {
-			if f := p.fault(anchors); f != nil {
-				plan.Faults = append(plan.Faults, f)
-				faults++
-			}
-		}
-		r, err := sim.Replay(target, plan)
-		require.NoError(t, err)
+		r := universe(t, target)
+		faults += len(r.Plan.Faults)
 		fired += len(r.Fired)
-		if r.Violation != nil {
-			t.Fatalf("%s\n%s", r.Violation, r.Plan)
-		}
 	})
 	require.Positive(t, cases)
 	require.Positive(t, fired, "no fault of any plan ever fired")
 	fmt.Printf("rapid: %d cases, %d faults planned, %d fired\n", cases, faults, fired)
+}
+
+// FuzzUniversesHold is the same under go's fuzzing, which steers rapid's draws
+// by what code they reach.
+func FuzzUniversesHold(f *testing.F) {
+	target := suite.Target()
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { universe(t, target) }))
+}
+
+// universe draws one and runs it.
+func universe(t *rapid.T, target sim.Target) *sim.Result {
+	plan, err := sim.Draft(target, rapid.Uint64().Draw(t, "seed"))
+	require.NoError(t, err)
+	configure(t, plan)
+	anchors, err := sim.Anchors(target, plan)
+	require.NoError(t, err)
+	for _, p := range rapid.SliceOfN(drawPlace(), 0, 4).Draw(t, "faults") {
+		if f := p.fault(anchors); f != nil {
+			plan.Faults = append(plan.Faults, f)
+		}
+	}
+	r, err := sim.Replay(target, plan)
+	require.NoError(t, err)
+	if r.Violation != nil {
+		t.Fatalf("%s\n%s", r.Violation, r.Plan)
+	}
+	return r
 }
 
 // configure draws the settings that matter most on top of the seed's own.

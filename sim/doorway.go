@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -404,7 +405,7 @@ func (u *Universe) refuse(m *message, f *Fault) {
 		m.kvReply = tikv.Response{Status: tikv.StatusWriteConflict, Key: m.kv.Primary}
 		m.objReply = objstore.Response{Err: env.ClassConflict, Code: "PreconditionFailed"}
 	case RegionError:
-		m.kvReply = tikv.Response{Region: f.Region}
+		m.kvReply = tikv.Response{Region: cmp.Or(f.Region, tikv.RegionNotLeader)}
 	case ErrorBody:
 		m.objReply = objstore.Response{Err: env.ClassUndetermined, Code: "InternalError"}
 	default:

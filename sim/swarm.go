@@ -93,7 +93,7 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	var able [faultKinds]FaultKind
 	kinds := able[:0]
 	for _, kind := range c.kinds {
-		if applies(kind, op, t.proc.program.Client) && !(op == opStep && (&Fault{Kind: kind}).needsRPC()) {
+		if kind.Applies(op) && applies(kind, op, t.proc.program.Client) {
 			kinds = append(kinds, kind)
 		}
 	}
@@ -132,8 +132,11 @@ func (u *Universe) anchor(t *task, cl call) Anchor {
 	}
 }
 
-// Applies reports whether a fault of this kind can strike an operation.
-func (k FaultKind) Applies(op Op) bool { return applies(k, op, false) }
+// Applies reports whether a fault of this kind can strike an operation. (A chaos
+// configuration can also refuse and delay steps, which no store does.)
+func (k FaultKind) Applies(op Op) bool {
+	return applies(k, op, false) && !(op == opStep && (&Fault{Kind: k}).needsRPC())
+}
 
 // HasPhase reports whether a fault of this kind has a phase: it strikes a
 // process, before, in or after a call.
