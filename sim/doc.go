@@ -1,0 +1,39 @@
+// Package sim is a deterministic simulator for distributed systems that are
+// written against package env. One [Universe] is one run: a seeded scheduler,
+// virtual clocks, in-memory stores, faults, and invariants that judge every
+// commit. It knows nothing of the system it runs; package sim/conversion
+// assembles one, and the package's example another.
+//
+// # The way of one call
+//
+// A task of the system calls a seam, say Txn.Commit. The store's client turns
+// that into requests and gives each to its transport, which is the doorway of
+// this package: there the call is named (process, task, step, operation, key
+// class, n-th), counted and given its fate, its request becomes an event, and
+// the task is suspended. When the scheduler picks the event, the store handles
+// the request, the ledger says what came of it, the judge shows that to the
+// invariants, and the reply becomes another event, which resumes the task.
+// Request, reply and time-out are independent: giving up never retracts a
+// request. Faults live in the doorway and nowhere else.
+//
+// # Determinism
+//
+// Actors are coroutines; one runs at a time. Every choice is drawn from a hash
+// of the seed and of what the choice is about, never from a stream, so that
+// taking one fault away changes nothing else. The rolling hash of a run covers
+// every event: equal hashes mean equal runs, on every platform.
+//
+// # Two arms
+//
+// Which strategy orders the events is a function of the seed. "narrow" gives
+// every message a latency from a narrow range, in some runs rounded so that
+// ties occur. "elastic" chooses the order itself, as a random walk over the
+// messages in flight with the earliest timer as one more candidate: letting
+// time pass is a scheduling decision.
+//
+// # Phases
+//
+// First chaos: faults happen, and only safety is judged. Then everything heals
+// and the work must be done within a bound in virtual time. Then leftovers must
+// disappear, and every invariant has its last word.
+package sim
