@@ -429,6 +429,13 @@ var breaches = []breach{
 		s.pass(time.Hour)
 		s.process("boot", w1)
 	}},
+	{"orphan-claimable", "failed unit left behind", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1)
+		s.w.Heal(s.at)
+		s.process("heal", "")
+		s.pass(time.Hour)
+		s.settle()
+	}},
 	{"no-idle-beside-work", "idle worker beside a claimable unit", func(s *story) {
 		s.process("boot", w1)
 		s.running()

@@ -31,7 +31,7 @@ type Config struct {
 	// MaxInFlight bounds how long a request may still execute after it was sent.
 	MaxInFlight time.Duration
 
-	// MaxAttempts is what a submission gets that names none; 0 is not checked.
+	// MaxAttempts is what a submission gets that names none.
 	MaxAttempts int
 	// Slots is how many units a worker executes at once; Workers names the
 	// processes that play the role.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -16,6 +17,15 @@ import (
 func (s *story) crashed(who string) *story {
 	s.fault(sim.Fault{Kind: sim.Crash, For: time.Second})
 	s.process("crash", who)
+	return s
+}
+
+// request: a store was asked, with that result.
+func (s *story) request(who, step, op, key string, startTS uint64, result string) *story {
+	c := sim.Call{Step: step, Key: key, StartTS: startTS, Result: result}
+	c.Op, _ = sim.OpNamed(op)
+	c.Process, c.Incarnation, _ = strings.Cut(who, "/")
+	s.w.Call(c)
 	return s
 }
 
@@ -174,6 +184,20 @@ var legal = []struct {
 		_, effects := s.w.Handle(objstore.Request{Kind: objstore.KindPut, Key: stagingKey(unitA, 1), Body: []byte("late")})
 		s.show(sim.Effect{Kind: sim.EffectObject, Object: effects[0], Late: true}, w0)
 	}},
+	{"zombies are refused", "merge_takeover zombie_complete_refused zombie_flip_refused", func(s *story) {
+		s.fault(sim.Fault{Kind: sim.Pause, For: time.Hour})
+		s.takenOver().request(w0, "complete_unit", "kv.get", "unit/"+unitA, 1, "ok")
+		s.complete(w1, unitA, "2 2 0 0").claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
+		s.claimMerge(w0, 1).pass(time.Minute)
+		s.claimMerge(w1, 2).request(w0, "flip", "kv.prewrite", "batch/"+batch, 2, "write conflict")
+	}},
+	{"a committer dies between its two phases", "crash_between_prewrite_and_commit", func(s *story) {
+		s.request(w0, "lead", "kv.prewrite", "leader/scanner", 1, "ok").request(w0, "lead", "kv.commit", "leader/scanner", 1, "ok")
+		s.request(w0, "lead", "kv.prewrite", "leader/scanner", 2, "ok").request(w0, "lead", "kv.prewrite", "leader/scanner", 2, "ok").crashed(w0)
+	}},
+	{"a listing fails", "list_page_failed", func(s *story) {
+		s.running().request(w0, "discover", "objects.list", "in/", 0, "refused")
+	}},
 	{"timers overtake messages", "takeover_after_expiry double_takeover", func(s *story) {
 		s.w.Hurry()
 		s.running().claim(w0, unitA, "1 1 0 0").reap(w1, w0, unitA, "1 1 0 0", 1).claim(w0, unitA, "2 2 0 0")
@@ -184,6 +208,21 @@ var legal = []struct {
 func etagOf(s *story, number int) string {
 	body := map[int]string{1: "part one", 2: "part two"}[number]
 	return s.part(w1, stagingKey(unitA, 1), upload1, number, body).ETag
+}
+
+// TestMarksAreReached: every mark can be reached, and each by name.
+func TestMarksAreReached(t *testing.T) {
+	reached := make(map[string]bool)
+	for _, l := range legal {
+		for _, mark := range strings.Fields(l.marks) {
+			reached[mark] = true
+		}
+	}
+	for _, mark := range properties.Marks() {
+		require.True(t, reached[mark], "no story reaches %s", mark)
+		delete(reached, mark)
+	}
+	require.Empty(t, reached)
 }
 
 func TestLegalStories(t *testing.T) {

@@ -42,7 +42,7 @@ func (i *noIdleBesideWork) wait(healed time.Duration) {
 	}
 	bound := 2*drifted(i.cfg.Poll) + i.cfg.slack()
 	for _, s := range i.order {
-		if s.row.phase != "discovering" && s.row.phase != "running" || !s.current(i.view) || s.full() {
+		if !s.startsUnits(i.view) || s.full() {
 			continue
 		}
 		for _, u := range s.units {

@@ -8,8 +8,9 @@ import (
 )
 
 // orphanClaimable: after the faults have stopped, a unit whose owner is dead is
-// taken away from it within stale + two rounds of the reaper + poll, and some
-// slack to recover.
+// taken away from it within stale + two rounds of the reaper + poll, and a unit
+// that failed is queued again within its back-off + two rounds of the
+// controller, both with some slack to recover.
 //
 // Until then nobody works on it, and its batch waits.
 type orphanClaimable struct {
@@ -41,7 +42,7 @@ func (i *orphanClaimable) Observe(w *sim.World, e *sim.Effect) error {
 	if !ok {
 		return nil
 	}
-	if !i.due.armed || i.touched.has(kindUnit) || e.Kind == sim.EffectProcess {
+	if !i.due.armed || i.touched&(1<<kindUnit|1<<kindBatch) != 0 || e.Kind == sim.EffectProcess {
 		i.wait(healed)
 	}
 	return i.check(e.At)
@@ -51,15 +52,20 @@ func (i *orphanClaimable) Settled(w *sim.World) error { return i.check(w.Now()) 
 
 // wait finds out what is waited for.
 func (i *orphanClaimable) wait(healed time.Duration) {
-	bound := drifted(i.cfg.StaleAfter+2*i.cfg.ReapEvery+i.cfg.Poll) + i.cfg.slack()
+	reaped := drifted(i.cfg.StaleAfter+2*i.cfg.ReapEvery+i.cfg.Poll) + i.cfg.slack()
+	requeued := drifted(i.cfg.UnitBackoffMax+2*i.cfg.ControlEvery) + i.cfg.slack()
 	i.due = due{armed: true}
 	for _, s := range i.order {
 		for _, u := range s.units {
-			if u.state != stateProcessing {
-				continue
-			}
-			if alive, gone := i.lives(u.now.worker, u.now.incarnation); !alive {
-				i.due.earlier(due{at: max(healed, gone.at, u.changed.at) + bound, unit: u, since: gone})
+			switch u.state {
+			case stateProcessing:
+				if alive, gone := i.lives(u.now.worker, u.now.incarnation); !alive {
+					i.due.earlier(due{at: max(healed, gone.at, u.changed.at) + reaped, unit: u, since: gone})
+				}
+			case stateFailed:
+				if s.startsUnits(i.view) {
+					i.due.earlier(due{at: max(healed, u.changed.at) + requeued, unit: u, since: u.changed})
+				}
 			}
 		}
 	}
@@ -71,6 +77,10 @@ func (i *orphanClaimable) check(at time.Duration) error {
 		return nil
 	}
 	u := d.unit
+	if u.state == stateFailed {
+		return settledBreach("R13", "failed unit left behind", u.uid, d.since.orNone("failed the unit"),
+			fmt.Sprintf("unit %s failed at epoch %d and has not been queued again; it should have been by %s", u.uid, u.now.epoch, d.at))
+	}
 	return settledBreach("R8", "orphan left behind", u.uid, d.since.orNone("ended"),
 		fmt.Sprintf("unit %s is still processing at epoch %d by %s/%s, which is dead; it should have been taken away by %s", u.uid, u.now.epoch, u.now.worker, u.now.incarnation, d.at))
 }

@@ -74,7 +74,7 @@ func (i *submitsKept) checkRecord(e *sim.Effect) error {
 	if s.wanted == nil {
 		return nil
 	}
-	if wrong := differs(&s.row, s.wanted); wrong != "" {
+	if wrong := i.differs(&s.row, s.wanted); wrong != "" {
 		return breach("R5", "submission is not what was asked for", bid, s.born.ref("submitted it"), e, what,
 			fmt.Sprintf("%s was submitted with another %s than asked for", bid, wrong))
 	}
@@ -82,13 +82,17 @@ func (i *submitsKept) checkRecord(e *sim.Effect) error {
 }
 
 // differs names the first field of a submission that is not the workload's.
-func differs(row *batchRow, b *workload.Batch) string {
+func (i *submitsKept) differs(row *batchRow, b *workload.Batch) string {
+	attempts := b.MaxAttempts
+	if attempts == 0 {
+		attempts = i.cfg.MaxAttempts
+	}
 	switch {
 	case row.output != strings.TrimSuffix(b.Output, "/"):
 		return "output"
 	case row.chunk != int64(b.ChunkSize):
 		return "chunk size"
-	case row.maxAttempts != int64(b.MaxAttempts):
+	case row.maxAttempts != int64(attempts):
 		return "number of attempts"
 	case row.priority != int64(b.Priority):
 		return "priority"

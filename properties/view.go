@@ -117,6 +117,11 @@ func (s *submission) terminal() bool { return terminal(s.row.phase) }
 // current reports whether no newer submission has taken the name.
 func (s *submission) current(v *view) bool { return v.batches[s.key] == s }
 
+// startsUnits reports whether units of the submission may be claimed.
+func (s *submission) startsUnits(v *view) bool {
+	return s.current(v) && (s.row.phase == "discovering" || s.row.phase == "running")
+}
+
 // unit is one unit, as its rows tell.
 type unit struct {
 	key, bid, uid string
