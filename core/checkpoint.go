@@ -63,7 +63,7 @@ func (c *conversion) row(seq uint64) *checkpointRow {
 		frames: c.durable.frames,
 		key:    c.out.key,
 		upload: c.out.upload,
-		parts:  c.out.parts,
+		parts:  c.out.parts[:c.durable.parts],
 		digest: c.durable.digest.String(),
 		state:  c.durable.state,
 	}

@@ -73,8 +73,10 @@ func (a *attempt) convert(ctx context.Context, slot string) (staged, error) {
 }
 
 // mark is a point at which a conversion can be continued: all output before it
-// is in parts.
+// is in the first parts. A conversion that is stopped may have stored further
+// parts since, which do not belong to it.
 type mark struct {
+	parts  int
 	offset int64 // of the source
 	frames int64
 	state  string         // the codec's
@@ -130,7 +132,7 @@ func (a *attempt) continued(slot string, last *checkpointRow) (*conversion, erro
 	if err != nil {
 		return nil, err
 	}
-	at := mark{offset: last.offset, frames: last.frames, state: last.state, digest: digest}
+	at := mark{parts: len(last.parts), offset: last.offset, frames: last.frames, state: last.state, digest: digest}
 	c := &conversion{
 		attempt: a, codec: codec, digest: digest, frames: last.frames,
 		src: &source{attempt: a, offset: last.offset},
@@ -193,7 +195,13 @@ func (c *conversion) frame(ctx context.Context) (bool, error) {
 // at once, or as soon as a checkpoint is due.
 func (c *conversion) endPart(ctx context.Context) error {
 	c.cutPart()
-	c.cut = mark{offset: c.src.offset, frames: c.frames, state: string(c.codec.State()), digest: c.digest}
+	c.cut = mark{
+		parts:  len(c.out.parts) + len(c.out.pending),
+		offset: c.src.offset,
+		frames: c.frames,
+		state:  string(c.codec.State()),
+		digest: c.digest,
+	}
 	due := c.checkpointDue()
 	if !due && len(c.out.pending) < c.cfg.PartsInFlight {
 		return nil

@@ -181,6 +181,20 @@ func TestSourcesTakeWhatTheyName(t *testing.T) {
 	require.True(t, Source{URL: "in/"}.takes("in/anything"))
 }
 
+// TestCheckpointsHoldTheirOwnParts: an attempt that is stopped while it stages
+// has stored its last part already. The successor converts that part again, so
+// the checkpoint must not name it.
+func TestCheckpointsHoldTheirOwnParts(t *testing.T) {
+	a := &attempt{epoch: 4}
+	c := &conversion{attempt: a, out: &sink{attempt: a, key: "k", upload: "u"}}
+	c.out.parts = []env.Part{{Number: 1, Size: 5}, {Number: 2, Size: 6}, {Number: 3, Size: 1}}
+	c.durable = mark{parts: 2, offset: 100, frames: 9}
+	row := c.row(7)
+	require.Equal(t, c.out.parts[:2], row.parts)
+	require.Equal(t, []int64{100, 9}, []int64{row.offset, row.frames})
+	require.Equal(t, []uint64{4, 7}, []uint64{row.epoch, row.seq})
+}
+
 func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 	cfg := DefaultConfig()
 	c := newController(&Node{cfg: cfg})

@@ -30,9 +30,6 @@ func (a *attempt) fail(ctx context.Context, cause error) error {
 		u.err = errorText(cause)
 		tx.Put(a.unitKey, u.encode())
 		tx.Delete(a.leaseKey)
-		if to == UnitDead {
-			tx.Delete(checkpointKey(a.id, a.uid))
-		}
 		return nil
 	}
 	if err := a.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(to)}); err != nil {

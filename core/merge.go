@@ -255,6 +255,39 @@ func (m *merge) flip(ctx context.Context, manifest dataset.Manifest) error {
 	return nil
 }
 
+// fail ends the batch, whose staged episodes are not what their rows recorded.
+func (m *merge) fail(ctx context.Context, cause error) error {
+	err := m.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+		b, err := readBatch(ctx, tx, m.id.name())
+		if err != nil {
+			return err
+		}
+		if b.gen != m.id.gen() || b.phase != PhaseMerging {
+			return fenced("fail merge", batchKey(m.id.name()))
+		}
+		last, err := readMerge(ctx, tx, m.key)
+		if err != nil {
+			return err
+		}
+		if !m.owns(&last) {
+			return fenced("fail merge", m.key)
+		}
+		last.worker, last.incarnation = "", ""
+		tx.Put(m.key, last.encode())
+		if err := b.advance(PhaseFailed); err != nil {
+			return err
+		}
+		b.err = errorText(cause)
+		finishBatch(tx, m.env.Clock, m.id, &b)
+		return nil
+	}})
+	if err == nil {
+		m.env.Metrics.Add("batches_failed_total", 1)
+		m.log(ctx, slog.LevelError, "batch failed", string(m.id), cause)
+	}
+	return err
+}
+
 // renew raises the claim's beat. It only extends a claim that is still this
 // one's (R9).
 func (m *merge) renew(ctx context.Context) error {

@@ -114,6 +114,10 @@ func (m *merger) execute(ctx context.Context, claim *merge) error {
 	if work.Err() != nil && ctx.Err() == nil {
 		return context.Cause(work) // fenced, or given up
 	}
+	if env.ClassOf(err) == env.ClassInvalid {
+		// What was staged can never be merged: say so, instead of trying for ever.
+		return firstError(claim.fail(ctx, err), err)
+	}
 	if err == nil || env.ClassOf(err) == env.ClassUndetermined || !drained(ctx) {
 		return err
 	}

@@ -166,8 +166,6 @@ func (r *reaper) takeAway(ctx context.Context, tx env.Txn, id batchID, uid strin
 	tx.Put(unitKey(id, uid), u.encode())
 	if to == UnitPending {
 		tx.Put(queueKey(b.priority, id, uid), queueValue(u.epoch))
-	} else {
-		tx.Delete(checkpointKey(id, uid))
 	}
 	return to, nil
 }

@@ -130,8 +130,8 @@ func settleUnit(tx env.Txn, id batchID, uid string, u *unitRow, priority int) er
 		if err := u.advance(UnitCancelled); err != nil {
 			return err
 		}
-		tx.Delete(checkpointKey(id, uid))
 	}
+	tx.Delete(checkpointKey(id, uid))
 	u.staged, u.stagedSize, u.stagedETag = "", 0, ""
 	// The row is written also where nothing changes: whatever a frozen process
 	// still has in flight for the unit loses, and a lock that a dead committer
