@@ -3,6 +3,7 @@ SHELL := /bin/bash -o pipefail
 SEED ?= 1
 DEMO ?= 0x1d6
 SEEDS ?= 20000
+TESTFLAGS ?=
 
 .PHONY: help demo test race mutants sweep replay keep bench house fuzz manifests
 
@@ -15,7 +16,7 @@ demo: ## one simulated universe, then two hundred
 
 test: ## every test but the heavy ones
 	go vet ./core/... ./fakes/... ./sim/... ./properties/... ./chaos/... ./backend/process/... ./internal/...
-	go test ./core/... ./fakes/... ./sim/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/...
+	go test $(TESTFLAGS) ./core/... ./fakes/... ./sim/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/... ./internal/tally/...
 
 race: ## the tests on real goroutines and a small sweep, under the race detector
 	go test -race ./backend/process/... ./sim/... ./core/...
