@@ -383,6 +383,7 @@ func TestZombieCannotRelease(t *testing.T) {
 	s.Until(release.Fired)
 	w1.Resume()
 	s.Until(unitIs(s, 0, "worker", "w1"))
+	s.Advance(500 * time.Millisecond)
 	w0.Resume()
 	s.Advance(0)
 	requireUnit(t, s, 0, "state", "processing", "worker", "w1", "releases", "0")
@@ -390,8 +391,28 @@ func TestZombieCannotRelease(t *testing.T) {
 	require.Empty(t, commits(s, "w0", core.StepReleaseUnit))
 }
 
+// A worker whose machine was suspended cannot know that its lease has run out:
+// its clock stood still. It works on, and nothing of it is accepted: safety does
+// not come from the lease (R8), but from the fence (R1).
+func TestSuspendedOwnerIsFenced(t *testing.T) {
+	s := scenario(t, conversion.Setup{Workers: 2, Frames: 9})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	stall := w0.After(core.StepConvert).On("objects.upload_part").Suspend()
+	s.Until(stall.Fired)
+	w1.Resume()
+	s.Until(unitIs(s, 0, "state", "processing", "worker", "w1"))
+	s.Advance(500 * time.Millisecond)
+	w0.Resume()
+	parts := len(stored(s, "w0", objstore.EffectUploadPart))
+	s.Until(unitIs(s, 0, "state", "complete", "worker", "w1", "epoch", "2"))
+	require.Greater(t, len(stored(s, "w0", objstore.EffectUploadPart)), parts, "it did not work on")
+	require.Empty(t, commits(s, "w0", core.StepCheckpoint))
+	s.Settle()
+}
+
 // takenOver freezes w0 when it is about to begin a transaction in a step, until
-// w1 has taken its unit over.
+// w1 has taken its unit over and has sent its first beat.
 func takenOver(s *conversion.Scenario, step env.Step) conversion.Worker {
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
@@ -399,6 +420,7 @@ func takenOver(s *conversion.Scenario, step env.Step) conversion.Worker {
 	s.Until(stall.Fired)
 	w1.Resume()
 	s.Until(unitIs(s, 0, "state", "processing", "worker", "w1"))
+	s.Advance(500 * time.Millisecond)
 	return w0
 }
 
@@ -546,6 +568,33 @@ func TestPoisonEndsDeadWithItsError(t *testing.T) {
 	requireUnit(t, s, 1, "state", "dead", "attempts", "1", "error", "decode frame: invalid: damaged frame")
 	require.Equal(t, "failed", s.Phase(0))
 	require.Contains(t, storedRow(s, "batch/lab/data").get("error"), "in/lab/data/run-1.rec: decode frame")
+}
+
+// A unit whose worker dies of it every time, by running out of memory for one,
+// ends dead, with what is known of it: attempts are bounded (R12).
+func TestAttemptsAreBounded(t *testing.T) {
+	s := scenario(t, conversion.Setup{})
+	w0 := s.Worker(0)
+	for attempt := range 3 {
+		s.Until(unitIs(s, 0, "state", "processing", "attempts", strconv.Itoa(attempt+1)))
+		w0.Crash()
+		w0.Restart()
+	}
+	s.Until(phaseIs(s, 0, "failed"))
+	requireUnit(t, s, 0, "state", "dead", "attempts", "3", "error", "lease of w0/3 at epoch 3 ran out")
+	s.Settle()
+}
+
+// An upload that the store has dropped meanwhile costs the work, not the
+// attempt.
+func TestExpiredUploadStartsAfresh(t *testing.T) {
+	s := scenario(t, conversion.Setup{})
+	expired := s.Worker(0).Before(core.StepConvert).On("objects.upload_part").Nth(3).ExpireUpload()
+	s.Until(expired.Fired)
+	s.Until(unitIs(s, 0, "state", "complete"))
+	requireUnit(t, s, 0, "attempts", "1")
+	require.Len(t, stored(s, "w0", objstore.EffectUploadPart), 2+4)
+	s.Settle()
 }
 
 // ---- Who is alive ----
@@ -770,9 +819,10 @@ func TestReleaseDoesNotBurnAttempt(t *testing.T) {
 func TestFailedPartIsUploadedAgain(t *testing.T) {
 	s := scenario(t, conversion.Setup{Frames: 6, Tune: func(c *core.Config) { c.PartsInFlight = 3 }})
 	w0 := s.Worker(0)
-	lost := w0.Before(core.StepConvert).On("objects.upload_part").Nth(2).LoseRequest()
-	s.Until(lost.Fired)
+	refused := w0.Before(core.StepConvert).On("objects.upload_part").Nth(2).Refuse()
+	lost := w0.Before(core.StepConvert).On("objects.upload_part").Nth(6).LoseRequest()
 	s.Until(unitIs(s, 0, "state", "complete"))
+	require.True(t, refused.Fired() && lost.Fired())
 	numbers := map[int]int{}
 	for _, e := range stored(s, "w0", objstore.EffectUploadPart) {
 		numbers[e.Object.Number]++
@@ -804,20 +854,26 @@ func TestPartNumbersSurviveResume(t *testing.T) {
 	s.Settle()
 }
 
-// A conflict is an answer: it does not open the circuit breaker.
+// A conflict is an answer: it does not open the circuit breaker. w1 leads here,
+// since what keeps a lease is sent also while the breaker is open, and closes it.
 func TestConflictsDoNotOpenTheBreaker(t *testing.T) {
 	tune := func(c *core.Config) { c.BreakerFailures, c.BreakerOpen = 1, time.Minute }
-	s := scenario(t, conversion.Setup{Workers: 2, Units: 2, Frames: 8, Tune: tune})
-	w0, w1 := s.Worker(0), s.Worker(1)
-	w1.Pause()
-	stall := w0.Before(core.StepClaimUnit).Pause()
-	s.Until(stall.Fired)
-	w1.Resume()
-	s.Until(func() bool { return unitRow(s, 0).get("worker")+unitRow(s, 1).get("worker") == "w1" })
+	s := scenario(t, conversion.Setup{Workers: 2, Units: 2, Unsubmitted: true, Tune: tune})
+	w0 := s.Worker(0)
+	w0.Pause()
+	s.Advance(time.Second)
 	w0.Resume()
 	s.Advance(3 * time.Second)
+	claim := w0.Before(core.StepClaimUnit).Pause()
+	s.Submit(0)
+	s.Until(claim.Fired)
+	claims := len(commits(s, "w1", core.StepClaimUnit))
+	s.Until(func() bool { return len(commits(s, "w1", core.StepClaimUnit)) > claims })
+	w0.Resume()
+	sent := calls(s, "w0", core.StepControl)
+	s.Advance(3 * time.Second)
 	w0.Saw(env.ErrConflict, core.StepClaimUnit)
-	require.Len(t, commits(s, "w0", core.StepClaimUnit), 1)
+	require.Greater(t, calls(s, "w0", core.StepControl), sent)
 	s.Settle()
 }
 

@@ -324,33 +324,33 @@ func (n *narrator) object(e *sim.Effect) string {
 }
 
 var (
-	bid   = regexp.MustCompile(`/lab/data/(\d{8})(/|$)`)
-	epoch = regexp.MustCompile(`/e0*([1-9]\d*)/episode`)
-	merge = regexp.MustCompile(`out/lab/data/g0*([1-9]\d*)-0*([1-9]\d*)/`)
-	stage = regexp.MustCompile(`out/lab/data/staging/0*([1-9]\d*)/`)
-	uid   = regexp.MustCompile(`[0-9a-f]{16}`)
-	zeros = regexp.MustCompile(`/0+([1-9]\d*|0)(/|$)`)
+	batchPart   = regexp.MustCompile(`/lab/data/(\d{8})(/|$)`)
+	epochPart   = regexp.MustCompile(`/e0*([1-9]\d*)/episode`)
+	mergePart   = regexp.MustCompile(`out/lab/data/g0*([1-9]\d*)-0*([1-9]\d*)/`)
+	stagingPart = regexp.MustCompile(`out/lab/data/staging/0*([1-9]\d*)/`)
+	unitPart    = regexp.MustCompile(`[0-9a-f]{16}`)
+	zerosPart   = regexp.MustCompile(`/0+([1-9]\d*|0)(/|$)`)
 )
 
 // short shortens a key: the only batch's name goes without saying, units have
 // the names of their sources, numbers no zeros in front.
 func (n *narrator) short(key string) string {
-	key = bid.ReplaceAllString(key, "/$1/")
+	key = batchPart.ReplaceAllString(key, "/$1/")
 	key = strings.ReplaceAll(key, "/00000001/", "/")
 	key = strings.Replace(key, "queue/999/", "queue/", 1)
 	key = strings.TrimSuffix(key, "/lab/data")
-	key = merge.ReplaceAllString(key, "g$1-$2/")
-	key = stage.ReplaceAllString(key, "staging/$1/")
+	key = mergePart.ReplaceAllString(key, "g$1-$2/")
+	key = stagingPart.ReplaceAllString(key, "staging/$1/")
 	key = strings.ReplaceAll(key, "out/lab/data/", "")
-	key = epoch.ReplaceAllString(key, "/e$1")
-	key = uid.ReplaceAllStringFunc(key, func(id string) string {
+	key = epochPart.ReplaceAllString(key, "/e$1")
+	key = unitPart.ReplaceAllStringFunc(key, func(id string) string {
 		if name, ok := n.names[id]; ok {
 			return name
 		}
 		return id
 	})
 	key = strings.ReplaceAll(key, "in/lab/data/", "")
-	key = zeros.ReplaceAllString(key, "/$1$2")
+	key = zerosPart.ReplaceAllString(key, "/$1$2")
 	return strings.TrimSuffix(key, "/")
 }
 

@@ -143,8 +143,14 @@ func (s *Script) check() {
 		Seed: s.u.seed, Reduced: &Reduced{Plan: s.plan, Result: result},
 		Replay: "go test -run '^" + strings.ReplaceAll(s.t.Name(), "/", "$/^") + "$'", trace: s.u.recorder.events,
 	}
-	s.t.Fatalf("\n%s", report.String())
+	s.t.Fatalf("\n%s", scripted.Replace(report.String()))
 }
+
+// scripted leaves out of a report what is said of faults in plans, but means
+// nothing in a script.
+var scripted = strings.NewReplacer(
+	" for="+untilTold.String(), "", ": "+untilTold.String(), "", "/- - - - #0 phase=before", "", "/- - - - #0", "",
+)
 
 // stuck ends the test because the script and the system have parted ways.
 func (s *Script) stuck(format string, args ...any) {
@@ -172,9 +178,10 @@ func (s *Script) Process(name string) *Process {
 	return nil
 }
 
-// Name is the process's name; Alive reports whether an incarnation of it runs.
-func (p *Process) Name() string { return p.p.program.Name }
-func (p *Process) Alive() bool  { return p.p.alive }
+func (p *Process) name() string { return p.p.program.Name }
+
+// Alive reports whether an incarnation of the process runs.
+func (p *Process) Alive() bool { return p.p.alive }
 
 // Quiet reports whether no task of the process is calling a store or computing.
 func (p *Process) Quiet() bool {
@@ -192,7 +199,7 @@ const untilTold = maxFaultTime
 
 // inject adds a fault by the script's own hand, outside of any call.
 func (p *Process) inject(f Fault) *Fault {
-	f.At = Anchor{Process: p.Name(), Task: "-", Step: "-", Class: "-"}
+	f.At = Anchor{Process: p.name(), Task: "-", Step: "-", Class: "-"}
 	p.s.u.faults = append(p.s.u.faults, &f)
 	return &f
 }
@@ -201,7 +208,7 @@ func (p *Process) inject(f Fault) *Fault {
 func (p *Process) act(f Fault) {
 	p.s.t.Helper()
 	if !p.p.alive {
-		p.s.stuck("%s of %s, which is dead", f.Kind, p.Name())
+		p.s.stuck("%s of %s, which is dead", f.Kind, p.name())
 	}
 	p.s.u.acts = append(p.s.u.acts, act{fault: p.inject(f), proc: p.p, inc: p.p.inc})
 	p.s.u.performActs()
@@ -215,11 +222,18 @@ func (p *Process) Pause() {
 	p.act(Fault{Kind: Pause, For: untilTold})
 }
 
-// Resume lets a paused process go on.
+// Suspend freezes the process until Resume, and its monotonic clock with it, as
+// when its machine is suspended: afterwards nothing tells it how long it was.
+func (p *Process) Suspend() {
+	p.s.t.Helper()
+	p.act(Fault{Kind: Pause, For: untilTold, Stops: true})
+}
+
+// Resume lets a paused or suspended process go on.
 func (p *Process) Resume() {
 	p.s.t.Helper()
 	if !p.p.paused {
-		p.s.stuck("cannot resume %s: it is not paused", p.Name())
+		p.s.stuck("cannot resume %s: it is not paused", p.name())
 	}
 	p.s.u.resume(p.p)
 	p.s.check()
@@ -236,7 +250,7 @@ func (p *Process) Crash() {
 func (p *Process) Restart() {
 	p.s.t.Helper()
 	if p.p.alive {
-		p.s.stuck("cannot restart %s: it runs", p.Name())
+		p.s.stuck("cannot restart %s: it runs", p.name())
 	}
 	if p.p.restart != nil {
 		p.s.u.timers.remove(p.p.restart)
@@ -289,7 +303,7 @@ func (p *Process) Saw(err error, steps ...env.Step) {
 	p.s.t.Helper()
 	var seen []string
 	for _, o := range p.s.u.outcomes {
-		if o.process != p.Name() {
+		if o.process != p.name() {
 			continue
 		}
 		if o.class == env.ClassOf(err) && (len(steps) == 0 || slices.Contains(steps, env.Step(o.step))) {
@@ -297,7 +311,7 @@ func (p *Process) Saw(err error, steps ...env.Step) {
 		}
 		seen = append(seen, o.step+": "+o.class.String())
 	}
-	p.s.stuck("%s never saw %q, but [%s]", p.Name(), env.ClassOf(err), strings.Join(seen, ", "))
+	p.s.stuck("%s never saw %q, but [%s]", p.name(), env.ClassOf(err), strings.Join(seen, ", "))
 }
 
 // Job is something that a script lets a process do.
@@ -315,7 +329,7 @@ func (c *Job) Err() error     { return c.err }
 func (p *Process) Do(name string, fn func(ctx context.Context, e *env.Env) error) *Job {
 	p.s.t.Helper()
 	if !p.p.alive {
-		p.s.stuck("cannot let %s do anything: it is dead", p.Name())
+		p.s.stuck("cannot let %s do anything: it is dead", p.name())
 	}
 	p.s.spawns++
 	c := &Job{}

@@ -1,10 +1,18 @@
 package sim_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 )
@@ -24,4 +32,146 @@ func TestStalledMergerIsFenced(t *testing.T) {
 	w0.Resume() // its stale flip must be refused
 	s.Settle()
 	w0.Saw(env.ErrConflict) // includes "rolled back by another"
+}
+
+// stage is a test that a script may fail without failing this one.
+type stage struct {
+	cleanups []func()
+	failure  string
+}
+
+func (st *stage) Helper()          {}
+func (st *stage) Name() string     { return "TestStage/one" }
+func (st *stage) Cleanup(f func()) { st.cleanups = append(st.cleanups, f) }
+
+func (st *stage) Fatalf(format string, args ...any) {
+	st.failure = fmt.Sprintf(format, args...)
+	panic(st)
+}
+
+// fail plays a script that must fail, and returns how it did.
+func fail(t *testing.T, target sim.Target, play func(s *sim.Script)) (failure string) {
+	t.Helper()
+	st := &stage{}
+	defer func() {
+		if r := recover(); r != nil && r != any(st) {
+			panic(r)
+		}
+		for _, f := range st.cleanups {
+			f()
+		}
+		failure = st.failure
+		require.NotEmpty(t, failure, "the script passed")
+	}()
+	play(sim.NewScript(st, target))
+	return ""
+}
+
+// twoCounters are two workers that raise a counter for long.
+func twoCounters(careless bool) sim.Target {
+	target := counterTarget(careless)
+	target.Assemble = func() sim.Assembly { return &counter{workers: 2, target: 100, careless: careless} }
+	return target
+}
+
+// A script works on any system, and fails with the report of a seed.
+func TestScriptFailsWithAReport(t *testing.T) {
+	careless := func(s *sim.Script) {
+		w0, w1 := s.Process("w0"), s.Process("w1")
+		stall := w0.Before("raise").On("pd.tso").Nth(2).Pause() // between reading and writing
+		s.Until(stall.Fired)
+		s.Until(func() bool { return counterValue(s.World()) > 0 })
+		w1.Pause()
+		w0.Resume()
+		s.Settle()
+	}
+	report := fail(t, twoCounters(true), careless)
+	require.Contains(t, report, "FAIL counters-agree: ")
+	require.Contains(t, report, "2 of 2 faults (fired):")
+	require.Contains(t, report, "pause at w0/main raise pd.tso - #2 phase=before")
+	require.Contains(t, report, "<- violation")
+	require.Contains(t, report, "replay: go test -run '^TestStage$/^one$'")
+	require.LessOrEqual(t, strings.Count(strings.TrimSpace(report), "\n"), 30)
+	require.Equal(t, report, fail(t, twoCounters(true), careless), "a script is deterministic")
+}
+
+// What a script waits for in vain is reported with what everybody waits for.
+func TestScriptSaysWhatItWaitedFor(t *testing.T) {
+	never := func() bool { return false }
+	paused := fail(t, twoCounters(false), func(s *sim.Script) {
+		s.Process("w0").Pause()
+		s.Process("w1").Pause()
+		s.Until(never)
+	})
+	require.Contains(t, paused, "FAIL script: not reached within 10m0s (virtual); w0/main waits in")
+
+	unseen := fail(t, twoCounters(false), func(s *sim.Script) {
+		s.Process("w1").Crash()
+		s.Advance(time.Minute)
+		s.Process("w0").Saw(env.ErrConflict)
+	})
+	require.Contains(t, unseen, `w0 never saw "conflict"`)
+}
+
+// A script that asks for the impossible is told so.
+func TestScriptRefusesTheImpossible(t *testing.T) {
+	for want, play := range map[string]func(s *sim.Script){
+		`no process "w7"`:       func(s *sim.Script) { s.Process("w7") },
+		`no operation "kv.foo"`: func(s *sim.Script) { s.Process("w0").Before("raise").On("kv.foo") },
+		"cannot resume w0":      func(s *sim.Script) { s.Process("w0").Resume() },
+		"cannot restart w0":     func(s *sim.Script) { s.Process("w0").Restart() },
+		"pause of w0, which is dead": func(s *sim.Script) {
+			s.Process("w0").Crash()
+			s.Process("w0").Pause()
+		},
+	} {
+		require.Contains(t, fail(t, twoCounters(false), play), want)
+	}
+}
+
+// Nothing moves but in Until, Advance and Settle, and time is exact.
+func TestScriptMovesWhenTold(t *testing.T) {
+	s := sim.NewScript(t, twoCounters(false))
+	w0 := s.Process("w0")
+	job := w0.Do("nap", func(ctx context.Context, e *env.Env) error {
+		if err := e.Clock.Sleep(ctx, time.Minute); err != nil {
+			return err
+		}
+		return errors.New("slept")
+	})
+	before := len(s.Trace())
+	require.Zero(t, counterValue(s.World()))
+	s.Advance(59 * time.Second)
+	require.Equal(t, 59*time.Second, s.World().Now())
+	require.False(t, job.Returned())
+	require.NotZero(t, counterValue(s.World()))
+	require.Greater(t, len(s.Trace()), before)
+	s.Advance(time.Second)
+	require.True(t, job.Returned())
+	require.EqualError(t, job.Err(), "slept")
+	s.Settle()
+}
+
+// A slow process takes longer, a partitioned one gets nowhere, and both are
+// well again when told.
+func TestScriptSlowsAndPartitions(t *testing.T) {
+	raised := func(s *sim.Script) func() bool {
+		n := counterValue(s.World())
+		return func() bool { return counterValue(s.World()) > n }
+	}
+	s := sim.NewScript(t, twoCounters(false))
+	w0, w1 := s.Process("w0"), s.Process("w1")
+	w1.Crash()
+	w0.Slow(20)
+	s.Until(raised(s))
+	require.Equal(t, 20*time.Second, s.World().Now())
+	w0.Slow(1)
+	w0.Partition(sim.ServicePD)
+	s.Advance(time.Minute)
+	require.Equal(t, 1, counterValue(s.World()))
+	w0.Heal()
+	s.Until(raised(s))
+	w1.Restart()
+	require.True(t, w1.Alive())
+	s.Settle()
 }

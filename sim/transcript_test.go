@@ -130,6 +130,8 @@ func (p *play) when(t *testing.T, d *datadriven.TestData) *sim.Trigger {
 			trigger.Nth(intArg(t, d, "nth", 1))
 		case "pause":
 			return trigger.Pause()
+		case "suspend":
+			return trigger.Suspend()
 		case "crash":
 			return trigger.Crash()
 		case "terminate":

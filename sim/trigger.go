@@ -15,7 +15,7 @@ type Trigger struct {
 }
 
 func (p *Process) at(step env.Step, phase Phase) *Trigger {
-	rule := Rule{Process: p.Name(), Step: string(step), Once: true, Effect: true, Fault: Fault{Phase: phase}}
+	rule := Rule{Process: p.name(), Step: string(step), Once: true, Effect: true, Fault: Fault{Phase: phase}}
 	return &Trigger{p: p, rule: rule}
 }
 
@@ -50,6 +50,12 @@ func (t *Trigger) Nth(n int) *Trigger {
 
 // Pause sets the trigger: the whole process freezes until it is resumed.
 func (t *Trigger) Pause() *Trigger { return t.set(Pause, untilTold) }
+
+// Suspend sets the trigger: as Pause, and the process's clock stands still.
+func (t *Trigger) Suspend() *Trigger {
+	t.rule.Fault.Stops = true
+	return t.set(Pause, untilTold)
+}
 
 // Crash sets the trigger: the process crashes, until it is restarted.
 func (t *Trigger) Crash() *Trigger { return t.set(Crash, untilTold) }
