@@ -401,7 +401,13 @@ func (d tempDir) Remove(name string) error {
 }
 
 // taskRand is a process's env.Rand: each draw is keyed by the task that makes
-// it and how many it made.
+// it and how many it made; in a steady universe by the task alone.
 type taskRand struct{ p *process }
 
-func (r taskRand) Uint64() uint64 { return r.p.u.running(r.p).identity() }
+func (r taskRand) Uint64() uint64 {
+	t := r.p.u.running(r.p)
+	if r.p.u.steady {
+		return t.key
+	}
+	return t.identity()
+}

@@ -27,7 +27,9 @@ type TB interface {
 //
 // There are no faults but the script's. Messages take no time, and no clock
 // drifts: time passes only where the system sleeps, waits or works (one second
-// a frame). A script is as deterministic as a seed.
+// a frame). What a task draws from env.Rand is always the same number, so that
+// a change of the system in one place does not shift all later times. A script
+// is as deterministic as a seed.
 type Script struct {
 	t      TB
 	u      *Universe
@@ -53,7 +55,7 @@ func NewScript(t TB, target Target) *Script {
 		t.Fatalf("script: %v", err)
 	}
 	u := newUniverse(scriptSeed, Config{Arm: "narrow", FrameTime: time.Second, MaxInFlight: system.Bounds().MaxInFlight}, system)
-	u.recorder = &recorder{}
+	u.recorder, u.steady = &recorder{}, true
 	u.observeBy(target.Invariants(assembly, system))
 	s := &Script{t: t, u: u, plan: planOf(scriptSeed, assembly, &u.config)}
 	t.Cleanup(u.shutdown)

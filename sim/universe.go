@@ -66,6 +66,7 @@ type Universe struct {
 	judge     judge
 	hash      uint64
 	recorder  *recorder
+	steady    bool              // a task's draws are all the same
 	passed    func(*task, call) // is told of every call, if set
 	violation *Violation
 	// What commits returned to the system, other than success.
