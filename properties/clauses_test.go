@@ -328,6 +328,15 @@ var breaches = []breach{
 		s.converted().claimMerge(w1, 1).write(w1, 1, nil).delete(w1, datasetPrefix(1)+"meta/info.json")
 		s.flip(w1, 1)
 	}},
+	{"durable-pointers", "manifest of another generation", func(s *story) {
+		s.converted().claimMerge(w1, 1).put(w1, datasetPrefix(1)+"manifest.json", "{}")
+		s.flip(w1, 1)
+	}},
+	{"durable-pointers", "manifest names another unit", func(s *story) {
+		s.converted().claimMerge(w1, 1).put(w1, datasetPrefix(1)+"manifest.json",
+			`{"generation":"00000001-00000001","units":[{"unit":"`+uidA+`","source":"in/b.rec"}]}`)
+		s.flip(w1, 1)
+	}},
 	{"durable-pointers", "checkpoint of an unknown upload", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, checkpointRow(unitA, 1, 1, 10, stagingKey(unitA, 1), "u9", "1:x:1"))
 	}},
@@ -465,6 +474,7 @@ var breaches = []breach{
 	{"summaries-agree", "discovery not at its end", func(s *story) { s.running().commit(w0, discoveryRow(0, 2)); s.settle() }},
 	{"summaries-agree", "units do not add up", func(s *story) { s.running().commit(w0, discoveryRow(1, 3)); s.settle() }},
 
+	{"no-leaks", "collected too early", func(s *story) { s.published().delete(w0, stagingKey(unitB, 1)) }},
 	{"no-leaks", "object left behind", func(s *story) { s.published(); s.w.Heal(s.at); s.pass(time.Hour); s.settle() }},
 	{"no-leaks", "upload left open", func(s *story) {
 		s.published().collected().open(w0, stagingKey(unitA, 1))

@@ -96,8 +96,13 @@ func (i *durablePointers) checkUnit(w *sim.World, e *sim.Effect, u *unit) error 
 	return nil
 }
 
-// namedObjects is the part of manifest.json that names objects.
-type namedObjects struct {
+// named is the part of manifest.json that names what is stored.
+type named struct {
+	Generation string `json:"generation"`
+	Units      []struct {
+		Unit   string `json:"unit"`
+		Source string `json:"source"`
+	} `json:"units"`
 	Objects []struct {
 		Path string `json:"path"`
 		Size int64  `json:"size"`
@@ -118,7 +123,7 @@ func (i *durablePointers) checkBatch(w *sim.World, e *sim.Effect, c *change) err
 	if !ok || o.ETag != s.row.manifestETag {
 		return wrong("published manifest is missing", fmt.Sprintf("%s names the manifest %s with ETag %s; the store has %q", s.key, key, s.row.manifestETag, o.ETag))
 	}
-	var m namedObjects
+	var m named
 	body, _ := w.Body(key)
 	if err := json.Unmarshal(body, &m); err != nil {
 		return wrong("published manifest is unreadable", fmt.Sprintf("the manifest %s cannot be read: %v", key, err))
@@ -126,11 +131,20 @@ func (i *durablePointers) checkBatch(w *sim.World, e *sim.Effect, c *change) err
 	i.pointed[key] = pointer{momentOf(e), s.key}
 	prefix := strings.TrimSuffix(key, "manifest.json")
 	for n := range m.Objects {
-		named := &m.Objects[n]
-		if clause, text := i.stored(w, prefix+named.Path, named.Size, named.ETag, key); clause != "" {
+		object := &m.Objects[n]
+		if clause, text := i.stored(w, prefix+object.Path, object.Size, object.ETag, key); clause != "" {
 			return wrong(clause, text)
 		}
-		i.pointed[prefix+named.Path] = pointer{momentOf(e), key}
+		i.pointed[prefix+object.Path] = pointer{momentOf(e), key}
+	}
+	if want := padded(s.gen) + "-" + padded(s.row.mergeGen); m.Generation != want {
+		return wrong("manifest of another generation", fmt.Sprintf("the manifest %s says that it is of generation %s, not %s", key, m.Generation, want))
+	}
+	for n := range m.Units {
+		episode := &m.Units[n]
+		if u := i.unitOf[episode.Unit]; u == nil || u.sub != s || u.now.url != episode.Source {
+			return wrong("manifest names another unit", fmt.Sprintf("the manifest %s says that %s is unit %s, which it is not", key, episode.Source, episode.Unit))
+		}
 	}
 	return nil
 }

@@ -130,6 +130,7 @@ var legal = []struct {
 		s.cancelled()
 		s.commit(w1, s.unitRow(unitA, "cancelled", "1 1 0 0", w0, ""), gone(leaseRow(w0, unitA, 1, 1)),
 			s.unitRow(unitB, "cancelled", "0 0 0 0", "", ""), gone(queueRow(unitB, 0)))
+		s.pass(time.Minute)
 		s.delete(w1, stagingKey(unitA, 1))
 		s.call("submit")
 		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2"})

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -13,13 +14,35 @@ import (
 // staged object, no dataset of a merge that lost, no open upload, no unit that
 // is not at rest. What came into being later has as long. TiKV's own locks are
 // not judged: whoever meets one resolves it, and TiKV's collection the rest.
+// Nothing is collected before maxInFlight has passed, but by who wrote it.
 //
-// Leftovers cost money for ever, and the next run stumbles over them.
+// Leftovers cost money for ever, and the next run stumbles over them; and what
+// is collected too early comes back with the next late request.
 type noLeaks struct{ *view }
 
 func (i *noLeaks) Name() string { return "no-leaks" }
 
-func (i *noLeaks) Observe(*sim.World, *sim.Effect) error { return nil }
+func (i *noLeaks) Observe(_ *sim.World, e *sim.Effect) error {
+	if e.Kind != sim.EffectObject || e.Object.Kind != objstore.EffectDelete && e.Object.Kind != objstore.EffectAbort {
+		return nil
+	}
+	o := i.object
+	if o.sub == nil || !o.sub.terminal() {
+		return nil // fencing judges that
+	}
+	claims := o.sub.merge.claims
+	if o.area == areaStaging {
+		claims = o.unit.claims
+	}
+	if own := claimOf(claims, o.epoch); own != nil && own.is(e.Process, e.Incarnation) {
+		return nil
+	}
+	if since := e.At - o.sub.ended.at; since < hurried(i.cfg.MaxInFlight) {
+		return breach("R15", "collected too early", o.key, o.sub.ended.ref("ended "+o.sub.bid), e, e.Object.Kind.String()+" "+o.key,
+			fmt.Sprintf("%s/%s did %s to %s only %s after %s ended; a request may be in flight for %s", e.Process, e.Incarnation, e.Object.Kind, o.key, since, o.sub.bid, i.cfg.MaxInFlight))
+	}
+	return nil
+}
 
 func (i *noLeaks) Settled(w *sim.World) error {
 	for _, check := range [...]func(*sim.World) error{i.checkObjects, i.checkUploads, i.checkUnits} {

@@ -370,6 +370,7 @@ func (s *story) collected() *story { return s.collectedBy(w0, "1 1 0 0", w1) }
 // and unit B by ownerB.
 func (s *story) collectedBy(ownerA, counts, ownerB string) *story {
 	s.commit(w0, s.unitRow(unitA, "complete", counts, ownerA, "digest=x"), s.unitRow(unitB, "complete", "1 1 0 0", ownerB, "digest=x"))
+	s.pass(time.Minute)
 	for epoch := 1; epoch <= 2; epoch++ {
 		s.delete(w0, stagingKey(unitA, epoch))
 		s.delete(w0, stagingKey(unitB, epoch))

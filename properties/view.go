@@ -383,7 +383,10 @@ func (v *view) takeBatch(e *sim.Effect, c *change, rest, row string) string {
 }
 
 // bidOf builds "<ns>/<name>/<gen>".
-func bidOf(name string, gen uint64) string {
+func bidOf(name string, gen uint64) string { return name + "/" + padded(gen) }
+
+// padded is a generation as keys hold it: 8 digits with leading zeros.
+func padded(gen uint64) string {
 	var text [20]byte
 	at := len(text)
 	for gen > 0 || len(text)-at < genDigits {
@@ -391,7 +394,7 @@ func bidOf(name string, gen uint64) string {
 		text[at] = byte('0' + gen%10)
 		gen /= 10
 	}
-	return name + "/" + string(text[at:])
+	return string(text[at:])
 }
 
 // submission returns the submission of a bid, which is well-formed. One whose
