@@ -54,11 +54,16 @@ func (c *Config) draw(d Draw, b Bounds) {
 		Arm:         "elastic",
 		LatencyMin:  time.Duration(d.LogBetween("latency_min", 50e3, max(int64(b.MaxLatency)/2, 60e3))),
 		TimerWeight: int(d.LogBetween("timer_weight", 2, 400)),
-		FrameTime:   time.Duration(d.LogBetween("frame_time", 1e5, 2e8)),
+		FrameTime:   time.Duration(d.LogBetween("frame_time", 1e5, max(int64(b.MaxFrameTime), 2e5))),
 		MaxInFlight: b.MaxInFlight,
 		ChaosFor:    b.ChaosFor,
 		ChaosEvents: 60_000,
 	}
+	if d.Chance("long_work", 500) {
+		// As long as leases: whoever wakes up late finds a successor at work.
+		c.FrameTime = time.Duration(d.LogBetween("long_frame_time", 5e7, 2e9))
+	}
+	c.FrameTime = min(c.FrameTime, b.MaxFrame)
 	c.LatencyMax = max(min(c.LatencyMin*time.Duration(d.Between("latency_spread", 2, 10)), b.MaxLatency), c.LatencyMin)
 	if d.Chance("narrow", 500) {
 		c.Arm = "narrow"

@@ -57,7 +57,7 @@ func (c *counter) Classify(key string) string {
 
 func (c *counter) Bounds() sim.Bounds {
 	return sim.Bounds{
-		MaxLatency: 50 * time.Millisecond, RPCTimeout: time.Second, ObjectTimeout: time.Second, MaxInFlight: time.Minute,
+		MaxFrameTime: 100 * time.Millisecond, MaxLatency: 50 * time.Millisecond, RPCTimeout: time.Second, ObjectTimeout: time.Second, MaxInFlight: time.Minute,
 		ChaosFor: 10 * time.Minute, Settle: 10 * time.Minute, Quiesce: time.Second,
 		Magnitudes: []time.Duration{time.Second, 3 * time.Second, 30 * time.Second},
 		Leases:     []time.Duration{3 * time.Second},

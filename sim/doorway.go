@@ -24,6 +24,7 @@ const (
 	purposeTimeout
 	purposeFault
 	purposeAim
+	purposeRival
 	purposeTie
 )
 
@@ -98,6 +99,9 @@ func (u *Universe) name(t *task, c *simCtx, op Op, key string, m *message) (call
 	}
 	if u.passed != nil {
 		u.passed(t, cl)
+	}
+	if u.rivals > 0 {
+		u.meetRival(t, cl)
 	}
 	var faults []*Fault
 	for _, f := range s.faults {

@@ -160,6 +160,9 @@ type Fault struct {
 	Reset bool
 	// Stops: Pause, the monotonic clock stops, too.
 	Stops bool
+	// Rival: Pause, it ends early, soon after another process has made a call
+	// in the step in which it began: the zombie wakes up beside its successor.
+	Rival bool
 	// Region is what a RegionError says.
 	Region tikv.RegionError
 
@@ -236,6 +239,9 @@ func (f *Fault) String() string {
 		b.WriteString(" for=" + f.For.String())
 		if f.Stops {
 			b.WriteString(" clock=stops")
+		}
+		if f.Rival {
+			b.WriteString(" until=rival")
 		}
 	case Skew:
 		b.WriteString(" by=" + f.For.String())
@@ -323,6 +329,9 @@ func (f *Fault) parseOption(name, value string) error {
 	case "seen":
 		i, err = pick([]string{"timeout", "reset"})
 		f.Reset = i == 1
+	case "until":
+		i, err = pick([]string{"time", "rival"})
+		f.Rival = i == 1
 	case "clock":
 		i, err = pick([]string{"runs", "stops"})
 		f.Stops = i == 1
@@ -355,7 +364,7 @@ func (f *Fault) parseOption(name, value string) error {
 var faultOptions = [faultKinds]struct{ must, may []string }{
 	Crash:        {[]string{"phase", "restart"}, []string{"temp"}},
 	Terminate:    {[]string{"phase", "grace"}, nil},
-	Pause:        {[]string{"phase", "for"}, []string{"clock"}},
+	Pause:        {[]string{"phase", "for"}, []string{"clock", "until"}},
 	Slow:         {[]string{"factor", "for"}, nil},
 	Partition:    {[]string{"service", "direction", "for"}, nil},
 	LoseRequest:  {nil, []string{"seen"}},

@@ -38,7 +38,8 @@ type process struct {
 	paused    bool
 	suspended bool // paused with its clock stopped
 	pausedAt  int64
-	never     bool // crashed for good: heal does not restart it
+	rival     string // the step whose call by another process ends the pause, or ""
+	never     bool   // crashed for good: heal does not restart it
 	began     int64
 	skew      int64 // wall clock minus true time
 	skewed    *Fault

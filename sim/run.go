@@ -209,6 +209,7 @@ const settleEvents = 400_000
 // reports whether it did.
 func (u *Universe) runSettle() bool {
 	u.heal()
+	u.judge.fresh = true // ask once even if nothing changes any more
 	until := u.now + int64(u.bounds.Settle)
 	limit := u.events + settleEvents
 	for u.violation == nil {

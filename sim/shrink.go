@@ -126,6 +126,13 @@ func weakenings(f *Fault, _ *Result) []*Fault {
 		if f.TempLost {
 			add(func(w *Fault) { w.TempLost = false })
 		}
+	case Pause:
+		if f.Stops {
+			add(func(w *Fault) { w.Stops = false })
+		}
+		if f.Rival {
+			add(func(w *Fault) { w.Rival = false })
+		}
 	case Partition:
 		if f.Service == AllServices && f.At.Op.isRPC() {
 			add(func(w *Fault) { w.Service = f.At.Op.service() })

@@ -18,12 +18,19 @@ type chaosMonkey struct {
 	expendable bool
 	magnitudes []time.Duration
 	leases     []time.Duration
-	// aims are faults of one kind at the first calls of protocol steps, each
-	// step as likely as another: the moments at which protocols are decided
-	// are few, and what is frozen there must stay frozen past a lease.
+	// aims are faults of one kind at the first calls of a few protocol steps,
+	// each step as likely as another: the moments at which protocols are
+	// decided are few, and what is frozen there must stay frozen past a lease.
 	aims      int
 	aimKind   FaultKind
 	aimChance uint64 // of 2^32 per such call
+	aimSteps  int    // permille of the steps
+	// Most runs spare most steps, and many spare the beginning: else a small
+	// budget is spent before the first unit is claimed, on what every process
+	// does first and does all the time.
+	steps int    // permille of the steps that meet faults; 0 for all
+	from  uint64 // the event from which on they do
+	where Draw   // which steps
 }
 
 func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
@@ -36,7 +43,15 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 	default:
 		c.budget = 4 + d.Intn("large", 9)
 	}
+	c.where = d.Sub("where")
 	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 100, 8000))
+	if d.Chance("late", 500) {
+		c.from = uint64(d.LogBetween("from", 50, 2000))
+	}
+	if d.Chance("some steps", 600) {
+		c.steps = int(d.LogBetween("steps", 60, 400))
+		c.rate = uint64(1<<32) / uint64(d.LogBetween("rate there", 4, 400))
+	}
 	for _, k := range FaultKinds() {
 		if d.Chance("kind/"+k.String(), kindPermille[k]) {
 			c.kinds = append(c.kinds, k)
@@ -46,7 +61,8 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 		c.budget = d.Intn("beside the aim", 2)
 		c.aims = 1 + d.Intn("aims", 4)/3
 		c.aimKind = [...]FaultKind{Pause, Pause, Pause, Pause, Delay, Delay, Crash, LoseReply}[d.Intn("aim kind", 8)]
-		c.aimChance = uint64(1<<32) / uint64(d.LogBetween("aim chance", 10, 300))
+		c.aimChance = uint64(1<<32) / uint64(d.LogBetween("aim chance", 3, 60))
+		c.aimSteps = int(d.LogBetween("aim steps", 60, 300))
 	}
 	if len(c.kinds) == 0 {
 		c.kinds = []FaultKind{[...]FaultKind{Crash, Pause, Partition, LoseReply, Delay}[d.Intn("only", 5)]}
@@ -64,12 +80,12 @@ var kindPermille = [faultKinds]int{
 // draw decides whether a call meets a fault, and which.
 func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	if c.aims > 0 && cl.nth <= 3 && cl.site.step.name != "" && cl.site.op.isRPC() && !t.proc.program.Client {
-		if h := mix(cl.id, purposeAim); h&(1<<32-1) < c.aimChance {
+		if h := mix(cl.id, purposeAim); h&(1<<32-1) < c.aimChance && c.where.Chance(cl.site.step.name, c.aimSteps) {
 			c.aims--
 			return c.aimed(u, Draw{mix(h, uint64(cl.site.op))}, t, cl)
 		}
 	}
-	if c.budget == 0 {
+	if c.budget == 0 || u.events < c.from || c.steps > 0 && !c.where.Chance(cl.site.step.name, c.steps) {
 		return nil
 	}
 	h := mix(cl.id, purposeFault)
@@ -117,6 +133,9 @@ func (c *chaosMonkey) aimed(u *Universe, d Draw, t *task, cl call) *Fault {
 	switch f.Kind {
 	case Pause:
 		f.For, f.Stops = lease, d.Chance("clock", 750)
+		if d.Chance("rival", 500) {
+			f.For, f.Rival = 2*lease, true
+		}
 	case Delay:
 		f.For = min(lease, u.config.MaxInFlight)
 	}

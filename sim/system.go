@@ -56,6 +56,10 @@ type Bounds struct {
 	// MaxLatency is the longest nominal way of a message, one way, with which the
 	// system can be expected to get its work done.
 	MaxLatency time.Duration
+	// MaxFrame is the same for one frame of work.
+	MaxFrame time.Duration
+	// MaxFrameTime is the longest that one frame of work may take.
+	MaxFrameTime time.Duration
 	// MaxInFlight is how long a sent request may still be executed.
 	MaxInFlight time.Duration
 	// ChaosFor is how long faults may go on.

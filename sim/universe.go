@@ -57,6 +57,7 @@ type Universe struct {
 	objects *objstore.Store
 	outage  outage
 	actor   *message // whose request is being handled
+	rivals  int      // how many pauses wait for a rival, at most
 	effects int      // how many effects the current request had
 
 	phase     phase
@@ -285,8 +286,29 @@ func (u *Universe) pause(p *process, f *Fault) {
 	u.note(p, "pause", f.For.String())
 	p.paused = true
 	p.suspended = f.Stops
+	if p.rival = ""; f.Rival {
+		p.rival = f.At.Step
+		u.rivals++
+	}
 	p.pausedAt = u.now
 	p.resumeAt = u.at(int64(f.For), p, func() { u.resume(p) })
+}
+
+// meetRival ends, a little later, the pauses that wait for another process to
+// make a call in this step.
+func (u *Universe) meetRival(t *task, cl call) {
+	for _, p := range u.processes {
+		if !p.paused || p.rival != dash(cl.site.step.name) || p == t.proc {
+			continue
+		}
+		p.rival = ""
+		u.rivals--
+		if p.resumeAt != nil {
+			u.timers.remove(p.resumeAt)
+		}
+		soon := int64(time.Millisecond) << (mix(cl.id, purposeRival) % 11) // up to 1 s
+		p.resumeAt = u.at(soon, p, func() { u.resume(p) })
+	}
 }
 
 // shiftTimers moves every timer of a process, and its monotonic clock, by the

@@ -124,7 +124,7 @@ func (c *Config) Draw(d sim.Draw) {
 		Split:        d.Chance("split", 200),
 		WorkloadSeed: d.Uint64("workload"),
 		Batches:      1 + int(d.Between("batches", 0, 3))/3, Sources: pick("sources", 2, 3),
-		Recordings: pick("recordings", 2, 6), Frames: int(d.LogBetween("frames", 2, 40)),
+		Recordings: pick("recordings", 3, 6), Frames: int(d.LogBetween("frames", 4, 60)),
 		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
 		Regions:    int(d.Between("regions", 1, 4)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 4e9),
 		NoConditional: d.Chance("no_conditional", 50), RestartAfter: quantised(d, "restart_after", 1e8, 5e9),
@@ -181,8 +181,8 @@ func drawCore(d sim.Draw) core.Config {
 	k.CheckpointFrames = int(d.LogBetween("checkpoint_frames", 1, 12))
 	k.CheckpointEvery = span("checkpoint_every", time.Second/5, 20*time.Second)
 	k.ReadChunk = d.LogBetween("read_chunk", 64, 4096)
-	k.PartSize = d.LogBetween("part_size", 64, 800)
-	k.MultipartAbove = d.LogBetween("multipart_above", 64, 3000)
+	k.PartSize = d.LogBetween("part_size", 64, 600)
+	k.MultipartAbove = d.LogBetween("multipart_above", 64, 1500)
 	k.PartsInFlight = int(d.Between("parts_in_flight", 1, 3))
 	k.OpTimeout = span("op_timeout", 2*time.Second, 15*time.Second)
 	k.StorageTimeout = span("storage_timeout", time.Second, 8*time.Second)

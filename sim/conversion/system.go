@@ -138,7 +138,7 @@ func (s *System) Bounds() sim.Bounds {
 	}
 	takeover := k.StaleAfter + k.ReapEvery + k.WorkerPoll + k.MergePoll
 	round := takeover + k.UnitBackoffMax + k.ControlEvery + k.BreakerOpen + time.Duration(k.StorageTries)*(k.StorageTimeout+k.StorageBackoffMax)
-	work := time.Duration(frames) * 2 * time.Second
+	work := time.Duration(frames) * 4 * time.Second
 	// Even without a leak check summaries need a moment to agree: at worst until
 	// a process that was asked to stop is back. Most runs are quiet at once.
 	quiesce := takeover + c.RestartAfter + 3*(k.ControlEvery+k.OpTimeout+k.BreakerOpen) + 2*time.Minute
@@ -146,8 +146,10 @@ func (s *System) Bounds() sim.Bounds {
 		quiesce = k.WatchFor + k.MaxInFlight + 3*k.JanitorEvery + 2*k.DrainTimeout
 	}
 	return sim.Bounds{
-		MaxLatency: min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
-		RPCTimeout: c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
+		MaxFrameTime: min(800*time.Millisecond, k.UnitTimeout/time.Duration(6*c.Frames)),
+		MaxLatency:   min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
+		MaxFrame:     min(2*time.Second, k.UnitTimeout/time.Duration(3*max(c.Frames, 1))),
+		RPCTimeout:   c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,
 		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,
 		Quiesce:  quiesce,
