@@ -101,15 +101,6 @@ func (t *TestWorld) Scan(s tikv.ScanRead) { t.universe.judge.scans = append(t.un
 // Hurry lets timers overtake messages, as the elastic clock does.
 func (t *TestWorld) Hurry() { t.universe.config.Arm = "elastic" }
 
-// Lock leaves a lock on a key.
-func (t *TestWorld) Lock(key string) {
-	var resp tikv.Response
-	t.universe.kv.Handle(&tikv.Request{
-		Kind: tikv.KindPrewrite, StartTS: t.universe.kv.LastTS() + 1, Primary: key, TTLMS: 1,
-		Mutations: []tikv.Mutation{{Op: tikv.OpLock, Key: key}},
-	}, &resp)
-}
-
 // Marked returns how often a mark was reached, and Stated how many abstract
 // states were named.
 func (t *TestWorld) Marked(name string) int { return t.marks[name] }
