@@ -87,7 +87,10 @@ func readPlan(file string) (*sim.Plan, error) {
 func TestSim(t *testing.T) {
 	before := cpuSeconds()
 	options := sweep.Options{Base: baseSeed, Count: seedCount, CollectStates: true}
-	reports := 0
+	reports, limit := 0, 3
+	if *keepFlag {
+		limit = 20
+	}
 	named := map[string]int{}
 	target := target()
 	totals, err := sweep.Run(target, options, func(r *sim.Result) bool {
@@ -99,7 +102,7 @@ func TestSim(t *testing.T) {
 		}
 		named[r.Violation.Invariant]++
 		t.Fail()
-		if reports < 3 && (*stopFlag == "" || r.Violation.Invariant == *stopFlag) {
+		if reports < limit && (*stopFlag == "" || r.Violation.Invariant == *stopFlag) {
 			reports++
 			t.Error("\n" + explain(t, target, r, replayCommand(r)))
 		}
