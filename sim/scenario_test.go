@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,4 +79,40 @@ func tellStory(t *testing.T, s chaos.Scenario, seed uint64) {
 	require.NoError(t, err)
 	fmt.Printf("  in seed 0x%016x, for one:\n    %s\n", seed, strings.Join(lines, "\n    "))
 	require.True(t, slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, "s  fault ") }), "no fault struck")
+}
+
+// What a scenario judges beyond the invariants bites: a world that breaks it is
+// found.
+func TestScenarioBites(t *testing.T) {
+	for _, c := range []struct {
+		scenario, clause string
+		worsen           func(s *chaos.Scenario)
+	}{
+		{"slow-worker", "straggler", func(s *chaos.Scenario) {
+			s.Inject[0].Count, s.Inject[0].Factor = chaos.All, 40
+		}},
+		{"storage-failure", "attempt consumed", func(s *chaos.Scenario) {
+			s.Inject[0] = chaos.Injection{Fault: chaos.Crash, Role: "worker", Restart: time.Second, At: chaos.At{Step: "convert", Call: chaos.Work}}
+		}},
+		{"partition-tikv", "queue rebuild", func(s *chaos.Scenario) {
+			s.Inject = append(s.Inject[:1:1], chaos.Injection{Fault: chaos.Crash, Role: "worker", Count: chaos.All, Restart: time.Hour, At: chaos.At{Step: "convert", Call: chaos.Work}})
+		}},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			s, ok := chaos.LookupScenario(c.scenario)
+			require.True(t, ok)
+			c.worsen(&s)
+			found := 0
+			_, err := sweep.Run(suite.Scenario(s, nil), sweep.Options{Base: 1, Count: 20}, func(r *sim.Result) bool {
+				if r.Violation != nil {
+					require.Equal(t, "scenario-liveness", r.Violation.Invariant, r.Violation.Text)
+					require.Equal(t, c.clause, r.Violation.Shape, r.Violation.Text)
+					found++
+				}
+				return true
+			})
+			require.NoError(t, err)
+			require.Positive(t, found)
+		})
+	}
 }
