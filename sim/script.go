@@ -27,9 +27,10 @@ type TB interface {
 //
 // There are no faults but the script's. Messages take no time, and no clock
 // drifts: time passes only where the system sleeps, waits or works (one second
-// a frame). What a task draws from env.Rand is always the same number, so that
-// a change of the system in one place does not shift all later times. A script
-// is as deterministic as a seed.
+// a frame), and at the same instant what was sent first comes first. What a task
+// draws from env.Rand is always the same number, so that a change of the system
+// in one place does not shift all later times. A script is as deterministic as a
+// seed.
 type Script struct {
 	t      TB
 	u      *Universe

@@ -67,7 +67,8 @@ type Universe struct {
 	judge     judge
 	hash      uint64
 	recorder  *recorder
-	steady    bool              // a task's draws are all the same
+	steady    bool              // a task's draws are all the same, and messages come in the order sent
+	pushed    uint64            // messages, in a steady universe
 	passed    func(*task, call) // is told of every call, if set
 	violation *Violation
 	// What commits returned to the system, other than success.
@@ -137,6 +138,10 @@ func (u *Universe) latency(id uint64) int64 {
 // drawn: an exponential race among the pending is a uniform random walk, and
 // each contender's draw depends on its own identity only.
 func (u *Universe) pushMessage(e *event, latency int64) {
+	if u.steady {
+		u.pushed++
+		e.tie = u.pushed
+	}
 	if u.elastic() {
 		e.when = u.order + exponential(mix(e.id, purposePick))
 	} else {

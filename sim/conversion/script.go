@@ -53,20 +53,27 @@ func (s *Setup) Draw(sim.Draw)           {}
 
 // New assembles the system.
 func (s *Setup) New() (sim.System, error) {
-	c := Config{Workers: max(s.Workers, 1), Regions: 1, RPCTimeout: time.Second, LeakCheck: true, Core: scriptConfig()}
+	batches := s.Batches
+	if len(batches) == 0 {
+		batches = []workload.Batch{NewBatch("lab", "data", max(s.Units, 1), s.Frames)}
+	}
+	c := Config{
+		Workers: max(s.Workers, 1), Batches: len(batches), Frames: cmp.Or(s.Frames, scriptFrames),
+		Regions: 1, RPCTimeout: time.Second, LeakCheck: true, Core: scriptConfig(),
+	}
 	if s.Tune != nil {
 		s.Tune(&c.Core)
 	}
 	if err := c.Core.Validate(); err != nil {
 		return nil, err
 	}
-	system := &System{config: c, workload: workload.Spec{Batches: s.Batches}}
-	if len(s.Batches) == 0 {
-		system.workload.Batches = []workload.Batch{NewBatch("lab", "data", max(s.Units, 1), s.Frames)}
-	}
+	system := &System{config: c, workload: workload.Spec{Batches: batches}}
 	system.client = client{system: system, told: true, finished: true}
 	return system, nil
 }
+
+// scriptFrames is how many frames a recording has if a script doesn't say.
+const scriptFrames = 4
 
 // NewBatch describes a batch of so many units with so many frames each (0
 // means 4), all in one source of its own.
@@ -74,7 +81,7 @@ func NewBatch(namespace, name string, units, frames int) workload.Batch {
 	source := workload.Source{Prefix: "in/" + namespace + "/" + name + "/"}
 	for i := range units {
 		source.Recordings = append(source.Recordings, workload.Recording{
-			Name: "run-" + strconv.Itoa(i) + ".rec", ID: uint64(i + 1), Frames: cmp.Or(frames, 4), Task: "stack",
+			Name: "run-" + strconv.Itoa(i) + ".rec", ID: uint64(i + 1), Frames: cmp.Or(frames, scriptFrames), Task: "stack",
 		})
 	}
 	return workload.Batch{
