@@ -65,7 +65,11 @@ func (n *Node) renewOnce(ctx context.Context, step env.Step, holds time.Duration
 // lease that is gone was reaped, and stays gone (R9).
 func (a *attempt) heartbeat(ctx context.Context) error {
 	err := a.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
-		if _, err := a.guard(ctx, tx); err != nil {
+		u, err := a.guard(ctx, tx)
+		if u.state == UnitComplete && u.epoch == a.epoch {
+			return nil // by this attempt, which waits for the answer (R4)
+		}
+		if err != nil {
 			return err
 		}
 		row, ok, err := get(ctx, tx, a.leaseKey)

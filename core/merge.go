@@ -296,6 +296,9 @@ func (m *merge) renew(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if last.gen == m.gen && last.state == mergePublished {
+			return nil // by this merge, whose flip waits for the answer (R4)
+		}
 		if !m.owns(&last) {
 			return fenced("renew merge", m.key)
 		}
