@@ -178,8 +178,8 @@ func (w *world) requireAttempts(c crash) {
 }
 
 // TestCoreSettlesLostCommits: the answers to a commit stay away until the
-// caller's patience ends. Whether the commit was applied or not, core finds
-// out, and nothing is done twice.
+// caller's patience ends, while heartbeats go on. Whether the commit was applied
+// or not, core finds out, and nothing is done twice.
 func TestCoreSettlesLostCommits(t *testing.T) {
 	for name, picks := range map[string]func(*kvrpcpb.Mutation) bool{
 		"claim":    func(m *kvrpcpb.Mutation) bool { return deletes(m, "queue/") },
@@ -191,6 +191,7 @@ func TestCoreSettlesLostCommits(t *testing.T) {
 				run(t, func(w *world) {
 					batch := episodes()
 					w.prepare(batch)
+					w.config.Heartbeat = 2 * time.Second
 					m := newMachine()
 					m.onRPC = atCommit(1, picks, f)
 					w.node("w0", m)
@@ -203,6 +204,7 @@ func TestCoreSettlesLostCommits(t *testing.T) {
 					require.EqualValues(w, batch.Units(), w.Metrics().Counter("claims_total"))
 					require.EqualValues(w, batch.Units(), w.Metrics().Counter("units_completed_total"))
 					require.EqualValues(w, 1, w.Metrics().Counter("publications_total"))
+					require.Zero(w, w.Metrics().Counter("attempts_fenced_total"))
 					for _, unit := range w.rows("unit") {
 						require.Equal(w, "1", field(unit.Value, "epoch"))
 						require.Equal(w, "1", field(unit.Value, "attempts"))
