@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 )
@@ -118,7 +119,9 @@ func (p place) fault(anchors []sim.Anchor) *sim.Fault {
 			f.Factor = int64(p.Seconds-200) * 500
 		case sim.Truncate:
 			f.Factor = int64(p.Seconds)
-		case sim.Partition:
+		case sim.RegionError:
+			f.Region = [...]tikv.RegionError{tikv.RegionNotLeader, tikv.RegionEpochNotMatch, tikv.RegionServerIsBusy}[p.Seconds%3]
+		case sim.Partition, sim.Outage:
 			f.Service, f.Direction = sim.AllServices, sim.Direction(p.Seconds%3)
 		}
 		return f

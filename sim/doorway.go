@@ -343,8 +343,11 @@ func (u *Universe) roundTrip(t *task, c *simCtx, m *message, op Op, key string, 
 	u.send(t, m)
 	t.setTimer(mix(cl.id, purposeTimeout), t.proc.trueDuration(timeout))
 	reason := t.wait(c.scope)
-	if t.waiting != nil {
-		t.waiting.gone = reason != wakeReply
+	if m := t.waiting; m != nil {
+		if m.gone = reason != wakeReply; m.gone {
+			u.fired(m.delay)
+			u.fired(m.replyDelay)
+		}
 		t.waiting = nil
 	}
 	if reason == wakeReply {

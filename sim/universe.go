@@ -420,6 +420,14 @@ func (u *Universe) heal() {
 	for _, p := range u.processes {
 		p.links = [serviceCount]link{}
 		p.slow = slowness{}
+		for _, t := range p.tasks { // work that was stretched ends in good time
+			if t.where.op == opWork && t.timer.pos >= 0 && t.timer.when > u.now+int64(u.config.FrameTime) {
+				u.timers.remove(&t.timer)
+				t.timer.when = u.now + int64(u.config.FrameTime)
+				t.timer.due = t.timer.when
+				u.timers.push(&t.timer)
+			}
+		}
 		for _, e := range p.held {
 			if e.msg != nil {
 				e.msg.spare()
