@@ -1,17 +1,17 @@
 # Gauntlet: `make` lists the targets.
 SHELL := /bin/bash -o pipefail
 SEED ?= 1
-DEMO ?= 0x1d6
+DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test race mutants sweep replay keep bench house fuzz manifests
+.PHONY: help demo test race mutants sweep replay keep bench
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: ## one simulated universe, then two hundred
-	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(DEMO) -v
+	@go test ./sim -count=1 -run '^TestSeeds$$' -case=$(DEMO) -v
 	@go test ./sim -count=1 -run '^TestSim$$' -seeds=200 -v | grep -v '^sim: seed='
 
 test: ## every test but the heavy ones
