@@ -29,8 +29,7 @@ type coreTest struct {
 	config  func(c *core.Config) // changes coreConfig
 	nodes   []core.Role          // one process each, n0, n1, ...
 	batches []workload.Batch
-	// during disturbs the work, which is over when it is not nil and returns
-	// after all batches have ended. nil lets it run.
+	// during disturbs the work; nil lets it run.
 	during func(w *coreWorld)
 	// end is how the batches end; "" means published.
 	end core.Phase
@@ -402,8 +401,8 @@ func (w *coreWorld) checkpointed() (node int, found bool) {
 	return 0, false
 }
 
-// stopMerge restarts all nodes in the middle of a merge. Another must take it
-// over after at least min, and publish within max.
+// stopMerge restarts all nodes in the middle of a merge. One of them must take
+// it over after at least min and at most max, and publish.
 func stopMerge(w *coreWorld, cause error, min, max time.Duration) {
 	w.Helper()
 	claims := func() int64 { return w.Metrics().Counter("merge_claims_total") }
@@ -416,7 +415,8 @@ func stopMerge(w *coreWorld, cause error, min, max time.Duration) {
 		require.False(w, w.drive(min, func() bool { return claims() > 1 }), "taken over too soon")
 		max -= min
 	}
-	require.True(w, w.drive(max, w.ended), "not taken over")
+	require.True(w, w.drive(max, func() bool { return claims() > 1 }), "not taken over")
+	require.True(w, w.drive(time.Minute, w.ended))
 	require.EqualValues(w, 2, claims())
 }
 
