@@ -232,7 +232,8 @@ func (p *Process) Suspend() {
 	p.act(Fault{Kind: Pause, For: untilTold, Stops: true})
 }
 
-// Resume lets a paused or suspended process go on.
+// Resume lets a paused or suspended process go on: first with what it was about
+// to do, then its timers fire that have run out.
 func (p *Process) Resume() {
 	p.s.t.Helper()
 	if !p.p.paused {

@@ -367,6 +367,10 @@ func (u *Universe) resume(p *process) {
 			u.timers.push(e)
 			continue
 		}
+		if u.steady { // first what it was about to do, then what it has missed
+			u.pushMessage(e, 0)
+			continue
+		}
 		u.pushMessage(e, int64(i))
 	}
 }
