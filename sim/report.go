@@ -88,11 +88,14 @@ func (r *Report) faultLines() []string {
 	if len(fired) == 0 {
 		return []string{"  no fault is needed: the order of events alone does it"}
 	}
-	certainty := "fired"
-	if r.Reduced.Minimal {
-		certainty = "needed: without any one of them it passes"
+	certainty := "not reduced"
+	switch {
+	case r.Reduced.Minimal && len(fired) == 1:
+		certainty = "needed: without it the run passes"
+	case r.Reduced.Minimal:
+		certainty = "needed: without any one of them the run passes"
 	}
-	lines := []string{fmt.Sprintf("  %d of %d faults (%s):", len(fired), max(r.Injected, len(fired)), certainty)}
+	lines := []string{fmt.Sprintf("  faults: %d of the %d that fired (%s):", len(fired), max(r.Injected, len(fired)), certainty)}
 	for i, f := range fired {
 		if i == 6 && len(fired) > 7 {
 			return append(lines, fmt.Sprintf("    and %d more", len(fired)-i))
@@ -149,7 +152,7 @@ func matters(e TraceEvent, v *Violation) bool {
 		return true
 	}
 	op, _ := OpNamed(e.What)
-	if !op.hasEffect() || op == opPrewrite && e.Result == "ok" {
+	if !op.hasEffect() || op == opPrewrite && e.Result == "ok" || op == opResolve || op == opRollback {
 		return false
 	}
 	return v.Subject == "" || strings.Contains(e.Key, v.Subject)
