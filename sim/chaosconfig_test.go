@@ -137,3 +137,19 @@ func TestChaosConfigFailsCalls(t *testing.T) {
 		require.Equal(t, "client", f.At.Process)
 	}
 }
+
+// The example in testdata runs, and every one of its points takes effect.
+func TestChaosExample(t *testing.T) {
+	text, err := os.ReadFile("testdata/chaos/good.yaml")
+	require.NoError(t, err)
+	config, err := chaos.Parse("good.yaml", text)
+	require.NoError(t, err)
+	totals, err := sweep.Run(underChaos(config), sweep.Options{Base: 1, Count: 300}, func(r *sim.Result) bool {
+		require.Nil(t, r.Violation, "seed 0x%x", r.Seed)
+		return true
+	})
+	require.NoError(t, err)
+	for _, name := range sim.ConfigPoints(config) {
+		require.NotZero(t, totals.Marks[sim.InjectedMark+name], name)
+	}
+}

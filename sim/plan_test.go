@@ -98,6 +98,10 @@ func TestBadFlags(t *testing.T) {
 		{env: "SIM_SEEDS=1.5", wants: "-seeds=1.5"},
 		{args: []string{"-case=nowhere.plan"}, wants: "nowhere.plan: no such plan"},
 		{args: []string{"-case=" + binaryPlan}, wants: binaryPlan + ":1: not text"},
+		{args: []string{"-chaos=nowhere.yaml"}, wants: "-chaos=nowhere.yaml: cannot be read"},
+		{args: []string{"-chaos=testdata/chaos/unknown_key.yaml"}, wants: `unknown_key.yaml:3: unknown key "fail_befor", allowed: fail_before,`},
+		{args: []string{"-chaos=testdata/chaos/rate.yaml"}, wants: "rate.yaml:3: rate 1.5 is out of range, allowed: 0 to 1"},
+		{args: []string{"-chaos=testdata/chaos/unknown_operation.yaml"}, wants: `unknown_operation.yaml:3: unknown operation "kv.comit", allowed: submit,`},
 		{args: []string{"-case=testdata/newer.plan"}, wants: `testdata/newer.plan:1: plan version "2"; this program reads version 1 only`},
 	} {
 		cmd := exec.Command(binary, append([]string{"-test.run", "^TestSim$"}, c.args...)...)
