@@ -25,18 +25,12 @@ type chaosMonkey struct {
 	aimKind   FaultKind
 	aimChance uint64 // of 2^32 per such call
 	aimSteps  int    // permille of the steps
-	aimFirst  int    // the first of the calls that are aimed at
 	// Most runs spare most steps, and many spare the beginning: else a small
 	// budget is spent before the first unit is claimed, on what every process
 	// does first and does all the time.
 	steps int    // permille of the steps that meet faults; 0 for all
 	from  uint64 // the event from which on they do
 	where Draw   // which steps
-	// In some runs trouble comes in twos: what a process does soon after a fault
-	// struck it (recover, drain, wake up late) is likelier to meet another.
-	twice    bool
-	struck   *process
-	struckAt uint64 // event
 }
 
 func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
@@ -50,14 +44,13 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 		c.budget = 4 + d.Intn("large", 9)
 	}
 	c.where = d.Sub("where")
-	c.twice = d.Chance("twice", 300)
-	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 60, 4000))
+	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 100, 8000))
 	if d.Chance("late", 500) {
 		c.from = uint64(d.LogBetween("from", 50, 2000))
 	}
-	if d.Chance("some steps", 700) {
-		c.steps = int(d.LogBetween("steps", 50, 150))
-		c.rate = uint64(1<<32) / uint64(d.LogBetween("rate there", 4, 200))
+	if d.Chance("some steps", 600) {
+		c.steps = int(d.LogBetween("steps", 60, 400))
+		c.rate = uint64(1<<32) / uint64(d.LogBetween("rate there", 4, 400))
 	}
 	for _, k := range FaultKinds() {
 		if d.Chance("kind/"+k.String(), kindPermille[k]) {
@@ -66,14 +59,10 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 	}
 	if d.Chance("aim", 450) {
 		c.budget = d.Intn("beside the aim", 2)
-		c.aims = 1 + d.Intn("aims", 4)/2
-		c.aimKind = [...]FaultKind{Pause, Pause, Pause, Pause, Pause, Delay, Delay, Crash, LoseReply, Terminate}[d.Intn("aim kind", 10)]
-		c.aimFirst = 1
-		if d.Chance("aim late", 200) {
-			c.aimFirst = int(d.LogBetween("aim first", 2, 64))
-		}
-		c.aimChance = uint64(1<<32) / uint64(d.LogBetween("aim chance", 2, 30))
-		c.aimSteps = int(d.LogBetween("aim steps", 50, 200))
+		c.aims = 1 + d.Intn("aims", 4)/3
+		c.aimKind = [...]FaultKind{Pause, Pause, Pause, Pause, Delay, Delay, Crash, LoseReply}[d.Intn("aim kind", 8)]
+		c.aimChance = uint64(1<<32) / uint64(d.LogBetween("aim chance", 3, 60))
+		c.aimSteps = int(d.LogBetween("aim steps", 60, 300))
 	}
 	if len(c.kinds) == 0 {
 		c.kinds = []FaultKind{[...]FaultKind{Crash, Pause, Partition, LoseReply, Delay}[d.Intn("only", 5)]}
@@ -81,20 +70,16 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 	return c
 }
 
-// soonEvents is how many events count as soon after a fault.
-const soonEvents = 300
-
 // kindPermille is how often a run's swarm includes a kind.
 var kindPermille = [faultKinds]int{
-	Crash: 500, Terminate: 220, Pause: 500, Slow: 200, Partition: 300, Refuse: 200, LoseRequest: 200,
-	LoseReply: 400, Delay: 400, DelayReply: 200, Truncate: 300, ExpireUpload: 300, Skew: 60, Drift: 80,
-	Conflict: 150, RegionError: 80, ErrorBody: 250, Outage: 130,
+	Crash: 500, Terminate: 150, Pause: 500, Slow: 150, Partition: 300, Refuse: 200, LoseRequest: 200,
+	LoseReply: 400, Delay: 400, DelayReply: 200, Truncate: 100, ExpireUpload: 100, Skew: 60, Drift: 80,
+	Conflict: 150, RegionError: 80, ErrorBody: 100, Outage: 100,
 }
 
 // draw decides whether a call meets a fault, and which.
 func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
-	if c.aims > 0 && cl.nth >= c.aimFirst && cl.nth < c.aimFirst+3 && cl.site.step.name != "" && cl.site.op.isRPC() &&
-		applies(c.aimKind, cl.site.op, t.proc.program.Client) {
+	if c.aims > 0 && cl.nth <= 3 && cl.site.step.name != "" && cl.site.op.isRPC() && !t.proc.program.Client {
 		if h := mix(cl.id, purposeAim); h&(1<<32-1) < c.aimChance && c.where.Chance(cl.site.step.name, c.aimSteps) {
 			c.aims--
 			return c.aimed(u, Draw{mix(h, uint64(cl.site.op))}, t, cl)
@@ -108,9 +93,6 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	op := cl.site.op
 	if op.hasEffect() || op == opGetObject {
 		chance *= 4
-	}
-	if c.twice && c.struck == t.proc && u.events-c.struckAt < soonEvents {
-		chance *= 16
 	}
 	// What a process does for the first times is where protocols are decided;
 	// what it does for the hundredth time is polling.
@@ -138,7 +120,6 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	f := &Fault{Kind: kind, At: u.anchor(t, cl)}
 	c.size(u, d, t, f)
 	c.budget--
-	c.struck, c.struckAt = t.proc, u.events
 	u.faults = append(u.faults, f)
 	return f
 }
@@ -158,7 +139,6 @@ func (c *chaosMonkey) aimed(u *Universe, d Draw, t *task, cl call) *Fault {
 	case Delay:
 		f.For = min(lease, u.config.MaxInFlight)
 	}
-	c.struck, c.struckAt = t.proc, u.events
 	u.faults = append(u.faults, f)
 	return f
 }

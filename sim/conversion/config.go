@@ -137,7 +137,7 @@ func (c *Config) Draw(d sim.Draw) {
 	if d.Chance("empty", 100) {
 		c.EmptyPercent = 40
 	}
-	if d.Chance("cancel", 200) {
+	if d.Chance("cancel", 160) {
 		c.CancelPercent = 70
 	}
 	if d.Chance("retry", 60) {
@@ -164,7 +164,7 @@ func drawCore(d sim.Draw) core.Config {
 	span := func(label string, lo, hi time.Duration) time.Duration {
 		return quantised(d, label, int64(lo), int64(hi))
 	}
-	k.Slots = 1 + int(d.Between("slots", 0, 9))/7
+	k.Slots = 1 + int(d.Between("slots", 0, 9))/8
 	k.Heartbeat = span("heartbeat", time.Second, 12*time.Second)
 	k.StaleAfter = k.Heartbeat * time.Duration(d.Between("stale_ratio", 3, 10))
 	k.FenceMargin = (k.StaleAfter / time.Duration(d.Between("margin_ratio", 5, 12))).Truncate(10 * time.Millisecond)
@@ -186,8 +186,6 @@ func drawCore(d sim.Draw) core.Config {
 	k.PartsInFlight = int(d.Between("parts_in_flight", 1, 3))
 	k.OpTimeout = span("op_timeout", 2*time.Second, 15*time.Second)
 	k.StorageTimeout = span("storage_timeout", time.Second, 8*time.Second)
-	k.ConflictTries = int(d.Between("conflict_tries", 3, 10))
-	k.StorageTries = int(d.Between("storage_tries", 1, 5))
 	k.ConflictBackoff = span("conflict_backoff", 20*time.Millisecond, 100*time.Millisecond)
 	k.StorageBackoffMax = span("storage_backoff_max", time.Second, 20*time.Second)
 	k.BreakerFailures = int(d.Between("breaker_failures", 3, 6))
