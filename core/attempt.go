@@ -55,18 +55,24 @@ func (a *attempt) owns(u *unitRow) bool {
 		u.incarnation == a.env.Self.Incarnation
 }
 
-// guard reads the unit's row and refuses with env.ErrFenced if it is not this
-// attempt's. The row is locked: whoever ends the attempt writes it (R1, R3).
-func (a *attempt) guard(ctx context.Context, tx env.Txn) (unitRow, error) {
+// own reads the unit's row and refuses with env.ErrFenced if it is not this
+// attempt's.
+func (a *attempt) own(ctx context.Context, tx env.Txn) (unitRow, error) {
 	u, err := readUnit(ctx, tx, a.unitKey)
-	if err != nil {
-		return u, err
+	if err == nil && !a.owns(&u) {
+		err = fenced("attempt", a.unitKey)
 	}
-	if !a.owns(&u) {
-		return u, fenced("attempt", a.unitKey)
+	return u, err
+}
+
+// guard is own for what writes: the row is locked, too, since whoever ends the
+// attempt writes it (R1, R3).
+func (a *attempt) guard(ctx context.Context, tx env.Txn) (unitRow, error) {
+	u, err := a.own(ctx, tx)
+	if err == nil {
+		tx.Lock(a.unitKey)
 	}
-	tx.Lock(a.unitKey)
-	return u, nil
+	return u, err
 }
 
 // guardBatch reads the batch's row and refuses with errNotClaimable unless its

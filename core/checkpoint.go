@@ -79,12 +79,8 @@ func (a *attempt) lastCheckpoint(ctx context.Context) (*checkpointRow, error) {
 	key := checkpointKey(a.id, a.uid)
 	body := func(ctx context.Context, tx env.Txn) error {
 		last = nil
-		u, err := readUnit(ctx, tx, a.unitKey)
-		if err != nil {
+		if _, err := a.own(ctx, tx); err != nil {
 			return err
-		}
-		if !a.owns(&u) {
-			return fenced("resume", a.unitKey)
 		}
 		row, ok, err := get(ctx, tx, key)
 		if err != nil || !ok {

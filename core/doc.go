@@ -79,8 +79,9 @@
 //
 // The batch row is the guard of everything that starts or ends work: claim,
 // complete, merge claim, flip and unit creation read it and lock it, cancel
-// writes it (R3, R16). The unit row is the guard of an attempt: heartbeat,
-// checkpoint, complete, fail, release and reap read it and lock or write it
-// (R1). A reap deletes the lease that a heartbeat writes, so the two conflict
-// (R9). The leader row is locked by every write of a scanner (R20).
+// writes it (R3, R16). The unit row is the guard of an attempt: checkpoint,
+// complete, fail, release and reap read it and lock or write it (R1). The lease
+// row is the guard of heartbeats: whatever ends an attempt deletes it in the
+// same transaction, so the two conflict (R9), and heartbeats conflict with
+// nothing else. The leader row is locked by every write of a scanner (R20).
 package core

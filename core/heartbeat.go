@@ -63,9 +63,16 @@ func (n *Node) renewOnce(ctx context.Context, step env.Step, holds time.Duration
 
 // heartbeat raises the lease's beat. It only extends a lease that is there: a
 // lease that is gone was reaped, and stays gone (R9).
+//
+// The lease row is the guard here, not the unit's, which is read only: all that
+// ends an attempt deletes its lease in the same transaction (R1). To lock the
+// unit as well would let an owner starve by its own hand:
+//  1. A conversion that checkpoints often locks the unit all the time.
+//  2. Each of its beats conflicts with a checkpoint, and backs off.
+//  3. The lease runs out, and a living owner loses an attempt.
 func (a *attempt) heartbeat(ctx context.Context) error {
 	err := a.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
-		u, err := a.guard(ctx, tx)
+		u, err := a.own(ctx, tx)
 		if u.state == UnitComplete && u.epoch == a.epoch {
 			return nil // by this attempt, which waits for the answer (R4)
 		}

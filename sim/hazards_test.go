@@ -684,6 +684,23 @@ func TestHeartbeatRevivesNothing(t *testing.T) {
 	s.Settle()
 }
 
+// An owner that checkpoints all the time doesn't stand in its own way: a beat
+// locks nothing but the lease, so only the end of the attempt conflicts with it.
+func TestBusyOwnerKeepsItsLease(t *testing.T) {
+	s := scenario(t, conversion.Setup{})
+	s.Until(unitIs(s, 0, "state", "complete"))
+	beats := 0
+	for _, e := range s.Trace() {
+		if e.Step == string(core.StepHeartbeat) && e.What == "kv.prewrite" {
+			require.NotContains(t, e.Key, "unit/")
+			require.NotContains(t, e.Key, "batch/")
+			beats++
+		}
+	}
+	require.NotZero(t, beats)
+	s.Settle()
+}
+
 // Scans go on to the end, whatever the page (R18).
 func TestScansPageToTheEnd(t *testing.T) {
 	s := scenario(t, conversion.Setup{Units: 5, Frames: 1, Tune: func(c *core.Config) { c.Page = 2 }})
