@@ -1,13 +1,15 @@
 package core
 
 import (
+	"context"
 	"sync"
 	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
 // breaker is a circuit breaker: it spares a store that is down, and knows that
-// it is down. Conflicts are answers, not failures; callers report them as
-// successes.
+// it is down.
 type breaker struct {
 	failures  int           // in a row, to open
 	openFor   time.Duration // before the next try
@@ -37,7 +39,21 @@ func (b *breaker) allow(now time.Duration) bool {
 	return b.state != breakerOpen
 }
 
-// report takes the outcome of a call.
+// judge takes the outcome of a call under ctx. A conflict or a refusal is an
+// answer. A call that ended because its caller did says nothing of the store.
+func (b *breaker) judge(ctx context.Context, now time.Duration, err error) {
+	switch env.ClassOf(err) {
+	case env.ClassUnavailable, env.ClassUndetermined, env.ClassDeadline:
+		if ctx.Err() == nil {
+			b.report(now, false)
+		}
+	case env.ClassCancelled:
+	default:
+		b.report(now, true)
+	}
+}
+
+// report takes whether a call was answered.
 func (b *breaker) report(now time.Duration, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,8 +9,10 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
-// claimPage is how many queue entries a worker looks at at once.
+// claimPage is how many queue entries a worker looks at at once, at most.
 const claimPage = 32
+
+func (w *worker) claimPage() int { return min(claimPage, w.cfg.Page) }
 
 // candidate is a queue entry that looked claimable.
 type candidate struct {
@@ -67,7 +69,7 @@ func (w *worker) claim(ctx context.Context) (*attempt, error) {
 func (w *worker) candidates(ctx context.Context) ([]candidate, error) {
 	var found []candidate
 	err := w.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
-		page, err := tx.Scan(ctx, queuePrefix, prefixEnd(queuePrefix), claimPage)
+		page, err := tx.Scan(ctx, queuePrefix, prefixEnd(queuePrefix), w.claimPage())
 		if err != nil {
 			return err
 		}
@@ -80,7 +82,7 @@ func (w *worker) candidates(ctx context.Context) ([]candidate, error) {
 			}
 			// Entries that cannot be claimed must not hide those behind them (R13).
 			from := page[len(page)-1].Key + "\x00"
-			if page, err = tx.Scan(ctx, from, prefixEnd(queuePrefix), claimPage); err != nil {
+			if page, err = tx.Scan(ctx, from, prefixEnd(queuePrefix), w.claimPage()); err != nil {
 				return err
 			}
 		}
@@ -93,7 +95,7 @@ func (w *worker) candidates(ctx context.Context) ([]candidate, error) {
 // this process claimed last, if the highest priority has more than the first
 // page: so a worker goes round, and a long queue starves nobody (R13).
 func (w *worker) behindCursor(ctx context.Context, tx env.Txn, first []env.Pair) ([]candidate, error) {
-	if len(first) < claimPage {
+	if len(first) < w.claimPage() {
 		return nil, nil
 	}
 	cursor := w.readCursor()
@@ -101,7 +103,7 @@ func (w *worker) behindCursor(ctx context.Context, tx env.Txn, first []env.Pair)
 	if !strings.HasPrefix(cursor, band) || cursor < first[len(first)-1].Key {
 		return nil, nil
 	}
-	page, err := tx.Scan(ctx, cursor+"\x00", prefixEnd(band), claimPage)
+	page, err := tx.Scan(ctx, cursor+"\x00", prefixEnd(band), w.claimPage())
 	if err != nil {
 		return nil, err
 	}

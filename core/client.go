@@ -178,6 +178,9 @@ func (c *Client) Retry(ctx context.Context, namespace, name string) (int, error)
 			return true, err
 		})
 	})
+	if err != nil {
+		return 0, err
+	}
 	retried := 0
 	for _, uid := range dead {
 		if err = c.retryUnit(ctx, id, uid); err != nil {

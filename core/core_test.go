@@ -102,15 +102,29 @@ func TestBreakerTakesVitalCallsForProbes(t *testing.T) {
 	require.False(t, b.down())
 }
 
-func TestStoreFailures(t *testing.T) {
+func TestBreakerJudges(t *testing.T) {
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(ErrDrain)
-	require.True(t, storeFailed(t.Context(), env.ErrUnavailable))
-	require.True(t, storeFailed(t.Context(), env.ErrUndetermined))
-	require.False(t, storeFailed(t.Context(), env.ErrConflict), "a conflict is an answer")
-	require.False(t, storeFailed(t.Context(), env.ErrNotFound))
-	require.False(t, storeFailed(t.Context(), nil))
-	require.False(t, storeFailed(ended, env.ErrUndetermined), "the caller went away, not the store")
+	down := func(ctx context.Context, err error) bool {
+		b := breaker{failures: 1, openFor: time.Hour, successes: 1}
+		b.judge(ctx, 0, err)
+		return b.down()
+	}
+	require.True(t, down(t.Context(), env.ErrUnavailable))
+	require.True(t, down(t.Context(), env.ErrUndetermined))
+	require.False(t, down(t.Context(), env.ErrConflict), "a conflict is an answer")
+	require.False(t, down(t.Context(), env.ErrNotFound))
+	require.False(t, down(t.Context(), nil))
+	require.False(t, down(ended, env.ErrUndetermined), "the caller went away, not the store")
+
+	b := breaker{failures: 1, openFor: time.Hour, successes: 1}
+	b.judge(t.Context(), 0, env.ErrUnavailable)
+	b.judge(ended, 1, env.ErrUnavailable)
+	b.judge(ended, 2, context.Canceled)
+	require.True(t, b.down(), "a call that its caller gave up is no answer")
+	b.judge(t.Context(), 3, env.ErrConflict)
+	require.False(t, b.down())
+
 	require.True(t, drained(ended))
 	require.False(t, drained(t.Context()))
 }

@@ -56,7 +56,7 @@ func (o *objects) try(ctx context.Context, op func(ctx context.Context, unsure b
 	call, cancel := o.env.Clock.WithTimeout(ctx, o.cfg.StorageTimeout)
 	defer cancel()
 	err := op(call, unsure)
-	o.breaker.report(o.env.Clock.Monotonic(), !storeFailed(ctx, err))
+	o.breaker.judge(ctx, o.env.Clock.Monotonic(), err)
 	return err
 }
 

@@ -86,7 +86,7 @@ func (s *store) try(ctx context.Context, t *txn, again bool) error {
 		return env.ErrUnavailable
 	}
 	err := s.once(ctx, t, again)
-	s.breaker.report(s.env.Clock.Monotonic(), !storeFailed(ctx, err))
+	s.breaker.judge(ctx, s.env.Clock.Monotonic(), err)
 	return err
 }
 
@@ -112,16 +112,6 @@ func (s *store) once(ctx context.Context, t *txn, again bool) error {
 // view runs body on one snapshot. What body buffers is dropped.
 func (s *store) view(ctx context.Context, body func(ctx context.Context, tx env.Txn) error) error {
 	return s.update(ctx, &txn{body: body})
-}
-
-// storeFailed reports whether err, of a call under ctx, says that the store is
-// in trouble. Conflicts and refusals do not, nor does the caller's own end.
-func storeFailed(ctx context.Context, err error) bool {
-	switch env.ClassOf(err) {
-	case env.ClassUnavailable, env.ClassUndetermined, env.ClassDeadline:
-		return ctx.Err() == nil
-	}
-	return false
 }
 
 // jitter returns a duration in [d/2, d], so that callers that failed together

@@ -120,6 +120,7 @@ func (u *Universe) showCall(m *message, result string) {
 	t := m.task
 	c := &u.judge.call // watchers must not keep it
 	*c = Call{
+		Event: u.events, At: time.Duration(u.now),
 		Process: t.proc.program.Name, Incarnation: incarnation(m.inc), Task: t.name, Step: m.call.site.step.name,
 		Op: m.call.site.op, Key: m.object.Key, Result: result, Late: m.gone || t.dead,
 	}

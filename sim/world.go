@@ -78,7 +78,8 @@ type Record struct {
 	// Returned is false for a call, true for its return with Class.
 	Returned bool
 	Class    env.Class
-	Value    int64 // what the call returned, if it is a number
+	Value    int64  // what the call returned, if it is a number
+	Told     string // what it returned, as text that invariants can compare
 	Fault    *Fault
 }
 
@@ -106,6 +107,9 @@ type CallObserver interface {
 
 // Call is one request at a store.
 type Call struct {
+	Event uint64
+	At    time.Duration
+
 	Process, Incarnation, Task, Step string
 	Op                               Op
 	Key                              string // the primary's, for transactions
@@ -423,13 +427,18 @@ func (r Recorder) Return(what, of string, value int64, err error) {
 	r.record(Record{What: what, Of: of, Returned: true, Value: value, Class: env.ClassOf(err)})
 }
 
+// Answer records what a read returned.
+func (r Recorder) Answer(what, of, told string, err error) {
+	r.record(Record{What: what, Of: of, Returned: true, Told: told, Class: env.ClassOf(err)})
+}
+
 func (r Recorder) record(rec Record) {
 	u := r.p.u
 	t := u.running(r.p)
 	e := u.effect(nil)
 	e.Kind, e.TS, e.Record = EffectRecord, u.kv.LastTS(), rec
 	e.Process, e.Incarnation, e.Task = r.p.program.Name, incarnation(r.p.inc), t.name
-	u.hash = fold(u.hash, hashText(rec.What)^hashText(rec.Of)<<1^uint64(rec.Class)<<2^uint64(rec.Value)<<8)
+	u.hash = fold(u.hash^hashText(rec.Told), hashText(rec.What)^hashText(rec.Of)<<1^uint64(rec.Class)<<2^uint64(rec.Value)<<8)
 	u.noteRecord(t, rec)
 	u.submit(e)
 	u.observe()

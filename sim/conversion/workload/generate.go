@@ -24,7 +24,8 @@ type Draw func(label string) uint64
 
 // Generate draws a workload. It aims at what conversions get wrong: names that
 // are prefixes of other names, the same file name under two sources, several
-// chunks, tasks that several recordings share, files that a filter excludes.
+// chunks, tasks that several recordings share, files that a filter excludes,
+// sources that are one file.
 func Generate(draw Draw, limits Limits) Spec {
 	d := drawer{draw: draw}
 	batches := 1 + d.below(limits.Batches, "batches")
@@ -76,6 +77,11 @@ func (d drawer) source(label, prefix string, limits Limits) Source {
 		s.Ignored = []string{"README.md", "run-000.rec.part"}
 	}
 	if d.percent(limits.EmptyPercent, label+"/empty") {
+		return s
+	}
+	if d.below(8, label+"/one") == 0 {
+		s.Recordings = []Recording{d.recording(label+"/r0", 0, limits)}
+		s.Prefix, s.Recordings[0].Name, s.Ignored = prefix+s.Recordings[0].Name, "", nil
 		return s
 	}
 	s.Recordings = make([]Recording, 1+d.below(limits.Recordings, label+"/recordings"))

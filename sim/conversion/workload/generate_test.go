@@ -65,6 +65,7 @@ func TestGenerateReachesTheEdges(t *testing.T) {
 			for _, source := range b.Sources {
 				see("an empty source", len(source.Recordings) == 0)
 				see("a filter that excludes files", len(source.Ignored) > 0)
+				see("a source that is one file", !strings.HasSuffix(source.Prefix, "/"))
 				for _, name := range source.Ignored {
 					matches, err := path.Match(source.Filter, path.Base(name))
 					require.NoError(t, err)
@@ -78,12 +79,12 @@ func TestGenerateReachesTheEdges(t *testing.T) {
 					see("poison in the first frame", r.Poison == 1)
 					see("poison in the last frame", r.Poison > 1 && r.Poison == r.Frames)
 					require.LessOrEqual(t, r.Poison, r.Frames)
-					matches, err := path.Match(source.Filter, path.Base(r.Name))
+					matches, err := path.Match(source.Filter, path.Base(source.Prefix+r.Name))
 					require.NoError(t, err)
 					require.True(t, matches || source.Filter == "")
 				}
 			}
 		}
 	}
-	require.Len(t, seen, 13)
+	require.Len(t, seen, 14)
 }

@@ -43,7 +43,9 @@ type Batch struct {
 
 // Source is one place that holds recordings.
 type Source struct {
-	Prefix string // of object keys; ends in '/'
+	// Prefix of object keys; it ends in '/', or is the key of the source's only
+	// recording, whose Name is "".
+	Prefix string
 	// Filter is a pattern in the syntax of path.Match for the last element of
 	// a key; "" selects every file.
 	Filter     string
