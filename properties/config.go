@@ -31,6 +31,19 @@ type Config struct {
 	// MaxInFlight bounds how long a request may still execute after it was sent.
 	MaxInFlight time.Duration
 
+	// BreakerFailures is how many failures in a row make a store count as down;
+	// 0 leaves that unjudged. MaxLatency bounds a message's way, faults aside,
+	// where no timer overtakes it.
+	BreakerFailures int
+	MaxLatency      time.Duration
+	// CheckpointEvery is how long stored parts may go unnamed by a checkpoint,
+	// PartsInFlight how many are stored at once; 0 leaves that unjudged.
+	CheckpointEvery time.Duration
+	PartsInFlight   int
+	// PartSize, MultipartAbove and ReadChunk, in bytes, bound what is written
+	// at once; 0 leaves that unjudged.
+	PartSize, MultipartAbove, ReadChunk int64
+
 	// MaxAttempts is what a submission gets that names none.
 	MaxAttempts int
 	// Slots is how many units a worker executes at once; Workers names the
@@ -71,12 +84,15 @@ func All(c Config) []sim.Invariant {
 		newDatasetEqualsReference(v),
 		&queueAgrees{view: v},
 		&attempts{view: v},
+		newWorkSaved(v),
+		&boundedWrites{view: v},
 		&mergeInput{view: v},
 		newDurablePointers(v),
 		newSubmitsKept(v),
 		&leadership{view: v},
 		&runsOnce{view: v},
 		newOutcomesJustified(v),
+		newStoreSpared(v),
 		&noFlapping{view: v},
 		&orphanClaimable{view: v},
 		&noIdleBesideWork{view: v},

@@ -149,7 +149,7 @@ func (i *outcomesJustified) excused(w *sim.World, s *submission) bool {
 }
 
 // struckBetween reports whether a fault may have had an effect in that time.
-func (i *outcomesJustified) struckBetween(from, to time.Duration) bool {
+func (i *view) struckBetween(from, to time.Duration) bool {
 	for n := range i.faults {
 		f := &i.faults[n]
 		if lasts := max(f.fault.For, 0); f.at-lasts <= to && f.at+lasts+i.cfg.slack() >= from {

@@ -32,6 +32,9 @@ func known(s *conversion.System) properties.Config {
 		UnitBackoffMax: k.UnitBackoffMax, OpTimeout: k.OpTimeout, StorageTimeout: k.StorageTimeout,
 		BackoffMax: k.StorageBackoffMax, BreakerOpen: k.BreakerOpen, MaxInFlight: k.MaxInFlight,
 		MaxAttempts: k.MaxAttempts, Slots: k.Slots,
+		BreakerFailures: k.BreakerFailures, MaxLatency: s.Bounds().MaxLatency,
+		CheckpointEvery: k.CheckpointEvery, PartsInFlight: k.PartsInFlight,
+		PartSize: k.PartSize, MultipartAbove: k.MultipartAbove, ReadChunk: k.ReadChunk,
 	}
 	for _, p := range s.Programs() {
 		if strings.HasPrefix(p.Name, "w") {

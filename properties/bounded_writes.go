@@ -1,0 +1,45 @@
+package properties
+
+import (
+	"fmt"
+
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// boundedWrites: nothing that is written to the object store at once is larger
+// than a part may be: neither an episode nor a dataset passes through a
+// process's memory as a whole.
+//
+// What is held in memory is bounded by the configuration, not by the size of
+// what somebody recorded, or the largest recording of the year kills every
+// worker in turn.
+type boundedWrites struct{ *view }
+
+func (i *boundedWrites) Name() string { return "bounded-writes" }
+
+// overshoot is how much a part may exceed what cuts it, since it ends with a
+// frame or a line: more than the largest of either that workloads have.
+const overshoot = 512
+
+func (i *boundedWrites) Observe(_ *sim.World, e *sim.Effect) error {
+	if e.Kind != sim.EffectObject || i.object.area == areaOther || i.cfg.PartSize == 0 {
+		return nil
+	}
+	o := &e.Object
+	most := i.cfg.PartSize
+	switch {
+	case o.Kind == objstore.EffectPut, o.Kind == objstore.EffectUploadPart && o.Number == 1:
+		most = max(most, i.cfg.MultipartAbove) // what is known to need an upload only now
+	case o.Kind != objstore.EffectUploadPart:
+		return nil
+	}
+	most += i.cfg.ReadChunk + overshoot
+	if o.Size <= most {
+		return nil
+	}
+	return breach("R5", "write larger than a part", o.Key, sim.EventRef{}, e, "wrote "+o.Key,
+		fmt.Sprintf("%s/%s wrote %d bytes to %s at once; a part is cut at %d", e.Process, e.Incarnation, o.Size, o.Key, most))
+}
+
+func (i *boundedWrites) Settled(*sim.World) error { return nil }

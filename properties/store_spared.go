@@ -1,0 +1,159 @@
+package properties
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// storeSpared: a process that has found the object store unavailable again and
+// again leaves it alone for as long as its circuit breaker says, and looks for
+// no unit meanwhile: what it would claim could not be worked on.
+//
+// A store that comes back must not be kept down by those who wait for it, and
+// an attempt that begins in an outage is one that is lost.
+type storeSpared struct {
+	*view
+	scan     sim.Op
+	refused  map[string]*refusals // by process
+	broken   error
+	suspects []idleLook
+}
+
+// refusals are what an incarnation of a process got in a row.
+type refusals struct {
+	incarnation string
+	count       int
+	known       time.Duration // since when there are enough of them
+	newest      sim.EventRef
+	last        map[string]refusedCall // by task
+}
+
+type refusedCall struct {
+	op  sim.Op
+	key string
+	ref sim.EventRef
+}
+
+// idleLook is a look at the queue while the store was known to be down.
+type idleLook struct {
+	process     string
+	from, until time.Duration
+	violation   error
+}
+
+func newStoreSpared(v *view) *storeSpared {
+	i := &storeSpared{view: v, refused: map[string]*refusals{}}
+	i.scan, _ = sim.OpNamed("kv.scan")
+	return i
+}
+
+func (i *storeSpared) Name() string { return "store-spared" }
+
+func (i *storeSpared) Observe(*sim.World, *sim.Effect) error { return i.broken }
+
+// Settled judges the looks at the queue: a fault that held a reply back, so that
+// the process did not know yet, may have told of itself only later.
+func (i *storeSpared) Settled(*sim.World) error {
+	for n := range i.suspects {
+		if s := &i.suspects[n]; i.broken == nil && !i.disturbed(s) {
+			return s.violation
+		}
+	}
+	return i.broken
+}
+
+// disturbed reports whether another fault than the refusals befell the process.
+func (i *storeSpared) disturbed(s *idleLook) bool {
+	for n := range i.faults {
+		f := &i.faults[n]
+		if f.fault.Kind == sim.Refuse || f.fault.Kind == sim.Outage || f.fault.At.Process != s.process {
+			continue
+		}
+		if lasts := max(f.fault.For, 0); f.at-lasts <= s.until && f.at+lasts+i.cfg.slack() >= s.from {
+			return true
+		}
+	}
+	return false
+}
+
+// ObserveCall follows the requests to the object store.
+func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
+	if i.cfg.BreakerFailures == 0 || i.broken != nil {
+		return
+	}
+	r := i.refused[c.Process]
+	if r == nil || r.incarnation != c.Incarnation {
+		if c.Result != "refused" {
+			return
+		}
+		r = &refusals{incarnation: c.Incarnation, last: map[string]refusedCall{}}
+		i.refused[c.Process] = r
+	}
+	switch {
+	case strings.HasPrefix(c.Op.String(), "objects."):
+		i.follow(r, c)
+	case c.Op == i.scan && c.Step == "claim_unit" && strings.HasPrefix(c.Key, "queue/") && w.Timely():
+		i.look(r, c)
+	}
+}
+
+// inFlight is how many requests to the object store a process may have in
+// flight at once, generously: what they find is known later than this
+// invariant sees it.
+const inFlight = 6
+
+func (i *storeSpared) follow(r *refusals, c *sim.Call) {
+	if last, ok := r.last[c.Task]; ok && last.op == c.Op && last.key == c.Key && c.At-last.ref.At < hurried(i.cfg.BreakerOpen) {
+		i.broken = &sim.Violation{
+			Rule: "R12", Shape: "unavailable store called again (" + c.Step + ")", Subject: c.Key,
+			First: last.ref, Second: sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " tried again"},
+			Text: fmt.Sprintf("%s called %s %s again %s after the store was unavailable, the %dth time in a row; its breaker stays open for %s",
+				who(c), c.Op, c.Key, c.At-last.ref.At, r.count, i.cfg.BreakerOpen),
+		}
+		return
+	}
+	delete(r.last, c.Task)
+	switch {
+	case c.Result == "refused":
+		r.count++
+	case unanswered(c.Result):
+		return
+	default:
+		r.count, r.known = 0, 0
+		clear(r.last)
+		return
+	}
+	if r.count < i.cfg.BreakerFailures+inFlight {
+		return
+	}
+	r.newest = sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " found the store unavailable"}
+	r.last[c.Task] = refusedCall{c.Op, c.Key, r.newest}
+	if r.known == 0 {
+		r.known = c.At
+	}
+}
+
+// look notices a worker that looks for work although it knows better. The
+// newest refusal must have reached it, and its breaker be open still.
+func (i *storeSpared) look(r *refusals, c *sim.Call) {
+	heard := r.newest.At + 4*i.cfg.MaxLatency
+	if r.known == 0 || c.At-2*i.cfg.MaxLatency <= heard || c.At >= r.newest.At+hurried(i.cfg.BreakerOpen) {
+		return
+	}
+	i.suspects = append(i.suspects, idleLook{c.Process, r.known, c.At, &sim.Violation{
+		Rule: "R12", Shape: "looked for work in an outage", Subject: c.Key,
+		First: r.newest, Second: sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " looked for a unit"},
+		Text: fmt.Sprintf("%s looked for a unit to claim, although it had found the object store unavailable %d times in a row, %s ago at last",
+			who(c), r.count, c.At-r.newest.At),
+	}})
+}
+
+func who(c *sim.Call) string { return c.Process + "/" + c.Incarnation }
+
+// unanswered reports whether a request's caller hears nothing of the store.
+func unanswered(result string) bool {
+	return strings.HasPrefix(result, "lost") || strings.HasPrefix(result, "reply") || strings.HasPrefix(result, "refused") || strings.HasPrefix(result, "expired")
+}
