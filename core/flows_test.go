@@ -135,9 +135,9 @@ func TestPoisonFailsItsBatchAtOnce(t *testing.T) {
 		status := w.await("arm", core.PhaseFailed)
 		require.Contains(t, status.Error, "in/arm/b.rec")
 		require.Equal(t, core.Counts{Complete: 1, Dead: 1}, status.Counts)
-		require.Len(t, status.Failed, 1)
-		require.Equal(t, 1, status.Failed[0].Attempts, "poison is not worth a second attempt")
-		require.NotEmpty(t, status.Failed[0].Error)
+		require.Len(t, status.Failures, 1)
+		require.Equal(t, 1, status.Failures[0].Attempts, "poison is not worth a second attempt")
+		require.NotEmpty(t, status.Failures[0].Error)
 		require.Empty(t, w.rows("active/"))
 	})
 }
@@ -262,7 +262,7 @@ func TestRetryRevivesDeadUnits(t *testing.T) {
 		}
 		dead := w.status("arm")
 		require.NotZero(t, dead.Dead)
-		require.Contains(t, dead.Failed[0].Error, "ran out")
+		require.Contains(t, dead.Failures[0].Error, "ran out")
 
 		var retried int
 		require.NoError(t, w.call(func(ctx context.Context, c *core.Client) (err error) {

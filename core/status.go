@@ -19,9 +19,9 @@ type BatchStatus struct {
 	Counts
 	// Total is how many units there are, once discovery has ended; else 0.
 	Total int
-	// Sources and Failed are filled in by Status, not by List.
-	Sources []SourceStatus
-	Failed  []UnitStatus // units that are dead, or failed and waiting
+	// Sources and Failures are filled in by Status, not by List.
+	Sources  []SourceStatus
+	Failures []UnitStatus // units that are dead, or failed and waiting
 	// Manifest is the key of the published dataset's manifest.json, or "".
 	Manifest string
 	// Submitted and Finished are by the wall clocks of the processes that wrote
@@ -118,7 +118,7 @@ func (s *BatchStatus) readUnits(ctx context.Context, tx env.Txn, prefix string, 
 		}
 		s.Counts.add(u.state)
 		if u.state == UnitFailed || u.state == UnitDead {
-			s.Failed = append(s.Failed, UnitStatus{
+			s.Failures = append(s.Failures, UnitStatus{
 				ID: p.Key[len(prefix):], URL: u.url, State: u.state,
 				Attempts: u.attempts, Epoch: u.epoch, Error: u.err,
 			})

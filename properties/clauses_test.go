@@ -438,6 +438,44 @@ var breaches = []breach{
 		s.pass(time.Hour)
 		s.process("boot", w1)
 	}},
+	{"answers-true", "told what was never so (status)", func(s *story) {
+		s.running().call("status")
+		s.answered("status", "gen=1 running total=3 pending=2 source=2,true,\"\"")
+	}},
+	{"answers-true", "told what was never so (list)", func(s *story) {
+		s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: "list", Of: "lab"}}, "client/1")
+		s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: "list", Of: "lab", Returned: true, Told: batch + ": gen=1 pending total=0; "}}, "client/1")
+	}},
+	{"answers-true", "retry left a unit dead", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "dead", "1 1 0 0", 1).call("retry")
+		s.returned("retry", 1, env.ClassNone)
+	}},
+	{"work-saved", "work not saved", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		up := s.open(w0, stagingKey(unitA, 1))
+		for number := range 5 {
+			s.pass(2*time.Second).part(w0, stagingKey(unitA, 1), up, number+1, "part")
+		}
+		s.settle()
+	}},
+	{"work-saved", "saved work not continued", func(s *story) { s.takenOver().complete(w1, unitA, "2 2 0 0") }},
+	{"bounded-writes", "write larger than a part", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").put(w0, stagingKey(unitA, 1), strings.Repeat("x", 6000))
+	}},
+	{"store-spared", "unavailable store called again (stage)", func(s *story) {
+		s.running()
+		for range 9 {
+			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(time.Second)
+		}
+		s.settle()
+	}},
+	{"store-spared", "looked for work in an outage (claim_unit)", func(s *story) {
+		s.running()
+		for range 9 {
+			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(10 * time.Second)
+		}
+		s.pass(-5*time.Second).request(w0, "claim_unit", "kv.scan", "queue/", 0, "ok").settle()
+	}},
 	{"orphan-claimable", "failed unit left behind", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1)
 		s.w.Heal(s.at)

@@ -89,6 +89,7 @@ func All(c Config) []sim.Invariant {
 		&mergeInput{view: v},
 		newDurablePointers(v),
 		newSubmitsKept(v),
+		&answersTrue{view: v},
 		&leadership{view: v},
 		&runsOnce{view: v},
 		newOutcomesJustified(v),

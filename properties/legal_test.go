@@ -22,7 +22,7 @@ func (s *story) crashed(who string) *story {
 
 // request: a store was asked, with that result.
 func (s *story) request(who, step, op, key string, startTS uint64, result string) *story {
-	c := sim.Call{Step: step, Key: key, StartTS: startTS, Result: result}
+	c := sim.Call{Event: s.event, At: s.at, Step: step, Key: key, StartTS: startTS, Result: result}
 	c.Op, _ = sim.OpNamed(op)
 	c.Process, c.Incarnation, _ = strings.Cut(who, "/")
 	s.w.Call(c)
@@ -94,7 +94,8 @@ var legal = []struct {
 		s.claim(w1, unitA, "2 1 1 0").complete(w1, unitA, "2 1 1 0")
 	}},
 	{"a fault becomes known late", "takeover_after_expiry", func(s *story) {
-		s.takenOver().complete(w1, unitA, "2 2 0 0").claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
+		s.takenOver().expire(stagingKey(unitA, 1), upload1)
+		s.complete(w1, unitA, "2 2 0 0").claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
 		s.claimMerge(w1, 1).write(w1, 1, nil).flip(w1, 1)
 		s.collectedBy(w1, "2 2 0 0", w1)
 		s.fault(sim.Fault{Kind: sim.Delay, For: time.Second})
@@ -187,7 +188,7 @@ var legal = []struct {
 	}},
 	{"zombies are refused", "merge_takeover zombie_complete_refused zombie_flip_refused", func(s *story) {
 		s.fault(sim.Fault{Kind: sim.Pause, For: time.Hour})
-		s.takenOver().request(w0, "complete_unit", "kv.get", "unit/"+unitA, 1, "ok")
+		s.takenOver().request(w0, "complete_unit", "kv.get", "unit/"+unitA, 1, "ok").expire(stagingKey(unitA, 1), upload1)
 		s.complete(w1, unitA, "2 2 0 0").claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
 		s.claimMerge(w0, 1).pass(time.Minute)
 		s.claimMerge(w1, 2).request(w0, "flip", "kv.prewrite", "batch/"+batch, 2, "write conflict")
@@ -195,6 +196,22 @@ var legal = []struct {
 	{"a committer dies between its two phases", "crash_between_prewrite_and_commit", func(s *story) {
 		s.request(w0, "lead", "kv.prewrite", "leader/scanner", 1, "ok").request(w0, "lead", "kv.commit", "leader/scanner", 1, "ok")
 		s.request(w0, "lead", "kv.prewrite", "leader/scanner", 2, "ok").request(w0, "lead", "kv.prewrite", "leader/scanner", 2, "ok").crashed(w0)
+	}},
+	{"a client asks while the batch moves on", "", func(s *story) {
+		s.running().call("status")
+		s.claim(w0, unitA, "1 1 0 0").complete(w0, unitA, "1 1 0 0")
+		s.answered("status", "gen=1 running total=2 pending=1 processing=1 source=2,true,\"\"")
+		s.call("status")
+		s.answered("status", "gen=1 running total=2 pending=1 complete=1 source=2,true,\"\"")
+	}},
+	{"an outage is waited out", "", func(s *story) {
+		s.published().collected().fault(sim.Fault{Kind: sim.Outage, For: time.Minute})
+		for range 20 {
+			s.request(w0, "merge", "objects.put", "out/x", 0, "refused").pass(20 * time.Second)
+			s.request(w1, "claim_unit", "kv.scan", "queue/", 0, "ok")
+		}
+		s.request(w0, "merge", "objects.put", "out/x", 0, "ok").request(w0, "merge", "objects.put", "out/x", 0, "refused")
+		s.request(w0, "merge", "objects.put", "out/x", 0, "ok").settle()
 	}},
 	{"a listing fails", "list_page_failed", func(s *story) {
 		s.running().request(w0, "discover", "objects.list", "in/", 0, "refused")

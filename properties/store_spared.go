@@ -107,12 +107,9 @@ const inFlight = 6
 
 func (i *storeSpared) follow(r *refusals, c *sim.Call) {
 	if last, ok := r.last[c.Task]; ok && last.op == c.Op && last.key == c.Key && c.At-last.ref.At < hurried(i.cfg.BreakerOpen) {
-		i.broken = &sim.Violation{
-			Rule: "R12", Shape: "unavailable store called again (" + c.Step + ")", Subject: c.Key,
-			First: last.ref, Second: sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " tried again"},
-			Text: fmt.Sprintf("%s called %s %s again %s after the store was unavailable, the %dth time in a row; its breaker stays open for %s",
-				who(c), c.Op, c.Key, c.At-last.ref.At, r.count, i.cfg.BreakerOpen),
-		}
+		i.broken = i.wrong(c, last.ref, "unavailable store called again", "tried again",
+			fmt.Sprintf("%s called %s %s again %s after it had found the store unavailable, for the %dth time in a row; its breaker stays open for %s",
+				who(c), c.Op, c.Key, c.At-last.ref.At, r.count, i.cfg.BreakerOpen))
 		return
 	}
 	delete(r.last, c.Task)
@@ -143,12 +140,14 @@ func (i *storeSpared) look(r *refusals, c *sim.Call) {
 	if r.known == 0 || c.At-2*i.cfg.MaxLatency <= heard || c.At >= r.newest.At+hurried(i.cfg.BreakerOpen) {
 		return
 	}
-	i.suspects = append(i.suspects, idleLook{c.Process, r.known, c.At, &sim.Violation{
-		Rule: "R12", Shape: "looked for work in an outage", Subject: c.Key,
-		First: r.newest, Second: sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " looked for a unit"},
-		Text: fmt.Sprintf("%s looked for a unit to claim, although it had found the object store unavailable %d times in a row, %s ago at last",
-			who(c), r.count, c.At-r.newest.At),
-	}})
+	i.suspects = append(i.suspects, idleLook{c.Process, r.known, c.At, i.wrong(c, r.newest, "looked for work in an outage", "looked for a unit",
+		fmt.Sprintf("%s looked for a unit to claim, although it had found the object store unavailable %d times in a row, at last %s ago",
+			who(c), r.count, c.At-r.newest.At))})
+}
+
+func (i *storeSpared) wrong(c *sim.Call, first sim.EventRef, clause, what, text string) error {
+	second := sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " " + what}
+	return &sim.Violation{Rule: "R12", Shape: clause + " (" + c.Step + ")", Subject: c.Key, First: first, Second: second, Text: text}
 }
 
 func who(c *sim.Call) string { return c.Process + "/" + c.Incarnation }

@@ -46,6 +46,8 @@ func config() properties.Config {
 		Poll: time.Second, ReapEvery: time.Second, ControlEvery: time.Second, ScanEvery: time.Second,
 		MergePoll: time.Second, JanitorEvery: time.Second, UnitBackoffMax: time.Second, OpTimeout: time.Second,
 		StorageTimeout: time.Second, BackoffMax: time.Second, BreakerOpen: 10 * time.Second, MaxInFlight: 10 * time.Second,
+		BreakerFailures: 2, MaxLatency: time.Millisecond, CheckpointEvery: time.Second, PartsInFlight: 1,
+		PartSize: 5000, MultipartAbove: 5000, ReadChunk: 100,
 		MaxAttempts: 3, Slots: 1, Workers: []string{"w0", "w1"},
 	}
 }
@@ -152,6 +154,10 @@ func (s *story) returned(what string, value int64, class env.Class) {
 	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch, Returned: true, Value: value, Class: class}}, "client/1")
 }
 
+func (s *story) answered(what, told string) {
+	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch, Returned: true, Told: told}}, "client/1")
+}
+
 func (s *story) process(what, who string) {
 	s.show(sim.Effect{Kind: sim.EffectProcess, Record: sim.Record{What: what}}, who)
 }
@@ -160,7 +166,10 @@ func (s *story) fault(f sim.Fault) {
 	s.show(sim.Effect{Kind: sim.EffectProcess, Record: sim.Record{What: "fault", Of: f.Kind.String(), Fault: &f}}, w0)
 }
 
-func (s *story) pass(d time.Duration) { s.at += d }
+func (s *story) pass(d time.Duration) *story {
+	s.at += d
+	return s
+}
 
 // settle ends the story at once.
 func (s *story) settle() {

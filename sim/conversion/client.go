@@ -39,6 +39,12 @@ func (c *client) main(ctx context.Context, e *env.Env) error {
 			s := script{client: c, env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i)}
 			return s.run(ctx)
 		})
+		if c.draw(i).Chance("watch", 10*c.system.config.WatchPercent) {
+			scripts.Spawn("watch"+strconv.Itoa(i), func(ctx context.Context) error {
+				w := watcher{env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i).Sub("watch")}
+				return w.run(ctx, c.system.config.ClientPace)
+			})
+		}
 	}
 	err := scripts.Wait()
 	c.finished = err == nil

@@ -33,6 +33,8 @@ type Config struct {
 	// RetryPercent of the batches have somebody watching who asks for dead
 	// units to be tried again.
 	RetryPercent int
+	// WatchPercent of the batches have somebody asking how they stand.
+	WatchPercent int
 	// TTL is how long the rows of ended batches are kept; 0 is for ever.
 	TTL time.Duration
 	// ClientPace is the time between a client's calls.
@@ -73,7 +75,8 @@ func (c *Config) Settings() []sim.Setting {
 		number("recordings", &c.Recordings, 1, 1000), number("frames", &c.Frames, 1, 10000),
 		number("poison_percent", &c.PoisonPercent, 0, 100), number("empty_percent", &c.EmptyPercent, 0, 100),
 		number("cancel_percent", &c.CancelPercent, 0, 100), number("resubmit_percent", &c.ResubmitPercent, 0, 100),
-		number("retry_percent", &c.RetryPercent, 0, 100), {Name: "ttl", Duration: &c.TTL, Max: day},
+		number("retry_percent", &c.RetryPercent, 0, 100), number("watch_percent", &c.WatchPercent, 0, 100),
+		{Name: "ttl", Duration: &c.TTL, Max: day},
 		{Name: "client_pace", Duration: &c.ClientPace, Min: 1, Max: day},
 		number("regions", &c.Regions, 1, 4),
 		{Name: "rpc_timeout", Duration: &c.RPCTimeout, Min: 1e6, Max: day},
@@ -142,6 +145,9 @@ func (c *Config) Draw(d sim.Draw) {
 	}
 	if d.Chance("retry", 60) {
 		c.RetryPercent = 70
+	}
+	if d.Chance("watch", 200) {
+		c.WatchPercent = 70
 	}
 	if d.Chance("ttl", 60) {
 		c.TTL = quantised(d, "ttl_for", 1e9, 200e9)

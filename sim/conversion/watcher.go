@@ -1,0 +1,97 @@
+package conversion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+)
+
+// watcher is somebody who asks how a batch stands, now and then in its usual
+// life, and records what it is told.
+type watcher struct {
+	env      *env.Env
+	api      *core.Client
+	recorder sim.Recorder
+	batch    *workload.Batch
+	draw     sim.Draw
+}
+
+func (w *watcher) run(ctx context.Context, pace time.Duration) error {
+	const looks = 6
+	name := w.batch.Namespace + "/" + w.batch.Name
+	for n := range looks {
+		wait := w.draw.LogBetween("look "+strconv.Itoa(n), 1e6, min(int64(pace), 10e9))
+		if err := w.env.Clock.Sleep(ctx, time.Duration(wait)); err != nil {
+			return err
+		}
+		if w.draw.Chance("list "+strconv.Itoa(n), 250) {
+			w.recorder.Call("list", w.batch.Namespace)
+			all, err := w.api.List(ctx, w.batch.Namespace)
+			w.recorder.Answer("list", w.batch.Namespace, listText(all), err)
+			continue
+		}
+		w.recorder.Call("status", name)
+		status, err := w.api.Status(ctx, w.batch.Namespace, w.batch.Name)
+		told := statusText(&status)
+		if errors.Is(err, core.ErrNoBatch) {
+			told, err = "none", nil
+		}
+		w.recorder.Answer("status", name, told, err)
+	}
+	return nil
+}
+
+// statusText is a status as the invariants write it down themselves.
+func statusText(s *core.BatchStatus) string {
+	var b strings.Builder
+	headText(&b, s)
+	for _, source := range s.Sources {
+		fmt.Fprintf(&b, " source=%d,%t,%q", source.Found, source.Done, source.Error)
+	}
+	for _, u := range s.Failures {
+		fmt.Fprintf(&b, " unit=%s,%s,%d,%d,%q", u.ID, u.State, u.Attempts, u.Epoch, u.Error)
+	}
+	return b.String()
+}
+
+func listText(all []core.BatchStatus) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	var b strings.Builder
+	for i := range all {
+		b.WriteString(all[i].Namespace + "/" + all[i].Name + ": ")
+		headText(&b, &all[i])
+		b.WriteString("; ")
+	}
+	return b.String()
+}
+
+func headText(b *strings.Builder, s *core.BatchStatus) {
+	fmt.Fprintf(b, "gen=%d %s total=%d", s.Generation, s.Phase, s.Total)
+	if s.Manifest != "" {
+		b.WriteString(" manifest=" + s.Manifest)
+	}
+	if s.Error != "" {
+		fmt.Fprintf(b, " error=%q", s.Error)
+	}
+	for _, count := range []struct {
+		state core.UnitState
+		n     int
+	}{
+		{core.UnitPending, s.Pending}, {core.UnitProcessing, s.Processing}, {core.UnitComplete, s.Complete},
+		{core.UnitFailed, s.Failed}, {core.UnitDead, s.Dead}, {core.UnitCancelled, s.Cancelled},
+	} {
+		if count.n != 0 {
+			fmt.Fprintf(b, " %s=%d", count.state, count.n)
+		}
+	}
+}
