@@ -8,7 +8,8 @@ import (
 
 // attempts: a unit's attempts are its claims less its graceful releases, and
 // never more than the submission allows; an operator's retry of a dead unit,
-// and nothing else, allows as many again.
+// and nothing else, allows as many again. What failed is queued again only
+// after a back-off that doubles.
 //
 // Attempts that go uncounted let a poisonous recording keep the whole fleet
 // busy; attempts that are counted twice give up on one that is only unlucky.
@@ -47,6 +48,15 @@ func (i *attempts) check(e *sim.Effect, u *unit) error {
 		return wrong("retry miscounted", fmt.Sprintf("the retries of unit %s went from %d to %d (%s)", u.uid, was.retries, now.retries, u.edge()))
 	case u.before == stateDead && u.state == statePending && now.retries == was.retries:
 		return wrong("retry not counted", fmt.Sprintf("unit %s came back from the dead, and no retry was counted", u.uid))
+	}
+	if u.before == stateFailed && u.state == statePending {
+		wait := i.cfg.UnitBackoff
+		for range now.attempts - 1 {
+			wait = min(2*wait, i.cfg.UnitBackoffMax)
+		}
+		if since := e.At - u.ending.at; since < hurried(wait) {
+			return wrong("queued again before its back-off", fmt.Sprintf("unit %s failed at attempt %d and was queued again %s later; its back-off is %s", u.uid, now.attempts, since, wait))
+		}
 	}
 	if claims := int64(len(u.claims)); now.attempts != claims-now.releases {
 		return wrong("attempts miscounted", fmt.Sprintf("unit %s was claimed %d times and released %d times, but its row counts %d attempts (%s)",

@@ -10,7 +10,7 @@ import (
 // cancelFinal: once a client's cancel has returned, the batch is cancelled:
 // no unit of it comes into being or is claimed any more, no merge of it is
 // claimed, and nothing of it is published. A cancel whose outcome is unknown
-// says nothing.
+// says nothing; one that has happened is not denied.
 //
 // Whoever cancels a run because its data is wrong must be able to rely on it.
 type cancelFinal struct {
@@ -53,10 +53,17 @@ func (i *cancelFinal) Settled(*sim.World) error { return nil }
 // "<ns>/<name>"; the newest submission is meant.
 func (i *cancelFinal) checkReturn(e *sim.Effect) error {
 	r := &e.Record
-	if r.What != "cancel" || !r.Returned || r.Class != env.ClassNone {
+	if r.What != "cancel" || !r.Returned {
 		return nil
 	}
 	s := i.batches["batch/"+r.Of]
+	if r.Class == env.ClassOther && s != nil && s.row.phase == "cancelled" {
+		return breach("R4", "cancel denied", s.bid, s.ended.orNone("cancelled "+s.bid), e, "was told that "+s.bid+" cannot be cancelled",
+			fmt.Sprintf("the client was told that %s cannot be cancelled, but it is: by this very call, or an earlier one", s.bid))
+	}
+	if r.Class != env.ClassNone {
+		return nil
+	}
 	if s == nil {
 		return breach("R16", "cancel acknowledged of nothing", r.Of, sim.EventRef{}, e, "was told that "+r.Of+" is cancelled",
 			fmt.Sprintf("the cancel of %s was acknowledged, but there is no such batch", r.Of))

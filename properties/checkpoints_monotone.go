@@ -9,7 +9,7 @@ import (
 // checkpointsMonotone: the checkpoints of a unit go forward in (epoch, seq) and
 // in what they save, whoever writes them; a successor starts from what its
 // claim found. Only when the upload behind a checkpoint has ended may its work
-// be done again.
+// be done again. A complete unit has none.
 //
 // A checkpoint that goes back makes a successor write what was written, in
 // other parts; one that is lost costs the work of hours.
@@ -31,18 +31,21 @@ func newCheckpointsMonotone(v *view) *checkpointsMonotone {
 func (i *checkpointsMonotone) Name() string { return "checkpoints-monotone" }
 
 func (i *checkpointsMonotone) Observe(_ *sim.World, e *sim.Effect) error {
-	if !i.touched.has(kindCheckpoint) {
+	if !i.touched.has(kindCheckpoint) && !i.touched.has(kindUnit) {
 		return nil
 	}
 	for n := range i.changes {
 		c := &i.changes[n]
-		if c.kind != kindCheckpoint {
-			continue
-		}
 		var err error
-		if c.deleted {
+		switch {
+		case c.kind == kindUnit && c.unit.state == stateComplete && c.unit.checkpoint.exists:
+			p := &c.unit.checkpoint
+			err = breach("R5", "checkpoint of a complete unit", c.unit.uid, p.written.ref(fmt.Sprintf("wrote checkpoint %d.%d", p.now.epoch, p.now.seq)), e, "completed the unit",
+				fmt.Sprintf("unit %s is complete, and checkpoint %d.%d is still there", c.unit.uid, p.now.epoch, p.now.seq))
+		case c.kind != kindCheckpoint:
+		case c.deleted:
 			err = i.checkDeleted(e, c.unit)
-		} else {
+		default:
 			err = i.checkWritten(e, c.unit)
 		}
 		if err != nil {

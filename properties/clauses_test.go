@@ -50,9 +50,17 @@ func (s *story) takenOver() *story {
 	return s.atCheckpoint().reap(w1, w0, unitA, "1 1 0 0", 1).claim(w1, unitA, "2 2 0 0")
 }
 
+// running1 is the row of the batch if only one unit of it may execute.
+func (s *story) running1() row {
+	r := batchRow("running", "units=2")
+	return row{r.key, strings.Replace(r.value, "parallelism=0", "parallelism=1", 1)}
+}
+
+func (s *story) cancelledRow() row { return batchRow("cancelled", "units=2") }
+
 func (s *story) cancelled() *story {
 	s.call("cancel")
-	s.commit("client/1", batchRow("cancelled", "units=2"), gone(activeRow))
+	s.commit("client/1", s.cancelledRow(), gone(activeRow))
 	s.returned("cancel", 0, env.ClassNone)
 	return s
 }
@@ -293,7 +301,7 @@ var breaches = []breach{
 		for _, counts := range []string{"1 1 0 0", "2 2 0 0", "3 3 0 0", "4 4 0 0"} {
 			s.claim(w0, unitA, counts)
 			s.commit(w0, s.unitRow(unitA, "failed", counts, w0, "error=x"))
-			s.commit(w0, s.unitRow(unitA, "pending", counts, w0, "error=x"))
+			s.pass(2*time.Second).commit(w0, s.unitRow(unitA, "pending", counts, w0, "error=x"))
 		}
 	}},
 
@@ -438,6 +446,50 @@ var breaches = []breach{
 		s.pass(time.Hour)
 		s.process("boot", w1)
 	}},
+	{"drains-gracefully", "drain takes too long", func(s *story) {
+		s.process("boot", w0)
+		s.fault(sim.Fault{Kind: sim.Terminate, For: time.Hour, At: sim.Anchor{Process: "w0"}})
+		s.process("terminate", w0)
+		s.pass(time.Hour).process("kill", w0)
+		s.settle()
+	}},
+	{"drains-gracefully", "drain burnt an attempt", func(s *story) {
+		s.process("boot", w0)
+		s.fault(sim.Fault{Kind: sim.Terminate, For: time.Hour, At: sim.Anchor{Process: "w0"}})
+		s.running().claim(w0, unitA, "1 1 0 0").process("terminate", w0)
+		s.process("exit", w0)
+		s.reap(w1, w0, unitA, "1 1 0 0", 1).settle()
+	}},
+	{"limits-enforced", "more units in execution than allowed", func(s *story) {
+		r := s.running().running1()
+		s.commit(w0, r)
+		s.claim(w0, unitA, "1 1 0 0").claim(w1, unitB, "1 1 0 0")
+	}},
+	{"limits-enforced", "batch beyond its back-off limit", func(s *story) {
+		s.running().claim(w0, unitA, "11 11 0 0").fail(w0, unitA, "failed", "11 11 0 0", 11)
+		s.w.Heal(s.at)
+		s.process("heal", "")
+		s.pass(time.Hour).settle()
+	}},
+	{"attempts-bounded", "queued again before its back-off", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1).pass(-1900*time.Millisecond).requeue(unitA, "1 1 0 0", 1)
+	}},
+	{"cancel-final", "cancel denied", func(s *story) {
+		s.running().call("cancel")
+		s.commit("client/1", batchRow("cancelled", "units=2"), gone(activeRow))
+		s.returned("cancel", 0, env.ClassOther)
+	}},
+	{"checkpoints-monotone", "checkpoint of a complete unit", func(s *story) {
+		s.atCheckpoint().put(w0, stagingKey(unitA, 1), "x")
+		s.commit(w0, s.completeRow(w0, unitA, "1 1 0 0", stagingKey(unitA, 1)), gone(leaseRow(w0, unitA, 1, 1)))
+	}},
+	{"no-lost-unit", "two units with one id", func(s *story) {
+		s.published().call("submit")
+		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2"})
+		s.commit(w0, batchRowOf(2, "discovering", ""))
+		r := s.unitRow(unitA, "pending", "0 0 0 0", "", "")
+		s.commit(w0, row{strings.Replace(r.key, "00000001", "00000002", 1), r.value})
+	}},
 	{"answers-true", "told what was never so (status)", func(s *story) {
 		s.running().call("status")
 		s.answered("status", "gen=1 running total=3 pending=2 source=2,true,\"\"")
@@ -508,10 +560,36 @@ var breaches = []breach{
 	{"summaries-agree", "living batch not in the index", func(s *story) { s.running().commit(w0, gone(activeRow)); s.settle() }},
 	{"summaries-agree", "index of another generation", func(s *story) { s.running().commit(w0, row{activeRow.key, "a1 gen=2"}); s.settle() }},
 	{"summaries-agree", "no status", func(s *story) { s.published().settle() }},
-	{"summaries-agree", "status is not so", func(s *story) { s.published().commit(w0, statusRow("complete", "complete=1")); s.settle() }},
+	{"summaries-agree", "status is not so", func(s *story) {
+		s.running().commit(w0, statusRow("running", "pending=2"))
+		s.cancelled().settle()
+	}},
+	{"summaries-agree", "status was never so", func(s *story) { s.published().commit(w0, statusRow("complete", "complete=1")) }},
+	{"summaries-agree", "status of no batch", func(s *story) { s.commit(w0, statusRow("running", "")) }},
+	{"summaries-agree", "batch without its times", func(s *story) {
+		r := s.running().cancelledRow()
+		s.commit("client/1", row{r.key, strings.Replace(r.value, "finished_ms=2", "finished_ms=0", 1)}, gone(activeRow))
+		s.settle()
+	}},
 	{"summaries-agree", "discovery not at its end", func(s *story) { s.running().commit(w0, discoveryRow(0, 2)); s.settle() }},
 	{"summaries-agree", "units do not add up", func(s *story) { s.running().commit(w0, discoveryRow(1, 3)); s.settle() }},
 
+	{"no-leaks", "expired too early", func(s *story) {
+		r := published(s.published(), 1)
+		s.commit(w0, row{r.key, strings.Replace(r.value, "phase=complete", "phase=expired", 1)})
+	}},
+	{"no-leaks", "batch watched for ever", func(s *story) {
+		s.published().collected().commit(w0, row{"sweep/" + bid, "w1 state=collect"})
+		s.w.Heal(s.at)
+		s.pass(time.Hour)
+		s.settle()
+	}},
+	{"no-leaks", "rows kept for ever", func(s *story) {
+		s.published().collected()
+		s.w.Heal(s.at)
+		s.pass(time.Hour)
+		s.settle()
+	}},
 	{"no-leaks", "collected too early", func(s *story) { s.published().delete(w0, stagingKey(unitB, 1)) }},
 	{"no-leaks", "object left behind", func(s *story) { s.published(); s.w.Heal(s.at); s.pass(time.Hour); s.settle() }},
 	{"no-leaks", "upload left open", func(s *story) {

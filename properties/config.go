@@ -22,12 +22,18 @@ type Config struct {
 	// Poll is a worker's pause before an empty queue; the others are the
 	// periods of the roles that their names say.
 	Poll, ReapEvery, ControlEvery, ScanEvery, MergePoll, JanitorEvery time.Duration
-	// UnitBackoffMax is the longest pause before a failed unit is queued again.
-	UnitBackoffMax time.Duration
+	// UnitBackoff is the pause before a unit that failed once is queued again;
+	// it doubles with each attempt up to UnitBackoffMax.
+	UnitBackoff, UnitBackoffMax time.Duration
 	// OpTimeout bounds one try of a transaction, StorageTimeout one call to the
 	// object store, BackoffMax the pause between tries, and BreakerOpen how
 	// long a store that counts as down is not called.
 	OpTimeout, StorageTimeout, BackoffMax, BreakerOpen time.Duration
+	// DrainTimeout bounds what a process still does after it was asked to stop.
+	DrainTimeout time.Duration
+	// WatchFor is how long ended batches are watched, TTL how long their rows are
+	// kept, or 0 for ever; with a WatchFor of 0 neither is judged.
+	WatchFor, TTL time.Duration
 	// MaxInFlight bounds how long a request may still execute after it was sent.
 	MaxInFlight time.Duration
 
@@ -44,8 +50,8 @@ type Config struct {
 	// at once; 0 leaves that unjudged.
 	PartSize, MultipartAbove, ReadChunk int64
 
-	// MaxAttempts is what a submission gets that names none.
-	MaxAttempts int
+	// MaxAttempts and BackoffLimit are what a submission gets that names none.
+	MaxAttempts, BackoffLimit int
 	// Slots is how many units a worker executes at once; Workers names the
 	// processes that play the role.
 	Slots   int
@@ -79,11 +85,12 @@ func All(c Config) []sim.Invariant {
 		newCancelFinal(v),
 		&fencing{view: v},
 		&legalEdges{view: v},
-		&noLostUnit{view: v},
+		newNoLostUnit(v),
 		newCheckpointsMonotone(v),
 		newDatasetEqualsReference(v),
 		&queueAgrees{view: v},
 		&attempts{view: v},
+		&limitsEnforced{view: v},
 		newWorkSaved(v),
 		&boundedWrites{view: v},
 		&mergeInput{view: v},
@@ -95,11 +102,12 @@ func All(c Config) []sim.Invariant {
 		newOutcomesJustified(v),
 		newStoreSpared(v),
 		&noFlapping{view: v},
+		newDrainsGracefully(v),
 		&orphanClaimable{view: v},
 		&noIdleBesideWork{view: v},
 		&mergeTakenOver{view: v},
 		&everyBatchEnds{view: v},
-		&summariesAgree{view: v},
+		newSummariesAgree(v),
 		&noLeaks{view: v},
 		newMarks(v),
 	}

@@ -35,6 +35,7 @@ func (s *story) fail(who, unit, state, counts string, epoch int) *story {
 }
 
 func (s *story) requeue(unit, counts string, epoch int) *story {
+	s.pass(2 * time.Second)
 	s.commit(w1, s.unitRow(unit, "pending", counts, w0, "error=x"), queueRow(unit, epoch))
 	return s
 }
@@ -97,8 +98,8 @@ var legal = []struct {
 		s.takenOver().expire(stagingKey(unitA, 1), upload1)
 		s.complete(w1, unitA, "2 2 0 0").claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
 		s.claimMerge(w1, 1).write(w1, 1, nil).flip(w1, 1)
-		s.collectedBy(w1, "2 2 0 0", w1)
-		s.fault(sim.Fault{Kind: sim.Delay, For: time.Second})
+		s.collectedBy(w1, "2 2 0 0", w1).forgotten()
+		s.fault(sim.Fault{Kind: sim.Delay, For: time.Hour})
 		s.settle()
 	}},
 	{"a heartbeat is written again, and beats", "", func(s *story) {
@@ -164,11 +165,7 @@ var legal = []struct {
 		s.commit(w1, batchRow("failed", "units=2 error=x"), gone(activeRow))
 	}},
 	{"an ended batch expires", "", func(s *story) {
-		s.published().collected()
-		r := published(s, 1)
-		s.commit(w0, row{r.key, strings.Replace(r.value, "phase=complete", "phase=expired", 1)}, row{"status/" + batch, ""})
-		s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"merge/" + bid, ""})
-		s.settle()
+		s.published().collected().forgotten().settle()
 	}},
 	{"a superseded batch is forgotten", "", func(s *story) {
 		s.published().collected().call("submit")

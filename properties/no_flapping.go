@@ -9,11 +9,14 @@ import (
 
 // noFlapping: nobody takes a unit, a merge or the leadership away from an owner
 // whose beat moved within the stale period, whatever clocks it is measured by;
-// and once the faults have stopped for long enough, nobody takes one away from
-// a living owner at all.
+// and nobody takes one away from a living owner at all that no fault has
+// silenced.
 //
 // Owners that take work from each other never finish it.
-type noFlapping struct{ *view }
+type noFlapping struct {
+	*view
+	suspects []suspicion
+}
 
 func (i *noFlapping) Name() string { return "no-flapping" }
 
@@ -42,7 +45,7 @@ func (i *noFlapping) Observe(w *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *noFlapping) Settled(*sim.World) error { return nil }
+func (i *noFlapping) Settled(*sim.World) error { return i.unexcused(i.suspects, nil) }
 
 // loss is somebody's loss of what was theirs.
 type loss struct {
@@ -82,12 +85,17 @@ func (i *noFlapping) judge(w *sim.World, e *sim.Effect, l *loss) error {
 			fmt.Sprintf("%s/%s took the %s %s away from %s/%s, whose last beat was %s ago; it is stale after %s",
 				e.Process, e.Incarnation, l.what, l.subject, l.owner, l.inc, silent, l.stale))
 	}
-	healed, ok := w.Healed()
-	alive, _ := i.lives(l.owner, l.inc)
-	if !ok || !alive || e.At <= healed+drifted(l.stale+2*l.round)+i.cfg.slack() {
+	if alive, _ := i.lives(l.owner, l.inc); !alive || l.beaten.event == 0 {
 		return nil
 	}
-	return breach("R8", l.what+" taken from a living owner", l.subject, l.beaten.ref("beat"), e, "took the "+l.what+" away",
-		fmt.Sprintf("%s/%s took the %s %s away from %s/%s, which is alive, %s after the last fault",
-			e.Process, e.Incarnation, l.what, l.subject, l.owner, l.inc, e.At-healed))
+	violation := breach("R8", l.what+" taken from a living owner", l.subject, l.beaten.ref("beat"), e, "took the "+l.what+" away",
+		fmt.Sprintf("%s/%s took the %s %s away from %s/%s, which is alive and whose last beat was %s ago; no fault has silenced it",
+			e.Process, e.Incarnation, l.what, l.subject, l.owner, l.inc, e.At-l.beaten.at))
+	if healed, ok := w.Healed(); ok && e.At > healed+drifted(l.stale+2*l.round)+i.cfg.slack() {
+		return violation
+	}
+	if w.Timely() {
+		i.suspects = append(i.suspects, suspicion{l.owner, l.beaten.at, e.At, violation})
+	}
+	return nil
 }

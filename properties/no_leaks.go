@@ -12,7 +12,8 @@ import (
 // noLeaks: maxInFlight and two rounds of the janitor after a batch has ended
 // and the faults have stopped, nothing is left of it but what it published: no
 // staged object, no dataset of a merge that lost, no open upload, no unit that
-// is not at rest. What came into being later has as long. TiKV's own locks are
+// is not at rest; and once its watch and its time to live are over, no rows but
+// its own. What came into being later has as long. TiKV's own locks are
 // not judged: whoever meets one resolves it, and TiKV's collection the rest.
 // Nothing is collected before maxInFlight has passed, but by who wrote it.
 //
@@ -23,6 +24,9 @@ type noLeaks struct{ *view }
 func (i *noLeaks) Name() string { return "no-leaks" }
 
 func (i *noLeaks) Observe(_ *sim.World, e *sim.Effect) error {
+	if e.Kind == sim.EffectCommit && i.cfg.WatchFor > 0 && i.touched.has(kindBatch) {
+		return i.checkExpiry(e)
+	}
 	if e.Kind != sim.EffectObject || e.Object.Kind != objstore.EffectDelete && e.Object.Kind != objstore.EffectAbort {
 		return nil
 	}
@@ -45,9 +49,53 @@ func (i *noLeaks) Observe(_ *sim.World, e *sim.Effect) error {
 }
 
 func (i *noLeaks) Settled(w *sim.World) error {
-	for _, check := range [...]func(*sim.World) error{i.checkObjects, i.checkUploads, i.checkUnits} {
+	for _, check := range [...]func(*sim.World) error{i.checkObjects, i.checkUploads, i.checkUnits, i.checkForgotten} {
 		if err := check(w); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// watched is how long the rows of an ended batch are kept at least.
+func (i *noLeaks) watched() time.Duration { return max(i.cfg.WatchFor, i.cfg.TTL) }
+
+func (i *noLeaks) checkExpiry(e *sim.Effect) error {
+	for n := range i.changes {
+		c := &i.changes[n]
+		if c.kind != kindBatch || c.deleted || c.sub.row.phase != "expired" || c.sub.was.phase == "expired" {
+			continue
+		}
+		if kept := e.At - c.sub.ended.at; kept < hurried(i.watched()) {
+			return breach("R15", "expired too early", c.sub.bid, c.sub.ended.ref("ended "+c.sub.bid), e, "expired the batch",
+				fmt.Sprintf("%s expired %s after it ended; its rows are kept for %s", c.sub.bid, kept, i.watched()))
+		}
+	}
+	return nil
+}
+
+// checkForgotten: once its watch is over nothing tells of an ended batch any
+// more that janitors would look at again and again, and with a time to live
+// its rows are gone. Two janitors that count by turns lose a little time.
+func (i *noLeaks) checkForgotten(w *sim.World) error {
+	healed, ok := w.Healed()
+	if !ok || i.cfg.WatchFor == 0 {
+		return nil
+	}
+	bound := drifted(i.watched()+i.watched()/2+i.cfg.MaxInFlight+4*i.cfg.JanitorEvery+2*i.cfg.ControlEvery) + i.cfg.slack()
+	for _, s := range i.order {
+		if !s.exists || !s.terminal() || w.Now() <= max(healed, s.ended.at)+bound {
+			continue
+		}
+		if _, left := w.Get("sweep/" + s.bid); left {
+			return settledBreach("R15", "batch watched for ever", s.bid, s.ended.ref("ended "+s.bid), fmt.Sprintf("sweep/%s is still there; the batch should have been forgotten by now", s.bid))
+		}
+		if i.cfg.TTL == 0 {
+			continue
+		}
+		_, units := s.counts()
+		if units > 0 || s.merge.exists || s.current(i.view) && s.row.phase != "expired" {
+			return settledBreach("R15", "rows kept for ever", s.bid, s.ended.ref("ended "+s.bid), fmt.Sprintf("%s is %s and has %d units; its time to live of %s is over", s.bid, s.row.phase, units, i.cfg.TTL))
 		}
 	}
 	return nil

@@ -8,12 +8,18 @@ import (
 
 // noLostUnit: when discovery ends, every recording of the batch's sources is
 // exactly one unit, with the size and ETag that the store tells, and nothing
-// else is; units come into being during discovery only, stay until the batch
-// has ended, and are all complete when it is published.
+// else is; units come into being during discovery only, with an id that no other
+// ever had, stay until the batch has ended, and are all complete when it is
+// published.
 //
 // A recording that is lost on the way is missing from the dataset, and nothing
 // else ever tells.
-type noLostUnit struct{ *view }
+type noLostUnit struct {
+	*view
+	ids map[string]*unit // by uid
+}
+
+func newNoLostUnit(v *view) *noLostUnit { return &noLostUnit{view: v, ids: map[string]*unit{}} }
 
 func (i *noLostUnit) Name() string { return "no-lost-unit" }
 
@@ -49,6 +55,14 @@ func (i *noLostUnit) checkUnit(e *sim.Effect, c *change) error {
 		return breach("R16", "unit created outside discovery", u.uid, s.born.ref("submitted "+s.bid), e, "created the unit",
 			fmt.Sprintf("unit %s (%s) was created while %s is %s", u.uid, u.now.url, s.bid, s.row.phase))
 	}
+	if c.deleted || u.before != stateNone {
+		return nil
+	}
+	if twin := i.ids[u.uid]; twin != nil && twin != u {
+		return breach("R2", "two units with one id", u.uid, twin.born.ref("created "+twin.key), e, "created "+u.key,
+			fmt.Sprintf("%s and %s are different units with the same id", twin.key, u.key))
+	}
+	i.ids[u.uid] = u
 	return nil
 }
 

@@ -2,7 +2,6 @@ package properties
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
@@ -60,7 +59,7 @@ func (i *outcomesJustified) Observe(w *sim.World, e *sim.Effect) error {
 
 func (i *outcomesJustified) Settled(w *sim.World) error {
 	for _, f := range i.suspects {
-		if !i.excused(w, f.sub) {
+		if !i.explained(w, f.sub) {
 			return f.violation
 		}
 	}
@@ -117,7 +116,7 @@ func (i *outcomesJustified) checkBatch(w *sim.World, e *sim.Effect, s *submissio
 			return breach("R12", "batch failed without an error", s.bid, s.born.orNone("submitted it"), e, "failed the batch",
 				fmt.Sprintf("%s has failed, and its row does not tell why", s.bid))
 		}
-		if s.wanted != nil && !s.wanted.Poisoned() && !i.excused(w, s) {
+		if s.wanted != nil && !s.wanted.Poisoned() && !i.explained(w, s) {
 			violation := breach("R12", "batch failed without a reason", s.bid, s.born.orNone("submitted it"), e, "failed the batch",
 				fmt.Sprintf("%s has failed (%s), but faults do not explain it", s.bid, s.row.err))
 			i.suspects = append(i.suspects, failure{s, violation})
@@ -126,8 +125,8 @@ func (i *outcomesJustified) checkBatch(w *sim.World, e *sim.Effect, s *submissio
 	return nil
 }
 
-// excused reports whether faults explain that a batch without poison failed.
-func (i *outcomesJustified) excused(w *sim.World, s *submission) bool {
+// explained reports whether faults explain that a batch without poison failed.
+func (i *outcomesJustified) explained(w *sim.World, s *submission) bool {
 	if !w.Timely() {
 		return true // attempts may time out by themselves
 	}
@@ -146,15 +145,4 @@ func (i *outcomesJustified) excused(w *sim.World, s *submission) bool {
 		failed += struck
 	}
 	return failed > s.row.backoffLimit
-}
-
-// struckBetween reports whether a fault may have had an effect in that time.
-func (i *view) struckBetween(from, to time.Duration) bool {
-	for n := range i.faults {
-		f := &i.faults[n]
-		if lasts := max(f.fault.For, 0); f.at-lasts <= to && f.at+lasts+i.cfg.slack() >= from {
-			return true
-		}
-	}
-	return false
 }

@@ -89,6 +89,9 @@ type batchRow struct {
 	manifest     string
 	manifestETag string
 	err          string
+	ttl          int64 // ms
+	submittedMS  int64
+	finishedMS   int64
 }
 
 func (b *batchRow) decode(row string) string {
@@ -124,6 +127,12 @@ func (b *batchRow) decode(row string) string {
 			b.manifestETag = f.value
 		case "error":
 			b.err = f.value
+		case "ttl":
+			b.ttl = f.int()
+		case "submitted_ms":
+			b.submittedMS = f.int()
+		case "finished_ms":
+			b.finishedMS = f.int()
 		}
 	}
 	return f.bad
@@ -366,6 +375,7 @@ func (d *discoveryRow) decode(row string) string {
 type statusRow struct {
 	gen    uint64
 	phase  string
+	err    string
 	counts [unitStates]int64
 }
 
@@ -378,6 +388,8 @@ func (s *statusRow) decode(row string) string {
 			s.gen = f.uint()
 		case "phase":
 			s.phase = f.value
+		case "error":
+			s.err = f.value
 		default:
 			if state := stateOf(f.name); state != stateNone {
 				s.counts[state] = f.int()

@@ -19,7 +19,7 @@ type storeSpared struct {
 	scan     sim.Op
 	refused  map[string]*refusals // by process
 	broken   error
-	suspects []idleLook
+	suspects []suspicion
 }
 
 // refusals are what an incarnation of a process got in a row.
@@ -37,13 +37,6 @@ type refusedCall struct {
 	ref sim.EventRef
 }
 
-// idleLook is a look at the queue while the store was known to be down.
-type idleLook struct {
-	process     string
-	from, until time.Duration
-	violation   error
-}
-
 func newStoreSpared(v *view) *storeSpared {
 	i := &storeSpared{view: v, refused: map[string]*refusals{}}
 	i.scan, _ = sim.OpNamed("kv.scan")
@@ -54,29 +47,13 @@ func (i *storeSpared) Name() string { return "store-spared" }
 
 func (i *storeSpared) Observe(*sim.World, *sim.Effect) error { return i.broken }
 
-// Settled judges the looks at the queue: a fault that held a reply back, so that
-// the process did not know yet, may have told of itself only later.
+// Settled judges the looks at the queue: where nothing but refusals befell the
+// system, the process had heard of them.
 func (i *storeSpared) Settled(*sim.World) error {
-	for n := range i.suspects {
-		if s := &i.suspects[n]; i.broken == nil && !i.disturbed(s) {
-			return s.violation
-		}
+	if i.broken != nil {
+		return i.broken
 	}
-	return i.broken
-}
-
-// disturbed reports whether another fault than the refusals befell the process.
-func (i *storeSpared) disturbed(s *idleLook) bool {
-	for n := range i.faults {
-		f := &i.faults[n]
-		if f.fault.Kind == sim.Refuse || f.fault.Kind == sim.Outage || f.fault.At.Process != s.process {
-			continue
-		}
-		if lasts := max(f.fault.For, 0); f.at-lasts <= s.until && f.at+lasts+i.cfg.slack() >= s.from {
-			return true
-		}
-	}
-	return false
+	return i.unexcused(i.suspects, refuses)
 }
 
 // ObserveCall follows the requests to the object store.
@@ -140,7 +117,7 @@ func (i *storeSpared) look(r *refusals, c *sim.Call) {
 	if r.known == 0 || c.At-2*i.cfg.MaxLatency <= heard || c.At >= r.newest.At+hurried(i.cfg.BreakerOpen) {
 		return
 	}
-	i.suspects = append(i.suspects, idleLook{c.Process, r.known, c.At, i.wrong(c, r.newest, "looked for work in an outage", "looked for a unit",
+	i.suspects = append(i.suspects, suspicion{c.Process, r.known, c.At, i.wrong(c, r.newest, "looked for work in an outage", "looked for a unit",
 		fmt.Sprintf("%s looked for a unit to claim, although it had found the object store unavailable %d times in a row, at last %s ago",
 			who(c), r.count, c.At-r.newest.At))})
 }

@@ -44,11 +44,12 @@ func config() properties.Config {
 	return properties.Config{
 		Workload: asked(), Heartbeat: time.Second, StaleAfter: 10 * time.Second, ScannerLease: 10 * time.Second,
 		Poll: time.Second, ReapEvery: time.Second, ControlEvery: time.Second, ScanEvery: time.Second,
-		MergePoll: time.Second, JanitorEvery: time.Second, UnitBackoffMax: time.Second, OpTimeout: time.Second,
+		MergePoll: time.Second, JanitorEvery: time.Second, UnitBackoff: time.Second, UnitBackoffMax: time.Second, OpTimeout: time.Second,
 		StorageTimeout: time.Second, BackoffMax: time.Second, BreakerOpen: 10 * time.Second, MaxInFlight: 10 * time.Second,
 		BreakerFailures: 2, MaxLatency: time.Millisecond, CheckpointEvery: time.Second, PartsInFlight: 1,
 		PartSize: 5000, MultipartAbove: 5000, ReadChunk: 100,
-		MaxAttempts: 3, Slots: 1, Workers: []string{"w0", "w1"},
+		DrainTimeout: 5 * time.Second, WatchFor: 30 * time.Second, TTL: 40 * time.Second,
+		MaxAttempts: 3, BackoffLimit: 10, Slots: 1, Workers: []string{"w0", "w1"},
 	}
 }
 
@@ -183,8 +184,13 @@ func (s *story) settle() {
 func batchRow(phase, more string) row { return batchRowOf(1, phase, more) }
 
 func batchRowOf(gen int, phase, more string) row {
-	return row{"batch/" + batch, strings.TrimSpace(fmt.Sprintf(`b1 gen=%d phase=%s output=%s sources="in/\t*.rec" max_attempts=3 backoff_limit=10 parallelism=0 priority=1 ttl=0 chunk=2 %s`,
-		gen, phase, output, more))}
+	ended := 0
+	switch phase {
+	case "complete", "failed", "cancelled":
+		ended = 2
+	}
+	return row{"batch/" + batch, strings.TrimSpace(fmt.Sprintf(`b1 gen=%d phase=%s output=%s sources="in/\t*.rec" max_attempts=3 backoff_limit=10 parallelism=0 priority=1 ttl=40000 chunk=2 submitted_ms=1 finished_ms=%d %s`,
+		gen, phase, output, ended, more))}
 }
 
 func urlOf(unit string) string {
@@ -249,7 +255,7 @@ func discoveryRow(done, found int) row {
 var activeRow = row{"active/" + batch, "a1 gen=1"}
 
 func statusRow(phase, counts string) row {
-	return row{"status/" + batch, "t1 gen=1 phase=" + phase + " " + counts}
+	return row{"status/" + batch, strings.TrimSpace("t1 gen=1 phase=" + phase + " " + counts)}
 }
 
 func stagingKey(unit string, epoch int) string {
@@ -388,9 +394,17 @@ func (s *story) collectedBy(ownerA, counts, ownerB string) *story {
 	return s
 }
 
+// forgotten: the batch's time to live is over.
+func (s *story) forgotten() *story {
+	r := published(s, 1)
+	s.commit(w0, row{r.key, strings.Replace(r.value, "phase=complete", "phase=expired", 1)}, row{"status/" + batch, ""})
+	s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"merge/" + bid, ""})
+	return s
+}
+
 func TestLifeWithoutTrouble(t *testing.T) {
 	s := newStory()
-	s.published().collected()
+	s.published().collected().forgotten()
 	s.w.Heal(s.at)
 	s.pass(time.Hour)
 	s.settle()

@@ -98,6 +98,10 @@ func (i *submitsKept) differs(row *batchRow, b *workload.Batch) string {
 		return "priority"
 	case row.parallelism != int64(b.Parallelism):
 		return "parallelism"
+	case row.backoffLimit != int64(i.cfg.BackoffLimit):
+		return "back-off limit"
+	case row.ttl != i.cfg.TTL.Milliseconds():
+		return "time to live"
 	}
 	rest := row.sources
 	for n := range b.Sources {
@@ -119,7 +123,7 @@ func (i *submitsKept) checkRow(e *sim.Effect, c *change) error {
 	if c.before == s {
 		now, was := &s.row, &s.was
 		if now.output == was.output && now.sources == was.sources && now.maxAttempts == was.maxAttempts &&
-			now.backoffLimit == was.backoffLimit && now.parallelism == was.parallelism && now.priority == was.priority && now.chunk == was.chunk {
+			now.backoffLimit == was.backoffLimit && now.parallelism == was.parallelism && now.priority == was.priority && now.chunk == was.chunk && now.ttl == was.ttl && now.submittedMS == was.submittedMS {
 			return nil
 		}
 		return breach("R5", "submission rewritten", s.bid, s.born.ref("submitted it"), e, "wrote another specification",

@@ -2,22 +2,104 @@ package properties
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
-// summariesAgree: once all has come to rest, what is derived says what is so:
-// the status row tells the batch's generation, phase and counts, the index
-// holds exactly the living batches, and the progress of the discovery adds up
-// to the units that there are.
+// summariesAgree: what is derived says what is so: a status row tells the
+// generation, phase, error and counts that its writer's snapshot had, and once
+// all has come to rest those of the batch; then the index holds exactly the
+// living batches, the progress of the discovery adds up to the units that there
+// are, and every batch tells when it was submitted and when it ended.
 //
 // People, and the system's own roles, look at the summaries first: a batch that
 // is missing from the index is never worked on again.
-type summariesAgree struct{ *view }
+type summariesAgree struct {
+	*view
+	past map[*submission][]summary
+}
+
+// summary is what a batch's status row should say from some commit on.
+type summary struct {
+	ts     uint64
+	phase  string
+	err    string
+	counts [unitStates]int64
+}
+
+func newSummariesAgree(v *view) *summariesAgree {
+	return &summariesAgree{view: v, past: map[*submission][]summary{}}
+}
 
 func (i *summariesAgree) Name() string { return "summaries-agree" }
 
-func (i *summariesAgree) Observe(*sim.World, *sim.Effect) error { return nil }
+func (i *summariesAgree) Observe(_ *sim.World, e *sim.Effect) error {
+	if e.Kind != sim.EffectCommit {
+		return nil
+	}
+	if i.touched.has(kindStatus) {
+		for n := range i.changes {
+			if c := &i.changes[n]; c.kind == kindStatus && !c.deleted {
+				if err := i.checkWritten(e, c.key); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if i.touched&(1<<kindUnit|1<<kindBatch) != 0 {
+		i.remember(e)
+	}
+	return nil
+}
+
+// memory is how many states of a batch are remembered: more than may pass by
+// while a controller looks at it.
+const memory = 256
+
+// remember notes the state of the batches that a commit changed.
+func (i *summariesAgree) remember(e *sim.Effect) {
+	for n := range i.changes {
+		s := i.changes[n].sub
+		if s == nil || !s.exists {
+			continue
+		}
+		past := i.past[s]
+		if len(past) > 0 && past[len(past)-1].ts == e.TS {
+			continue
+		}
+		if len(past) == memory {
+			past = slices.Delete(past, 0, memory/2)
+		}
+		counts, _ := s.counts()
+		i.past[s] = append(past, summary{e.TS, s.row.phase, s.row.err, counts})
+	}
+}
+
+// checkWritten compares a status row with what its writer saw.
+func (i *summariesAgree) checkWritten(e *sim.Effect, key string) error {
+	t := &i.statuses[key].now
+	name := strings.TrimPrefix(key, "status/")
+	s := i.submissions[bidOf(name, t.gen)]
+	if s == nil {
+		return breach("R13", "status of no batch", name, sim.EventRef{}, e, "wrote the status", fmt.Sprintf("%s tells of generation %d, which there is not", key, t.gen))
+	}
+	past := i.past[s]
+	at := len(past) - 1
+	for at > 0 && past[at].ts > e.Commit.StartTS {
+		at--
+	}
+	if at < 0 || past[at].ts > e.Commit.StartTS {
+		return nil // longer ago than what is remembered
+	}
+	if was := &past[at]; t.phase != was.phase || t.err != was.err || t.counts != was.counts {
+		return breach("R13", "status was never so", name, s.born.ref("submitted "+s.bid), e, "wrote the status",
+			fmt.Sprintf("%s tells %s, %s, error %q; in the snapshot it was written from it was %s, %s, error %q",
+				key, t.phase, countsText(&t.counts), t.err, was.phase, countsText(&was.counts), was.err))
+	}
+	return nil
+}
 
 func (i *summariesAgree) Settled(*sim.World) error {
 	for _, s := range i.order {
@@ -26,6 +108,9 @@ func (i *summariesAgree) Settled(*sim.World) error {
 		}
 		if err := i.checkDiscovery(s); err != nil {
 			return err
+		}
+		if s.row.submittedMS == 0 || s.terminal() != (s.row.finishedMS != 0) {
+			return i.wrong(s, "batch without its times", fmt.Sprintf("%s is %s, and its row says that it was submitted at %d ms and ended at %d ms", s.bid, s.row.phase, s.row.submittedMS, s.row.finishedMS))
 		}
 		if !s.current(i.view) {
 			continue
@@ -79,7 +164,7 @@ func (i *summariesAgree) checkStatus(s *submission) error {
 	}
 	counts, _ := s.counts()
 	t := &status.now
-	if t.gen != s.gen || t.phase != s.row.phase || t.counts != counts {
+	if t.gen != s.gen || t.phase != s.row.phase || t.err != s.row.err || t.counts != counts {
 		return i.wrong(s, "status is not so", fmt.Sprintf("status/%s tells generation %d, %s, %s; it is generation %d, %s, %s",
 			s.name, t.gen, t.phase, countsText(&t.counts), s.gen, s.row.phase, countsText(&counts)))
 	}

@@ -2,7 +2,6 @@ package properties
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -19,7 +18,7 @@ import (
 type workSaved struct {
 	*view
 	unsaved  map[*upload]*unsaved
-	suspects []unsavedWork
+	suspects []suspicion
 }
 
 // unsaved is what an upload holds beyond its last checkpoint.
@@ -27,13 +26,6 @@ type unsaved struct {
 	by     moment // who stored the first such part, and when
 	owed   moment // when a checkpoint became due
 	number int    // of the part stored then
-}
-
-// unsavedWork is a checkpoint that was due and not written; faults may explain
-// it, and tell of themselves later.
-type unsavedWork struct {
-	from, until time.Duration
-	violation   error
 }
 
 func newWorkSaved(v *view) *workSaved {
@@ -63,14 +55,7 @@ func (i *workSaved) Observe(w *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *workSaved) Settled(*sim.World) error {
-	for n := range i.suspects {
-		if s := &i.suspects[n]; !i.struckBetween(s.from, s.until) {
-			return s.violation
-		}
-	}
-	return nil
-}
+func (i *workSaved) Settled(*sim.World) error { return i.unexcused(i.suspects, nil) }
 
 // stored judges a part of an upload to the staging area. Parts are stored
 // several at once; the one that was stored when the checkpoint became due has
@@ -90,7 +75,7 @@ func (i *workSaved) stored(e *sim.Effect) {
 	case s.owed.event == 0 && e.At-s.by.at > drifted(i.cfg.CheckpointEvery):
 		s.owed, s.number = momentOf(e), e.Object.Number
 	case s.owed.event != 0 && e.Object.Number > s.number+i.cfg.PartsInFlight:
-		i.suspects = append(i.suspects, unsavedWork{s.by.at, e.At, breach("R5", "work not saved", u.uid, s.by.ref("stored the first part since the last checkpoint"), e,
+		i.suspects = append(i.suspects, suspicion{e.Process, s.by.at, e.At, breach("R5", "work not saved", u.uid, s.by.ref("stored the first part since the last checkpoint"), e,
 			fmt.Sprintf("stored part %d", e.Object.Number),
 			fmt.Sprintf("%s/%s has stored parts of unit %s for %s without a checkpoint that names them; one is due every %s", e.Process, e.Incarnation, u.uid, e.At-s.by.at, i.cfg.CheckpointEvery))})
 		delete(i.unsaved, up)

@@ -61,7 +61,7 @@ func (c *Config) draw(d Draw, b Bounds) {
 	}
 	if d.Chance("long_work", 500) {
 		// As long as leases: whoever wakes up late finds a successor at work.
-		c.FrameTime = time.Duration(d.LogBetween("long_frame_time", 5e7, 2e9))
+		c.FrameTime = time.Duration(d.LogBetween("long_frame_time", 1e8, 2e9))
 	}
 	c.FrameTime = min(c.FrameTime, b.MaxFrame)
 	c.LatencyMax = max(min(c.LatencyMin*time.Duration(d.Between("latency_spread", 2, 10)), b.MaxLatency), c.LatencyMin)

@@ -18,19 +18,25 @@ type chaosMonkey struct {
 	expendable bool
 	magnitudes []time.Duration
 	leases     []time.Duration
-	// aims are faults of one kind at the first calls of a few protocol steps,
-	// each step as likely as another: the moments at which protocols are
-	// decided are few, and what is frozen there must stay frozen past a lease.
+	// aims are faults of one kind at a few calls of a few protocol steps, each
+	// step as likely as another: the moments at which protocols are decided are
+	// few, and what befalls them must last, past a lease or past all patience.
 	aims      int
 	aimKind   FaultKind
 	aimChance uint64 // of 2^32 per such call
 	aimSteps  int    // permille of the steps
+	aimFirst  int    // the first of the calls that are aimed at
 	// Most runs spare most steps, and many spare the beginning: else a small
 	// budget is spent before the first unit is claimed, on what every process
 	// does first and does all the time.
 	steps int    // permille of the steps that meet faults; 0 for all
 	from  uint64 // the event from which on they do
 	where Draw   // which steps
+	// In some runs trouble comes in twos: what a process does soon after a fault
+	// struck it (recover, drain, wake up late) is likelier to meet another.
+	twice    bool
+	struck   *process
+	struckAt uint64 // event
 }
 
 func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
@@ -44,13 +50,14 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 		c.budget = 4 + d.Intn("large", 9)
 	}
 	c.where = d.Sub("where")
-	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 100, 8000))
+	c.twice = d.Chance("twice", 300)
+	c.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 60, 4000))
 	if d.Chance("late", 500) {
 		c.from = uint64(d.LogBetween("from", 50, 2000))
 	}
-	if d.Chance("some steps", 600) {
-		c.steps = int(d.LogBetween("steps", 60, 400))
-		c.rate = uint64(1<<32) / uint64(d.LogBetween("rate there", 4, 400))
+	if d.Chance("some steps", 700) {
+		c.steps = int(d.LogBetween("steps", 50, 150))
+		c.rate = uint64(1<<32) / uint64(d.LogBetween("rate there", 4, 200))
 	}
 	for _, k := range FaultKinds() {
 		if d.Chance("kind/"+k.String(), kindPermille[k]) {
@@ -59,10 +66,14 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 	}
 	if d.Chance("aim", 450) {
 		c.budget = d.Intn("beside the aim", 2)
-		c.aims = 1 + d.Intn("aims", 4)/3
-		c.aimKind = [...]FaultKind{Pause, Pause, Pause, Pause, Delay, Delay, Crash, LoseReply}[d.Intn("aim kind", 8)]
-		c.aimChance = uint64(1<<32) / uint64(d.LogBetween("aim chance", 3, 60))
-		c.aimSteps = int(d.LogBetween("aim steps", 60, 300))
+		c.aims = 1 + d.Intn("aims", 4)/2
+		c.aimKind = aimKinds[d.Intn("aim kind", len(aimKinds))]
+		c.aimFirst = 1
+		if d.Chance("aim late", 200) {
+			c.aimFirst = int(d.LogBetween("aim first", 2, 64))
+		}
+		c.aimChance = uint64(1<<32) / uint64(d.LogBetween("aim chance", 2, 30))
+		c.aimSteps = int(d.LogBetween("aim steps", 50, 200))
 	}
 	if len(c.kinds) == 0 {
 		c.kinds = []FaultKind{[...]FaultKind{Crash, Pause, Partition, LoseReply, Delay}[d.Intn("only", 5)]}
@@ -70,16 +81,25 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 	return c
 }
 
+// aimKinds are what a run may aim, each as often as it stands here.
+var aimKinds = [...]FaultKind{
+	Pause, Pause, Pause, Pause, Pause, Pause, Delay, Delay, Terminate, Terminate, Partition, Partition, Partition, Crash, LoseReply, Slow,
+}
+
+// soonEvents is how many events count as soon after a fault.
+const soonEvents = 300
+
 // kindPermille is how often a run's swarm includes a kind.
 var kindPermille = [faultKinds]int{
-	Crash: 500, Terminate: 150, Pause: 500, Slow: 150, Partition: 300, Refuse: 200, LoseRequest: 200,
-	LoseReply: 400, Delay: 400, DelayReply: 200, Truncate: 100, ExpireUpload: 100, Skew: 60, Drift: 80,
-	Conflict: 150, RegionError: 80, ErrorBody: 100, Outage: 100,
+	Crash: 500, Terminate: 220, Pause: 500, Slow: 200, Partition: 300, Refuse: 200, LoseRequest: 200,
+	LoseReply: 400, Delay: 400, DelayReply: 200, Truncate: 300, ExpireUpload: 300, Skew: 60, Drift: 80,
+	Conflict: 150, RegionError: 80, ErrorBody: 250, Outage: 130,
 }
 
 // draw decides whether a call meets a fault, and which.
 func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
-	if c.aims > 0 && cl.nth <= 3 && cl.site.step.name != "" && cl.site.op.isRPC() && !t.proc.program.Client {
+	if c.aims > 0 && cl.nth >= c.aimFirst && cl.nth < c.aimFirst+3 && cl.site.step.name != "" &&
+		c.aimsAt(cl.site.op) && applies(c.aimKind, cl.site.op, t.proc.program.Client) {
 		if h := mix(cl.id, purposeAim); h&(1<<32-1) < c.aimChance && c.where.Chance(cl.site.step.name, c.aimSteps) {
 			c.aims--
 			return c.aimed(u, Draw{mix(h, uint64(cl.site.op))}, t, cl)
@@ -93,6 +113,9 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	op := cl.site.op
 	if op.hasEffect() || op == opGetObject {
 		chance *= 4
+	}
+	if c.twice && c.struck == t.proc && u.events-c.struckAt < soonEvents {
+		chance *= 16
 	}
 	// What a process does for the first times is where protocols are decided;
 	// what it does for the hundredth time is polling.
@@ -120,8 +143,21 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	f := &Fault{Kind: kind, At: u.anchor(t, cl)}
 	c.size(u, d, t, f)
 	c.budget--
+	c.struck, c.struckAt = t.proc, u.events
 	u.faults = append(u.faults, f)
 	return f
+}
+
+// aimsAt reports whether the run's aim may strike such a call: what loses or
+// holds back messages only where that leaves an outcome unknown.
+func (c *chaosMonkey) aimsAt(op Op) bool {
+	switch c.aimKind {
+	case Slow:
+		return op == opWork
+	case Partition, LoseReply, Delay:
+		return op.hasEffect()
+	}
+	return op.isRPC()
 }
 
 // aimed makes a fault of the run's aim.
@@ -138,7 +174,13 @@ func (c *chaosMonkey) aimed(u *Universe, d Draw, t *task, cl call) *Fault {
 		}
 	case Delay:
 		f.For = min(lease, u.config.MaxInFlight)
+	case Partition: // the request arrives, and nobody ever hears of it
+		f.Direction, f.Service = Replies, f.At.Op.service()
+		f.For = u.bounds.GiveUp + time.Duration(d.Between("patience", 1, int64(u.bounds.GiveUp)/2))
+	case Slow:
+		f.Factor, f.For = d.LogBetween("work factor", 100, 1000), u.bounds.LongWork+lease
 	}
+	c.struck, c.struckAt = t.proc, u.events
 	u.faults = append(u.faults, f)
 	return f
 }

@@ -68,6 +68,9 @@ type Bounds struct {
 	Settle time.Duration
 	// Quiesce is how long the system runs on after that, to clean up.
 	Quiesce time.Duration
+	// GiveUp is how long a caller tries to find out what became of its request,
+	// and LongWork how long a piece of work may take before it is given up.
+	GiveUp, LongWork time.Duration
 	// Magnitudes are the durations at which something happens (time-outs,
 	// leases): faults last a little less, a little more, or twice as long.
 	Magnitudes []time.Duration

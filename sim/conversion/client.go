@@ -78,6 +78,15 @@ func (s *script) run(ctx context.Context) error {
 	if err := s.submit(ctx); err != nil {
 		return err
 	}
+	if s.draw.Chance("impatient", 5*c.ResubmitPercent) {
+		// Submitting what lives is refused.
+		if err := pace("again"); err != nil {
+			return err
+		}
+		if err := s.submit(ctx); err != nil {
+			return err
+		}
+	}
 	if s.draw.Chance("cancel", 10*c.CancelPercent) {
 		// At any moment of a batch's usual life.
 		if err := s.env.Clock.Sleep(ctx, time.Duration(s.draw.Between("cancel after", 1e6, 20e9))); err != nil {

@@ -127,7 +127,7 @@ func (c *Config) Draw(d sim.Draw) {
 		Split:        d.Chance("split", 200),
 		WorkloadSeed: d.Uint64("workload"),
 		Batches:      1 + int(d.Between("batches", 0, 3))/3, Sources: pick("sources", 2, 3),
-		Recordings: pick("recordings", 3, 6), Frames: int(d.LogBetween("frames", 4, 60)),
+		Recordings: pick("recordings", 3, 6), Frames: int(d.LogBetween("frames", 6, 60)),
 		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
 		Regions:    int(d.Between("regions", 1, 4)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 4e9),
 		NoConditional: d.Chance("no_conditional", 50), RestartAfter: quantised(d, "restart_after", 1e8, 5e9),
@@ -140,17 +140,18 @@ func (c *Config) Draw(d sim.Draw) {
 	if d.Chance("empty", 100) {
 		c.EmptyPercent = 40
 	}
-	if d.Chance("cancel", 160) {
+	if d.Chance("cancel", 200) {
 		c.CancelPercent = 70
 	}
-	if d.Chance("retry", 60) {
+	if d.Chance("retry", 100) {
 		c.RetryPercent = 70
 	}
 	if d.Chance("watch", 200) {
 		c.WatchPercent = 70
 	}
-	if d.Chance("ttl", 60) {
-		c.TTL = quantised(d, "ttl_for", 1e9, 200e9)
+	if d.Chance("ttl", 100) {
+		c.TTL = quantised(d, "ttl_for", 1e9, 300e9)
+		c.LeakCheck = c.LeakCheck || d.Chance("leak_check_ttl", 200)
 	}
 	if d.Chance("resubmit", 80) {
 		c.ResubmitPercent = 70
@@ -170,7 +171,7 @@ func drawCore(d sim.Draw) core.Config {
 	span := func(label string, lo, hi time.Duration) time.Duration {
 		return quantised(d, label, int64(lo), int64(hi))
 	}
-	k.Slots = 1 + int(d.Between("slots", 0, 9))/8
+	k.Slots = 1 + int(d.Between("slots", 0, 9))/7
 	k.Heartbeat = span("heartbeat", time.Second, 12*time.Second)
 	k.StaleAfter = k.Heartbeat * time.Duration(d.Between("stale_ratio", 3, 10))
 	k.FenceMargin = (k.StaleAfter / time.Duration(d.Between("margin_ratio", 5, 12))).Truncate(10 * time.Millisecond)
@@ -183,22 +184,24 @@ func drawCore(d sim.Draw) core.Config {
 	k.JanitorEvery = span("janitor_every", 10*time.Second, 60*time.Second)
 	k.MaxAttempts = int(d.Between("max_attempts", 2, 4))
 	k.UnitBackoff = span("unit_backoff", time.Second/2, 4*time.Second)
-	k.UnitTimeout = span("unit_timeout", 20*time.Second, time.Hour)
+	k.UnitTimeout = span("unit_timeout", 20*time.Second, 20*time.Minute)
 	k.CheckpointFrames = int(d.LogBetween("checkpoint_frames", 1, 12))
 	k.CheckpointEvery = span("checkpoint_every", time.Second/5, 20*time.Second)
 	k.ReadChunk = d.LogBetween("read_chunk", 64, 4096)
 	k.PartSize = d.LogBetween("part_size", 64, 600)
-	k.MultipartAbove = d.LogBetween("multipart_above", 64, 1500)
+	k.MultipartAbove = d.LogBetween("multipart_above", 64, 900)
 	k.PartsInFlight = int(d.Between("parts_in_flight", 1, 3))
 	k.OpTimeout = span("op_timeout", 2*time.Second, 15*time.Second)
 	k.StorageTimeout = span("storage_timeout", time.Second, 8*time.Second)
+	k.ConflictTries = int(d.Between("conflict_tries", 3, 10))
+	k.StorageTries = int(d.Between("storage_tries", 1, 5))
 	k.ConflictBackoff = span("conflict_backoff", 20*time.Millisecond, 100*time.Millisecond)
 	k.StorageBackoffMax = span("storage_backoff_max", time.Second, 20*time.Second)
 	k.BreakerFailures = int(d.Between("breaker_failures", 3, 6))
 	k.BreakerOpen = span("breaker_open", 2*time.Second, 30*time.Second)
 	k.DrainTimeout = span("drain_timeout", 5*time.Second, 30*time.Second)
-	k.MaxInFlight = k.OpTimeout + k.StorageTimeout + span("max_in_flight", 10*time.Second, 200*time.Second)
-	k.WatchFor = k.MaxInFlight + span("watch_for", 30*time.Second, 400*time.Second)
+	k.MaxInFlight = k.OpTimeout + k.StorageTimeout + span("max_in_flight", 10*time.Second, 120*time.Second)
+	k.WatchFor = k.MaxInFlight + span("watch_for", 20*time.Second, 120*time.Second)
 	k.Page = int(d.LogBetween("page", 1, 200))
 	return k
 }

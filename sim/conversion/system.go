@@ -143,7 +143,8 @@ func (s *System) Bounds() sim.Bounds {
 	// a process that was asked to stop is back. Most runs are quiet at once.
 	quiesce := takeover + c.RestartAfter + 3*(k.ControlEvery+k.OpTimeout+k.BreakerOpen) + 2*time.Minute
 	if c.LeakCheck {
-		quiesce = k.WatchFor + k.MaxInFlight + 3*k.JanitorEvery + 2*k.DrainTimeout
+		watch := max(k.WatchFor, c.TTL)
+		quiesce = 2*watch + 2*k.MaxInFlight + 6*k.JanitorEvery + 2*k.DrainTimeout + 2*time.Minute
 	}
 	return sim.Bounds{
 		MaxFrameTime: min(800*time.Millisecond, k.UnitTimeout/time.Duration(6*c.Frames)),
@@ -153,6 +154,7 @@ func (s *System) Bounds() sim.Bounds {
 		ChaosFor: 10*k.StaleAfter + time.Hour,
 		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,
 		Quiesce:  quiesce,
+		GiveUp:   k.OpTimeout, LongWork: k.UnitTimeout,
 		Magnitudes: []time.Duration{
 			c.RPCTimeout, k.OpTimeout, k.StorageTimeout, k.Heartbeat, k.StaleAfter - k.FenceMargin,
 			k.StaleAfter, k.StaleAfter + k.ReapEvery, 2 * k.StaleAfter, k.ScannerLease, 3 * time.Second,

@@ -62,7 +62,8 @@ func (d drawer) batch(label string, i int, limits Limits) Batch {
 		Sources:     make([]Source, 1+d.below(limits.Sources, label+"/sources")),
 	}
 	for k := range b.Sources {
-		b.Sources[k] = d.source(label+"/s"+strconv.Itoa(k), fmt.Sprintf("in/%s/robot%d/", name, k), limits)
+		// The order of the sources is not that of their keys.
+		b.Sources[k] = d.source(label+"/s"+strconv.Itoa(k), fmt.Sprintf("in/%s/robot%d/", name, (7*k+4)%10), limits)
 	}
 	if n := b.Units(); n > 0 && d.percent(limits.PoisonPercent, label+"/poison") {
 		d.poison(&b, d.below(n, label+"/poisoned"), label)

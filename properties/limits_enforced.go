@@ -1,0 +1,87 @@
+package properties
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// limitsEnforced: never are more units of a batch in execution than its
+// parallelism allows; and once the faults have stopped, a batch more of whose
+// attempts have failed than its back-off limit allows fails within two rounds
+// of the controller, and some slack.
+//
+// The first protects whatever the conversions share, the second everybody else
+// from a batch that only ever fails.
+type limitsEnforced struct {
+	*view
+	due due
+}
+
+func (i *limitsEnforced) Name() string { return "limits-enforced" }
+
+func (i *limitsEnforced) Observe(w *sim.World, e *sim.Effect) error {
+	for n := range i.changes {
+		if c := &i.changes[n]; c.kind == kindUnit && !c.deleted && c.unit.claimed() {
+			if err := i.checkParallelism(e, c.unit); err != nil {
+				return err
+			}
+		}
+	}
+	healed, ok := w.Healed()
+	if !ok {
+		return nil
+	}
+	if !i.due.armed || i.touched&(1<<kindUnit|1<<kindBatch) != 0 {
+		i.wait(healed)
+	}
+	return i.check(e.At)
+}
+
+func (i *limitsEnforced) Settled(w *sim.World) error { return i.check(w.Now()) }
+
+func (i *limitsEnforced) checkParallelism(e *sim.Effect, u *unit) error {
+	running := int64(0)
+	for _, other := range u.sub.units {
+		if other.state == stateProcessing {
+			running++
+		}
+	}
+	if limit := u.sub.row.parallelism; limit != 0 && running > limit {
+		return breach("R3", "more units in execution than allowed", u.sub.bid, sim.EventRef{}, e, "claimed unit "+u.uid,
+			fmt.Sprintf("%d units of %s are in execution; its parallelism is %d", running, u.sub.bid, limit))
+	}
+	return nil
+}
+
+// wait finds the batches that must fail.
+func (i *limitsEnforced) wait(healed time.Duration) {
+	i.due = due{armed: true}
+	for _, s := range i.order {
+		if !s.startsUnits(i.view) {
+			continue
+		}
+		failures, last := int64(0), moment{}
+		for _, u := range s.units {
+			if u.state != stateProcessing && u.state != stateComplete {
+				failures += u.now.attempts
+				if u.ending.at > last.at {
+					last = u.ending
+				}
+			}
+		}
+		if failures > s.row.backoffLimit && s.row.backoffLimit > 0 {
+			i.due.earlier(due{at: max(healed, last.at) + drifted(2*i.cfg.ControlEvery) + i.cfg.slack(), sub: s, since: last})
+		}
+	}
+}
+
+func (i *limitsEnforced) check(at time.Duration) error {
+	d := &i.due
+	if d.at == 0 || at <= d.at {
+		return nil
+	}
+	return settledBreach("R12", "batch beyond its back-off limit", d.sub.bid, d.since.orNone("ended an attempt"),
+		fmt.Sprintf("more attempts of %s have failed than its back-off limit of %d allows, and it is still %s; it should have failed by %s", d.sub.bid, d.sub.row.backoffLimit, d.sub.row.phase, d.at))
+}

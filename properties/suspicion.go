@@ -1,0 +1,52 @@
+package properties
+
+import (
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// suspicion is a violation that a fault may excuse, also one that becomes known
+// only later: what holds a message back tells of itself when it arrives. So it
+// is judged at the end.
+type suspicion struct {
+	process     string        // that it is about
+	from, until time.Duration // when a fault would excuse it
+	violation   error
+}
+
+// unexcused returns the violation of the first suspicion that no fault excuses,
+// or nil. A fault that ignore accepts excuses nothing.
+func (v *view) unexcused(list []suspicion, ignore func(s *suspicion, f *strike) bool) error {
+	for n := range list {
+		if s := &list[n]; !v.excused(s, ignore) {
+			return s.violation
+		}
+	}
+	return nil
+}
+
+func (v *view) excused(s *suspicion, ignore func(s *suspicion, f *strike) bool) bool {
+	for n := range v.faults {
+		if f := &v.faults[n]; v.nearby(f, s.from, s.until) && (ignore == nil || !ignore(s, f)) {
+			return true
+		}
+	}
+	return false
+}
+
+// nearby reports whether a fault may have had an effect in that time.
+func (v *view) nearby(f *strike, from, until time.Duration) bool {
+	lasts := max(f.fault.For, 0)
+	return f.at-lasts <= until && f.at+lasts+v.cfg.slack() >= from
+}
+
+// struckBetween reports whether any fault may have.
+func (v *view) struckBetween(from, until time.Duration) bool {
+	return v.excused(&suspicion{from: from, until: until}, nil)
+}
+
+// refuses reports whether a fault makes a store unavailable, which it says.
+func refuses(_ *suspicion, f *strike) bool {
+	return f.fault.Kind == sim.Refuse || f.fault.Kind == sim.Outage
+}
