@@ -11,7 +11,8 @@ import (
 
 // answersTrue: what a client is told of a batch was so, all of it at one
 // instant between its question and the answer; and a retry that was
-// acknowledged has left no unit dead that was dead when it was asked for.
+// acknowledged has left no unit dead that was dead when it was asked for. What
+// makes no sense is refused.
 //
 // An operator who is told half of one state and half of another cancels what
 // works and waits for what is over.
@@ -50,6 +51,11 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	r := &e.Record
 	switch r.What {
 	case "status", "list", "retry":
+	case "absurd":
+		if r.Returned && r.Class == env.ClassNone {
+			return breach("R17", "absurd request accepted", r.Of, sim.EventRef{}, e, "was not refused", "a request about "+r.Of+" that makes no sense was not refused")
+		}
+		return nil
 	default:
 		return nil
 	}

@@ -32,6 +32,10 @@ func (w *watcher) run(ctx context.Context, pace time.Duration) error {
 		if err := w.env.Clock.Sleep(ctx, time.Duration(wait)); err != nil {
 			return err
 		}
+		if w.draw.Chance("absurd "+strconv.Itoa(n), 100) {
+			w.ask(ctx, w.draw.Intn("which "+strconv.Itoa(n), len(absurdities)+2))
+			continue
+		}
 		if w.draw.Chance("list "+strconv.Itoa(n), 250) {
 			w.recorder.Call("list", w.batch.Namespace)
 			all, err := w.api.List(ctx, w.batch.Namespace)
@@ -47,6 +51,37 @@ func (w *watcher) run(ctx context.Context, pace time.Duration) error {
 		w.recorder.Answer("status", name, told, err)
 	}
 	return nil
+}
+
+// absurdities make a good submission a bad one.
+var absurdities = [...]func(*core.BatchSpec){
+	func(s *core.BatchSpec) { s.Name = "no/name" },
+	func(s *core.BatchSpec) { s.Namespace = "" },
+	func(s *core.BatchSpec) { s.Sources = nil },
+	func(s *core.BatchSpec) { s.Output = "" },
+	func(s *core.BatchSpec) { s.Priority = 1000 },
+	func(s *core.BatchSpec) { s.Parallelism = -1 },
+	func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "a\tb"}} },
+	func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "in/", Filter: "["}} },
+	func(s *core.BatchSpec) { s.Output = s.Sources[0].URL + "out"; s.Sources[0].URL = s.Output[:1] },
+}
+
+// ask makes a request that must be refused.
+func (w *watcher) ask(ctx context.Context, which int) {
+	var err error
+	w.recorder.Call("absurd", w.batch.Namespace)
+	switch which -= 2; which {
+	case -2:
+		err = w.api.Cancel(ctx, w.batch.Namespace, "nobody")
+	case -1:
+		_, err = w.api.List(ctx, "no/namespace")
+	default:
+		spec := specOf(w.batch, 0)
+		spec.Name = "absurd"
+		absurdities[which](&spec)
+		_, err = w.api.Submit(ctx, spec)
+	}
+	w.recorder.Return("absurd", w.batch.Namespace, 0, err)
 }
 
 // statusText is a status as the invariants write it down themselves.

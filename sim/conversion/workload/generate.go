@@ -117,6 +117,10 @@ func (d drawer) poison(b *Batch, n int, label string) {
 			continue
 		}
 		r := &recordings[n]
+		if r.Name == "" && d.below(2, label+"/missing") == 0 {
+			r.Missing = true
+			return
+		}
 		r.Poison = d.below(r.Frames+1, label+"/damage")
 		if r.Poison == 0 {
 			r.Frames = 0

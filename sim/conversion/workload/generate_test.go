@@ -75,6 +75,7 @@ func TestGenerateReachesTheEdges(t *testing.T) {
 					see("one name under two sources", names[r.Name])
 					names[r.Name] = true
 					see("one frame", r.Frames == 1)
+					see("a file that is not there", r.Missing)
 					see("no frames", r.Frames == 0)
 					see("poison in the first frame", r.Poison == 1)
 					see("poison in the last frame", r.Poison > 1 && r.Poison == r.Frames)
@@ -86,5 +87,5 @@ func TestGenerateReachesTheEdges(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, seen, 14)
+	require.Len(t, seen, 15)
 }

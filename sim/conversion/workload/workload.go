@@ -9,8 +9,8 @@
 //
 //   - Every recording that a batch's sources contain is one episode. Episodes
 //     are numbered from 0, by source in the batch's order, then by key.
-//   - A recording without frames, or with a damaged one, is poison: its batch
-//     can never be published.
+//   - A recording without frames, with a damaged one, or that is not there, is
+//     poison: its batch can never be published.
 //   - A batch without recordings is published as a dataset without episodes:
 //     the same five meta files, three of them empty.
 //   - A file that a source's filter excludes leaves no trace.
@@ -62,10 +62,12 @@ type Recording struct {
 	Task   string // at most 65535 bytes, UTF-8 without control characters
 	// Poison is the frame, counted from 1, whose checksum is wrong; 0 is none.
 	Poison int
+	// Missing: there is no such file. Only for a source that is one file.
+	Missing bool
 }
 
 // Poisoned reports whether the recording can never be converted.
-func (r *Recording) Poisoned() bool { return r.Frames == 0 || r.Poison > 0 }
+func (r *Recording) Poisoned() bool { return r.Frames == 0 || r.Poison > 0 || r.Missing }
 
 // Poisoned reports whether the batch can never be published.
 func (b *Batch) Poisoned() bool {
@@ -111,6 +113,9 @@ func (s *Spec) Objects() []Object {
 		for _, source := range s.Batches[i].Sources {
 			for j := range source.Recordings {
 				r := &source.Recordings[j]
+				if r.Missing {
+					continue
+				}
 				all = append(all, Object{source.Prefix + r.Name, r.Bytes()})
 			}
 			for _, name := range source.Ignored {
