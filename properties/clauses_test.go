@@ -465,6 +465,16 @@ var breaches = []breach{
 		s.commit(w0, r)
 		s.claim(w0, unitA, "1 1 0 0").claim(w1, unitB, "1 1 0 0")
 	}},
+	{"limits-enforced", "attempt not stopped", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		s.fault(sim.Fault{Kind: sim.Slow, For: time.Hour})
+		s.pass(2*time.Hour).complete(w0, unitA, "1 1 0 0").settle()
+	}},
+	{"owners-know", "owner that does not know", func(s *story) {
+		s.process("boot", w0)
+		s.fault(sim.Fault{Kind: sim.LoseReply})
+		s.running().claim(w0, unitA, "1 1 0 0").reap(w1, w0, unitA, "1 1 0 0", 1).settle()
+	}},
 	{"limits-enforced", "batch beyond its back-off limit", func(s *story) {
 		s.running().claim(w0, unitA, "11 11 0 0").fail(w0, unitA, "failed", "11 11 0 0", 11)
 		s.w.Heal(s.at)

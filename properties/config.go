@@ -34,6 +34,8 @@ type Config struct {
 	// WatchFor is how long ended batches are watched, TTL how long their rows are
 	// kept, or 0 for ever; with a WatchFor of 0 neither is judged.
 	WatchFor, TTL time.Duration
+	// UnitTimeout is how long an attempt may take; 0 leaves that unjudged.
+	UnitTimeout time.Duration
 	// MaxInFlight bounds how long a request may still execute after it was sent.
 	MaxInFlight time.Duration
 
@@ -92,6 +94,7 @@ func All(c Config) []sim.Invariant {
 		&attempts{view: v},
 		&limitsEnforced{view: v},
 		newWorkSaved(v),
+		&ownersKnow{view: v},
 		&boundedWrites{view: v},
 		&mergeInput{view: v},
 		newDurablePointers(v),

@@ -8,25 +8,35 @@ import (
 )
 
 // limitsEnforced: never are more units of a batch in execution than its
-// parallelism allows; and once the faults have stopped, a batch more of whose
+// parallelism allows; an attempt that takes longer than UnitTimeout is stopped,
+// and nothing but slow work excuses it; and once the faults have stopped, a batch more of whose
 // attempts have failed than its back-off limit allows fails within two rounds
 // of the controller, and some slack.
 //
-// The first protects whatever the conversions share, the second everybody else
-// from a batch that only ever fails.
+// The first protects whatever the conversions share, the second a slot from a
+// conversion that hangs, and the third everybody else from a batch that only
+// ever fails.
 type limitsEnforced struct {
 	*view
-	due due
+	due      due
+	suspects []suspicion
 }
 
 func (i *limitsEnforced) Name() string { return "limits-enforced" }
 
 func (i *limitsEnforced) Observe(w *sim.World, e *sim.Effect) error {
 	for n := range i.changes {
-		if c := &i.changes[n]; c.kind == kindUnit && !c.deleted && c.unit.claimed() {
+		c := &i.changes[n]
+		if c.kind != kindUnit || c.deleted {
+			continue
+		}
+		if c.unit.claimed() {
 			if err := i.checkParallelism(e, c.unit); err != nil {
 				return err
 			}
+		}
+		if c.unit.before == stateProcessing && w.Timely() {
+			i.checkDuration(e, c.unit)
 		}
 	}
 	healed, ok := w.Healed()
@@ -39,7 +49,24 @@ func (i *limitsEnforced) Observe(w *sim.World, e *sim.Effect) error {
 	return i.check(e.At)
 }
 
-func (i *limitsEnforced) Settled(w *sim.World) error { return i.check(w.Now()) }
+func (i *limitsEnforced) Settled(w *sim.World) error {
+	if err := i.unexcused(i.suspects, func(_ *suspicion, f *strike) bool { return f.fault.Kind == sim.Slow }); err != nil {
+		return err
+	}
+	return i.check(w.Now())
+}
+
+// checkDuration judges an attempt that has ended.
+func (i *limitsEnforced) checkDuration(e *sim.Effect, u *unit) {
+	c := claimOf(u.claims, u.was.epoch)
+	if c == nil || i.cfg.UnitTimeout == 0 {
+		return
+	}
+	if took := e.At - c.at; took > drifted(i.cfg.UnitTimeout)+i.cfg.slack() && c.is(e.Process, e.Incarnation) {
+		i.suspects = append(i.suspects, suspicion{c.owner, c.at, e.At, breach("R14", "attempt not stopped", u.uid, c.ref(fmt.Sprintf("claimed epoch %d", c.epoch)), e, u.edge(),
+			fmt.Sprintf("the attempt of %s at unit %s took %s; it should have been stopped after %s", c.who(), u.uid, took, i.cfg.UnitTimeout))})
+	}
+}
 
 func (i *limitsEnforced) checkParallelism(e *sim.Effect, u *unit) error {
 	running := int64(0)

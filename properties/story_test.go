@@ -48,7 +48,7 @@ func config() properties.Config {
 		StorageTimeout: time.Second, BackoffMax: time.Second, BreakerOpen: 10 * time.Second, MaxInFlight: 10 * time.Second,
 		BreakerFailures: 2, MaxLatency: time.Millisecond, CheckpointEvery: time.Second, PartsInFlight: 1,
 		PartSize: 5000, MultipartAbove: 5000, ReadChunk: 100,
-		DrainTimeout: 5 * time.Second, WatchFor: 30 * time.Second, TTL: 40 * time.Second,
+		UnitTimeout: time.Hour, DrainTimeout: 5 * time.Second, WatchFor: 30 * time.Second, TTL: 40 * time.Second,
 		MaxAttempts: 3, BackoffLimit: 10, Slots: 1, Workers: []string{"w0", "w1"},
 	}
 }

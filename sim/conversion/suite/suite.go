@@ -31,7 +31,7 @@ func known(s *conversion.System) properties.Config {
 		ScanEvery: k.ScanEvery, MergePoll: k.MergePoll, JanitorEvery: k.JanitorEvery,
 		UnitBackoff: k.UnitBackoff, UnitBackoffMax: k.UnitBackoffMax, OpTimeout: k.OpTimeout, StorageTimeout: k.StorageTimeout,
 		BackoffMax: k.StorageBackoffMax, BreakerOpen: k.BreakerOpen, MaxInFlight: k.MaxInFlight,
-		DrainTimeout: k.DrainTimeout, WatchFor: k.WatchFor, TTL: s.Config().TTL,
+		UnitTimeout: k.UnitTimeout, DrainTimeout: k.DrainTimeout, WatchFor: k.WatchFor, TTL: s.Config().TTL,
 		MaxAttempts: k.MaxAttempts, BackoffLimit: k.BackoffLimit, Slots: k.Slots,
 		BreakerFailures: k.BreakerFailures, MaxLatency: s.Bounds().MaxLatency,
 		CheckpointEvery: k.CheckpointEvery, PartsInFlight: k.PartsInFlight,
