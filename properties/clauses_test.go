@@ -470,6 +470,13 @@ var breaches = []breach{
 		s.fault(sim.Fault{Kind: sim.Slow, For: time.Hour})
 		s.pass(2*time.Hour).complete(w0, unitA, "1 1 0 0").settle()
 	}},
+	{"owners-know", "owner that works and does not beat", func(s *story) {
+		s.process("boot", w0)
+		s.fault(sim.Fault{Kind: sim.LoseReply})
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, leaseRow(w0, unitA, 1, 2))
+		s.pass(9*time.Second).put(w0, stagingKey(unitA, 1), "x")
+		s.reap(w1, w0, unitA, "1 1 0 0", 1).settle()
+	}},
 	{"owners-know", "owner that does not know", func(s *story) {
 		s.process("boot", w0)
 		s.fault(sim.Fault{Kind: sim.LoseReply})
@@ -483,6 +490,11 @@ var breaches = []breach{
 	}},
 	{"attempts-bounded", "queued again before its back-off", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1).pass(-1900*time.Millisecond).requeue(unitA, "1 1 0 0", 1)
+	}},
+	{"submits-kept", "own submission refused", func(s *story) {
+		s.call("submit")
+		s.commit("client/1", batchRow("pending", ""), activeRow)
+		s.returned("submit", 0, env.ClassOther)
 	}},
 	{"cancel-final", "cancel denied", func(s *story) {
 		s.running().call("cancel")

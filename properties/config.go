@@ -94,7 +94,7 @@ func All(c Config) []sim.Invariant {
 		&attempts{view: v},
 		&limitsEnforced{view: v},
 		newWorkSaved(v),
-		&ownersKnow{view: v},
+		newOwnersKnow(v),
 		&boundedWrites{view: v},
 		&mergeInput{view: v},
 		newDurablePointers(v),

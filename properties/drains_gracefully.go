@@ -15,12 +15,18 @@ import (
 // cost an attempt, two would kill every unit.
 type drainsGracefully struct {
 	*view
-	asked    map[string]moment // by process: when it was asked to stop
+	drains   map[string]*drain // by incarnation
 	suspects []suspicion
 }
 
+// drain is how an incarnation stopped that was asked to.
+type drain struct {
+	asked  moment
+	exited moment // by itself
+}
+
 func newDrainsGracefully(v *view) *drainsGracefully {
-	return &drainsGracefully{view: v, asked: map[string]moment{}}
+	return &drainsGracefully{view: v, drains: map[string]*drain{}}
 }
 
 func (i *drainsGracefully) Name() string { return "drains-gracefully" }
@@ -41,25 +47,29 @@ func (i *drainsGracefully) Observe(w *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-// Settled ignores what asked the process to stop; whatever else befell anybody
-// around that time is an excuse: a drain needs the stores, and rows that others
+// Settled takes whatever befell anybody around that time for an excuse, but that
+// processes were asked to stop: a drain needs the stores, and rows that others
 // may have locked.
 func (i *drainsGracefully) Settled(*sim.World) error {
-	return i.unexcused(i.suspects, func(s *suspicion, f *strike) bool {
-		return f.fault.Kind == sim.Terminate && f.fault.At.Process == s.process && f.at <= s.until && f.at+f.fault.For > s.from
-	})
+	return i.unexcused(i.suspects, func(_ *suspicion, f *strike) bool { return f.fault.Kind == sim.Terminate })
 }
 
 // follow notes who is asked to stop, and who is killed for not stopping.
 func (i *drainsGracefully) follow(e *sim.Effect) {
 	who := e.Process + "/" + e.Incarnation
+	d := i.drains[who]
 	switch e.Record.What {
-	case "boot":
-		delete(i.asked, e.Process)
 	case "terminate":
-		i.asked[e.Process] = momentOf(e)
+		i.drains[who] = &drain{asked: momentOf(e)}
+	case "exit":
+		if d != nil {
+			d.exited = momentOf(e)
+		}
 	case "kill":
-		asked := i.asked[e.Process]
+		if d == nil {
+			return
+		}
+		asked := d.asked
 		if took := e.At - asked.at; took > drifted(i.cfg.DrainTimeout)+time.Second+8*i.cfg.MaxLatency {
 			i.suspects = append(i.suspects, suspicion{e.Process, asked.at, e.At, breach("R14", "drain takes too long", who, asked.ref("was asked to stop"), e, "was killed",
 				fmt.Sprintf("%s was asked to stop and is still there %s later; it may take %s", who, took, i.cfg.DrainTimeout))})
@@ -72,12 +82,11 @@ func (i *drainsGracefully) checkUnit(e *sim.Effect, u *unit) {
 	if u.before != stateProcessing || u.state == stateProcessing || u.sub.terminal() || e.Process == u.was.worker && e.Incarnation == u.was.incarnation {
 		return
 	}
-	asked, ok := i.asked[u.was.worker]
-	p := i.processes[u.was.worker]
-	if !ok || p == nil || p.alive || p.incarnation != u.was.incarnation || !p.draining {
+	owner := u.was.worker + "/" + u.was.incarnation
+	d := i.drains[owner]
+	if d == nil || d.exited.event == 0 {
 		return
 	}
-	owner := u.was.worker + "/" + u.was.incarnation
-	i.suspects = append(i.suspects, suspicion{u.was.worker, asked.at, e.At, breach("R12", "drain burnt an attempt", u.uid, asked.ref("was asked to stop"), e, "took the unit away",
+	i.suspects = append(i.suspects, suspicion{u.was.worker, d.asked.at, d.exited.at, breach("R12", "drain burnt an attempt", u.uid, d.asked.ref("was asked to stop"), e, "took the unit away",
 		fmt.Sprintf("%s was asked to stop, kept unit %s for itself, and was gone; its lease had to run out, which cost an attempt", owner, u.uid))})
 }

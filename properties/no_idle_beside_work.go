@@ -40,14 +40,15 @@ func (i *noIdleBesideWork) wait(healed time.Duration) {
 	if !ok {
 		return
 	}
-	bound := 2*drifted(i.cfg.Poll) + i.cfg.slack()
+	// Claims of one batch conflict: some back off, and look again.
+	bound := 2*drifted(i.cfg.Poll+i.cfg.OpTimeout) + time.Second
 	for _, s := range i.order {
 		if !s.startsUnits(i.view) || s.full() {
 			continue
 		}
 		for _, u := range s.units {
 			if u.state == statePending {
-				i.due.earlier(due{at: max(healed, idle, u.changed.at, s.room) + bound, unit: u, since: u.changed})
+				i.due.earlier(due{at: max(healed+i.cfg.slack(), idle, u.changed.at, s.room) + bound, unit: u, since: u.changed})
 			}
 		}
 	}

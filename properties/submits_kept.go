@@ -11,18 +11,20 @@ import (
 
 // submitsKept: a submission that was acknowledged is there, under the
 // generation that was returned, as it was asked for, and stays like that; one
-// call submits at most once, however often it had to be sent.
+// call submits at most once, however often it had to be sent, and is not refused
+// for what it did itself.
 //
 // A lost submission is a dataset that nobody builds and everybody waits for; a
 // doubled one builds it twice.
 type submitsKept struct {
 	*view
-	calls map[string]int // submit calls by name
+	calls map[string]int    // submit calls by name
+	asked map[string]moment // the newest call by name
 	acked map[*submission]moment
 }
 
 func newSubmitsKept(v *view) *submitsKept {
-	return &submitsKept{view: v, calls: map[string]int{}, acked: map[*submission]moment{}}
+	return &submitsKept{view: v, calls: map[string]int{}, asked: map[string]moment{}, acked: map[*submission]moment{}}
 }
 
 func (i *submitsKept) Name() string { return "submits-kept" }
@@ -55,6 +57,14 @@ func (i *submitsKept) checkRecord(e *sim.Effect) error {
 		return nil
 	case !r.Returned:
 		i.calls[r.Of]++
+		i.asked[r.Of] = momentOf(e)
+		return nil
+	case r.Class == env.ClassOther:
+		asked := i.asked[r.Of]
+		if s := i.batches["batch/"+r.Of]; s != nil && s.born.is(e.Process, e.Incarnation) && s.born.event > asked.event {
+			return breach("R4", "own submission refused", s.bid, s.born.ref("submitted "+s.bid), e, "was told that "+r.Of+" is live already",
+				fmt.Sprintf("a submission of %s was refused because the name lives: as %s, which that very call submitted", r.Of, s.bid))
+		}
 		return nil
 	case r.Class != env.ClassNone:
 		return nil

@@ -63,6 +63,11 @@ func (c *Config) draw(d Draw, b Bounds) {
 		// As long as leases: whoever wakes up late finds a successor at work.
 		c.FrameTime = time.Duration(d.LogBetween("long_frame_time", 1e8, 2e9))
 	}
+	if d.Chance("early", 350) {
+		// Most work is done when the world heals if it heals late: then nobody
+		// sees how the healed system works.
+		c.ChaosFor = time.Duration(d.LogBetween("chaos_for", 3e9, max(int64(b.ChaosFor), 4e9)))
+	}
 	c.FrameTime = min(c.FrameTime, b.MaxFrame)
 	c.LatencyMax = max(min(c.LatencyMin*time.Duration(d.Between("latency_spread", 2, 10)), b.MaxLatency), c.LatencyMin)
 	if d.Chance("narrow", 500) {

@@ -83,7 +83,7 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 
 // aimKinds are what a run may aim, each as often as it stands here.
 var aimKinds = [...]FaultKind{
-	Pause, Pause, Pause, Pause, Pause, Pause, Delay, Delay, Terminate, Terminate, Partition, Partition, Partition, Crash, LoseReply, Slow,
+	Pause, Pause, Pause, Pause, Pause, Pause, Delay, Delay, Terminate, Terminate, Partition, Partition, Partition, Crash, LoseReply, Slow, Outage,
 }
 
 // soonEvents is how many events count as soon after a fault.
@@ -92,15 +92,14 @@ const soonEvents = 300
 // kindPermille is how often a run's swarm includes a kind.
 var kindPermille = [faultKinds]int{
 	Crash: 500, Terminate: 220, Pause: 500, Slow: 200, Partition: 300, Refuse: 200, LoseRequest: 200,
-	LoseReply: 400, Delay: 400, DelayReply: 200, Truncate: 300, ExpireUpload: 300, Skew: 60, Drift: 80,
-	Conflict: 150, RegionError: 80, ErrorBody: 250, Outage: 130,
+	LoseReply: 400, Delay: 400, DelayReply: 200, Truncate: 500, ExpireUpload: 500, Skew: 120, Drift: 80,
+	Conflict: 150, RegionError: 80, ErrorBody: 500, Outage: 150,
 }
 
 // draw decides whether a call meets a fault, and which.
 func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
-	if c.aims > 0 && cl.nth >= c.aimFirst && cl.nth < c.aimFirst+3 && cl.site.step.name != "" &&
-		c.aimsAt(cl.site.op) && applies(c.aimKind, cl.site.op, t.proc.program.Client) {
-		if h := mix(cl.id, purposeAim); h&(1<<32-1) < c.aimChance && c.where.Chance(cl.site.step.name, c.aimSteps) {
+	if c.aims > 0 && c.aimsAt(cl) && applies(c.aimKind, cl.site.op, t.proc.program.Client) {
+		if h := mix(cl.id, purposeAim); h&(1<<32-1) < c.aimChance {
 			c.aims--
 			return c.aimed(u, Draw{mix(h, uint64(cl.site.op))}, t, cl)
 		}
@@ -149,13 +148,21 @@ func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 }
 
 // aimsAt reports whether the run's aim may strike such a call: what loses or
-// holds back messages only where that leaves an outcome unknown.
-func (c *chaosMonkey) aimsAt(op Op) bool {
-	switch c.aimKind {
-	case Slow:
+// holds back messages only where that leaves an outcome unknown, what slows
+// work at any of it.
+func (c *chaosMonkey) aimsAt(cl call) bool {
+	op, step := cl.site.op, cl.site.step.name
+	if c.aimKind == Slow {
 		return op == opWork
+	}
+	if step == "" || cl.nth < c.aimFirst || cl.nth >= c.aimFirst+3 || !c.where.Chance(step, c.aimSteps) {
+		return false
+	}
+	switch c.aimKind {
 	case Partition, LoseReply, Delay:
 		return op.hasEffect()
+	case Outage:
+		return op.service() == ServiceObjects
 	}
 	return op.isRPC()
 }
@@ -177,6 +184,8 @@ func (c *chaosMonkey) aimed(u *Universe, d Draw, t *task, cl call) *Fault {
 	case Partition: // the request arrives, and nobody ever hears of it
 		f.Direction, f.Service = Replies, f.At.Op.service()
 		f.For = u.bounds.GiveUp + time.Duration(d.Between("patience", 1, int64(u.bounds.GiveUp)/2))
+	case Outage:
+		f.For = lease + time.Duration(d.Between("outage", 1, int64(lease)))
 	case Slow:
 		f.Factor, f.For = d.LogBetween("work factor", 100, 1000), u.bounds.LongWork+lease
 	}

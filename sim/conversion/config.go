@@ -146,7 +146,7 @@ func (c *Config) Draw(d sim.Draw) {
 	if d.Chance("retry", 100) {
 		c.RetryPercent = 70
 	}
-	if d.Chance("watch", 200) {
+	if d.Chance("watch", 300) {
 		c.WatchPercent = 70
 	}
 	if d.Chance("ttl", 100) {
@@ -172,8 +172,8 @@ func drawCore(d sim.Draw) core.Config {
 		return quantised(d, label, int64(lo), int64(hi))
 	}
 	k.Slots = 1 + int(d.Between("slots", 0, 9))/7
-	k.Heartbeat = span("heartbeat", time.Second, 12*time.Second)
-	k.StaleAfter = k.Heartbeat * time.Duration(d.Between("stale_ratio", 3, 10))
+	k.Heartbeat = span("heartbeat", time.Second/2, 8*time.Second)
+	k.StaleAfter = k.Heartbeat * time.Duration(d.Between("stale_ratio", 3, 8))
 	k.FenceMargin = (k.StaleAfter / time.Duration(d.Between("margin_ratio", 5, 12))).Truncate(10 * time.Millisecond)
 	k.WorkerPoll = span("worker_poll", time.Second/2, 6*time.Second)
 	k.ReapEvery = span("reap_every", time.Second, 20*time.Second)
@@ -183,6 +183,7 @@ func drawCore(d sim.Draw) core.Config {
 	k.MergePoll = span("merge_poll", time.Second, 12*time.Second)
 	k.JanitorEvery = span("janitor_every", 10*time.Second, 60*time.Second)
 	k.MaxAttempts = int(d.Between("max_attempts", 2, 4))
+	k.BackoffLimit = int(d.LogBetween("backoff_limit", 2, 12))
 	k.UnitBackoff = span("unit_backoff", time.Second/2, 4*time.Second)
 	k.UnitTimeout = span("unit_timeout", 20*time.Second, 20*time.Minute)
 	k.CheckpointFrames = int(d.LogBetween("checkpoint_frames", 1, 12))
@@ -191,7 +192,7 @@ func drawCore(d sim.Draw) core.Config {
 	k.PartSize = d.LogBetween("part_size", 64, 600)
 	k.MultipartAbove = d.LogBetween("multipart_above", 64, 900)
 	k.PartsInFlight = int(d.Between("parts_in_flight", 1, 3))
-	k.OpTimeout = span("op_timeout", 2*time.Second, 15*time.Second)
+	k.OpTimeout = span("op_timeout", time.Second, 10*time.Second)
 	k.StorageTimeout = span("storage_timeout", time.Second, 8*time.Second)
 	k.ConflictTries = int(d.Between("conflict_tries", 3, 10))
 	k.StorageTries = int(d.Between("storage_tries", 1, 5))
