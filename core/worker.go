@@ -103,13 +103,27 @@ func (w *worker) end(ctx, work context.Context, a *attempt, err error) {
 		return
 	case !isPoison(err) && w.objects.breaker.down():
 		// The store is known to be down: no attempt is consumed for that.
-		err = a.release(ctx)
+		err = w.settle(ctx, a.release)
 	default:
-		err = a.fail(ctx, err)
+		failure := err
+		err = w.settle(ctx, func(ctx context.Context) error { return a.fail(ctx, failure) })
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		w.log(ctx, slog.LevelWarn, "attempt not settled: its lease will run out", a.unitKey, err)
 	}
+}
+
+// settle runs the last transaction of an attempt. If the process is asked to stop
+// meanwhile it is run again in the time that is left: else the unit would wait
+// for a lease that nobody holds any more, and lose an attempt.
+func (w *worker) settle(ctx context.Context, last func(ctx context.Context) error) error {
+	err := last(ctx)
+	if err == nil || !drained(ctx) {
+		return err
+	}
+	late, cancel := w.afterwards(ctx)
+	defer cancel()
+	return last(late)
 }
 
 func (w *worker) reserve(unit string) bool {

@@ -48,10 +48,12 @@ func (i *drainsGracefully) Observe(w *sim.World, e *sim.Effect) error {
 }
 
 // Settled takes whatever befell anybody around that time for an excuse, but that
-// processes were asked to stop: a drain needs the stores, and rows that others
-// may have locked.
+// processes were asked to stop, with enough time: a drain needs the stores, and
+// rows that others may have locked.
 func (i *drainsGracefully) Settled(*sim.World) error {
-	return i.unexcused(i.suspects, func(_ *suspicion, f *strike) bool { return f.fault.Kind == sim.Terminate })
+	return i.unexcused(i.suspects, func(s *suspicion, f *strike) bool {
+		return f.fault.Kind == sim.Terminate && (f.fault.At.Process == s.process || f.fault.For >= i.cfg.DrainTimeout)
+	})
 }
 
 // follow notes who is asked to stop, and who is killed for not stopping.

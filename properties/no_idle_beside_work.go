@@ -7,48 +7,63 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
-// noIdleBesideWork: after the faults have stopped, no worker stays idle for two
-// polls, and some slack to recover, while a unit can be claimed: one that is
-// pending in a batch that lets units start and has room for another.
+// noIdleBesideWork: no worker stays idle for two polls while a unit can be
+// claimed, one that is pending in a batch that lets units start and has room for
+// another: not unless a fault is near, and after the faults have stopped, with
+// some slack to recover, not at all.
 //
 // A queue whose head blocks what is behind it starves batches that nothing is
 // wrong with.
 type noIdleBesideWork struct {
 	*view
-	due    due
-	worker string
+	due      due
+	worker   string
+	suspects []suspicion
 }
 
 func (i *noIdleBesideWork) Name() string { return "no-idle-beside-work" }
 
 func (i *noIdleBesideWork) Observe(w *sim.World, e *sim.Effect) error {
 	healed, ok := w.Healed()
-	if !ok {
+	if !ok && !w.Timely() {
 		return nil
 	}
+	err := i.check(e.At, ok)
 	if !i.due.armed || i.touched&(1<<kindUnit|1<<kindBatch) != 0 || e.Kind == sim.EffectProcess {
+		if ok {
+			healed += i.cfg.slack()
+		}
 		i.wait(healed)
 	}
-	return i.check(e.At)
+	return err
 }
 
-func (i *noIdleBesideWork) Settled(w *sim.World) error { return i.check(w.Now()) }
+func (i *noIdleBesideWork) Settled(w *sim.World) error {
+	if err := i.unexcused(i.suspects, nil); err != nil {
+		return err
+	}
+	return i.check(w.Now(), true)
+}
 
-func (i *noIdleBesideWork) wait(healed time.Duration) {
+// bound is how long a worker may stay idle: claims of one batch conflict, so some
+// back off, and look again.
+func (i *noIdleBesideWork) bound() time.Duration {
+	return 2*drifted(i.cfg.Poll+i.cfg.OpTimeout) + time.Second
+}
+
+func (i *noIdleBesideWork) wait(from time.Duration) {
 	i.due = due{armed: true}
 	idle, ok := i.idleSince()
 	if !ok {
 		return
 	}
-	// Claims of one batch conflict: some back off, and look again.
-	bound := 2*drifted(i.cfg.Poll+i.cfg.OpTimeout) + time.Second
 	for _, s := range i.order {
 		if !s.startsUnits(i.view) || s.full() {
 			continue
 		}
 		for _, u := range s.units {
 			if u.state == statePending {
-				i.due.earlier(due{at: max(healed+i.cfg.slack(), idle, u.changed.at, s.room) + bound, unit: u, since: u.changed})
+				i.due.earlier(due{at: max(from, idle, u.changed.at, s.room) + i.bound(), unit: u, since: u.changed})
 			}
 		}
 	}
@@ -95,11 +110,17 @@ func (i *noIdleBesideWork) busy(p *process) bool {
 	return units >= i.cfg.Slots
 }
 
-func (i *noIdleBesideWork) check(at time.Duration) error {
+func (i *noIdleBesideWork) check(at time.Duration, healed bool) error {
 	d := &i.due
 	if d.at == 0 || at <= d.at {
 		return nil
 	}
-	return settledBreach("R13", "idle worker beside a claimable unit", d.unit.uid, d.since.orNone("left the unit pending"),
+	violation := settledBreach("R13", "idle worker beside a claimable unit", d.unit.uid, d.since.orNone("left the unit pending"),
 		fmt.Sprintf("unit %s can be claimed, and worker %s has been idle beside it; it should have been claimed by %s", d.unit.uid, i.worker, d.at))
+	if healed {
+		return violation
+	}
+	i.suspects = append(i.suspects, suspicion{i.worker, d.at - i.bound(), at, violation})
+	i.due = due{armed: true} // until something changes
+	return nil
 }

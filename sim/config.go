@@ -61,7 +61,7 @@ func (c *Config) draw(d Draw, b Bounds) {
 	}
 	if d.Chance("long_work", 500) {
 		// As long as leases: whoever wakes up late finds a successor at work.
-		c.FrameTime = time.Duration(d.LogBetween("long_frame_time", 1e8, 2e9))
+		c.FrameTime = time.Duration(d.LogBetween("long_frame_time", int64(b.Leases[0])/100+1, int64(b.Leases[0])/4+1))
 	}
 	if d.Chance("early", 350) {
 		// Most work is done when the world heals if it heals late: then nobody

@@ -28,6 +28,21 @@ func TestScenario(t *testing.T) {
 	}
 }
 
+// A scenario's run is written down like any other: its plan replays it, without
+// the scenario.
+func TestScenarioPlansReplay(t *testing.T) {
+	for _, s := range chaos.Scenarios() {
+		target := suite.Scenario(s, nil)
+		for seed := uint64(1); seed <= 5; seed++ {
+			run, err := sim.Run(target, seed)
+			require.NoError(t, err)
+			replayed, err := sim.Replay(target, run.Plan)
+			require.NoError(t, err)
+			require.Equal(t, run.Hash, replayed.Hash, "scenario %s, seed %d", s.Name, seed)
+		}
+	}
+}
+
 func playScenario(t *testing.T, s chaos.Scenario) {
 	target := suite.Scenario(s, nil)
 	options := sweep.Options{Base: baseSeed, Count: max(seedCount, scenarioSeeds)}

@@ -74,6 +74,9 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 		}
 		c.aimChance = uint64(1<<32) / uint64(d.LogBetween("aim chance", 2, 30))
 		c.aimSteps = int(d.LogBetween("aim steps", 50, 200))
+		if c.aimKind == Partition { // what it leaves unknown is seldom what matters
+			c.aimSteps *= 3
+		}
 	}
 	if len(c.kinds) == 0 {
 		c.kinds = []FaultKind{[...]FaultKind{Crash, Pause, Partition, LoseReply, Delay}[d.Intn("only", 5)]}
@@ -259,6 +262,9 @@ func (c *chaosMonkey) size(u *Universe, d Draw, t *task, f *Fault) {
 		}
 	case Terminate:
 		f.For = time.Duration(d.LogBetween("grace", 1e8, 60e9))
+		if d.Chance("patient", 400) {
+			f.For = time.Duration(d.LogBetween("long grace", 20e9, 120e9))
+		}
 	case Pause:
 		f.For = c.freeze(d)
 		f.Stops = d.Chance("clock", 500)

@@ -185,7 +185,7 @@ func drawCore(d sim.Draw) core.Config {
 	k.MaxAttempts = int(d.Between("max_attempts", 2, 4))
 	k.BackoffLimit = int(d.LogBetween("backoff_limit", 2, 12))
 	k.UnitBackoff = span("unit_backoff", time.Second/2, 4*time.Second)
-	k.UnitTimeout = span("unit_timeout", 20*time.Second, 20*time.Minute)
+	k.UnitTimeout = span("unit_timeout", 30*time.Second, 20*time.Minute)
 	k.CheckpointFrames = int(d.LogBetween("checkpoint_frames", 1, 12))
 	k.CheckpointEvery = span("checkpoint_every", time.Second/5, 20*time.Second)
 	k.ReadChunk = d.LogBetween("read_chunk", 64, 4096)

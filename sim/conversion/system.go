@@ -149,7 +149,7 @@ func (s *System) Bounds() sim.Bounds {
 	return sim.Bounds{
 		MaxFrameTime: min(800*time.Millisecond, k.UnitTimeout/time.Duration(6*c.Frames)),
 		MaxLatency:   min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
-		MaxFrame:     min(2*time.Second, k.UnitTimeout/time.Duration(3*max(c.Frames, 1))),
+		MaxFrame:     min(10*time.Second, k.UnitTimeout/time.Duration(3*max(c.Frames, 1))),
 		RPCTimeout:   c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,
 		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,

@@ -76,10 +76,10 @@ func stage(s chaos.Scenario, c *conversion.Config) {
 }
 
 // enough finds a workload seed, from the drawn one on, with as much work as the
-// story needs.
+// story needs. One that has enough stays: a configuration is varied twice, before
+// the system is assembled and after.
 func enough(s chaos.Scenario, c conversion.Config) uint64 {
 	for range 10_000 {
-		c.WorkloadSeed++
 		spec := c.Workload()
 		fits := len(spec.Batches) == s.Batches
 		for k := range spec.Batches {
@@ -89,6 +89,7 @@ func enough(s chaos.Scenario, c conversion.Config) uint64 {
 		if fits {
 			break
 		}
+		c.WorkloadSeed++
 	}
 	return c.WorkloadSeed
 }
