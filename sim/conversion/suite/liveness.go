@@ -175,7 +175,7 @@ func (l *liveness) busy() time.Duration {
 	for i := range l.system.Workload().Batches {
 		b := &l.system.Workload().Batches[i]
 		frames, _ := framesOf(b)
-		total += time.Duration(frames)*200*time.Millisecond + time.Duration(b.Units())*5*time.Second
+		total += time.Duration(frames)*frameTime + time.Duration(b.Units())*5*time.Second
 	}
 	return total
 }

@@ -25,6 +25,7 @@ func Scenario(s chaos.Scenario, tell func(string)) sim.Target {
 		c.Arm = "narrow"
 		c.LatencyMin, c.LatencyMax = min(c.LatencyMin, time.Millisecond), min(c.LatencyMax, 20*time.Millisecond)
 		stage(s, a.(*conversion.Config))
+		c.FrameTime = min(c.FrameTime, frameTime)
 		if t := frameTimes[s.Name]; t != 0 {
 			c.FrameTime = t
 		}
@@ -45,6 +46,9 @@ func Scenario(s chaos.Scenario, tell func(string)) sim.Target {
 	}
 	return t
 }
+
+// frameTime is what a frame costs at most, as the scenarios' bounds suppose.
+const frameTime = 200 * time.Millisecond
 
 // frameTimes are what a frame costs where work, not waiting, must take the
 // time: so that a straggler matters, and that a batch outlasts a deployment.
