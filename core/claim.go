@@ -198,6 +198,9 @@ func (w *worker) claimUnit(ctx context.Context, c candidate) (*attempt, error) {
 	a := &attempt{worker: w, id: c.id, uid: c.uid, unitKey: unitKey(c.id, c.uid)}
 	a.leaseKey = leaseKey(w.env.Self.Name, w.env.Self.Incarnation, c.id, c.uid)
 	body := func(ctx context.Context, tx env.Txn) error {
+		// The lease counts from the try that lands, not from the first one (R8):
+		// this snapshot does not hold an earlier try, so none was seen before.
+		a.sentAt.Store(int64(w.env.Clock.Monotonic()))
 		b, err := a.guardBatch(ctx, tx)
 		if err != nil {
 			return err
@@ -228,7 +231,6 @@ func (w *worker) claimUnit(ctx context.Context, c candidate) (*attempt, error) {
 		u, err := readUnit(ctx, tx, a.unitKey)
 		return err == nil && a.epoch != 0 && a.owns(&u), err
 	}
-	a.sentAt.Store(int64(w.env.Clock.Monotonic()))
 	claim := &txn{body: body, landed: landed}
 	err := w.kv.update(ctx, claim)
 	if env.ClassOf(err) == env.ClassUndetermined && drained(ctx) {

@@ -22,7 +22,7 @@ type merge struct {
 	output string
 	chunk  int
 	input  []dataset.Episode // from the claim's snapshot (R10)
-	sentAt time.Duration     // monotonic time at which the claim was sent
+	sentAt time.Duration     // monotonic time at which the claim that landed was sent
 }
 
 // claimMerge claims the merge of a batch, or returns errNotClaimable. The
@@ -35,8 +35,9 @@ func (n *Node) claimMerge(ctx context.Context, id batchID, stalled func(claim *m
 	if err != nil {
 		return nil, err
 	}
-	m := &merge{Node: n, id: id, key: mergeKey(id), sentAt: n.env.Clock.Monotonic()}
+	m := &merge{Node: n, id: id, key: mergeKey(id)}
 	body := func(ctx context.Context, tx env.Txn) error {
+		m.sentAt = n.env.Clock.Monotonic() // of the try that lands, as with units (R8)
 		b, err := readBatch(ctx, tx, id.name())
 		if err != nil {
 			return err

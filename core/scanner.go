@@ -78,8 +78,9 @@ func (s *scanner) lead(ctx context.Context) error {
 func (s *scanner) acquire(ctx context.Context) error {
 	self := s.env.Self
 	var mine leaderRow
-	sent := s.env.Clock.Monotonic()
+	var sent time.Duration
 	body := func(ctx context.Context, tx env.Txn) error {
+		sent = s.env.Clock.Monotonic()
 		last, err := readLeader(ctx, tx)
 		if err != nil {
 			return err

@@ -80,9 +80,11 @@ func (s *store) update(ctx context.Context, t *txn) error {
 	}
 }
 
-// try runs one transaction once. again: an earlier try ended undetermined.
+// try runs one transaction once. again: an earlier try ended undetermined. That is
+// looked into even while the store counts as down: a claim that may be there has
+// a lease that runs.
 func (s *store) try(ctx context.Context, t *txn, again bool) error {
-	if !t.vital && !s.breaker.allow(s.env.Clock.Monotonic()) {
+	if !t.vital && !again && !s.breaker.allow(s.env.Clock.Monotonic()) {
 		return env.ErrUnavailable
 	}
 	err := s.once(ctx, t, again)

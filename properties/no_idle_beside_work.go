@@ -17,6 +17,7 @@ import (
 type noIdleBesideWork struct {
 	*view
 	due      due
+	healed   bool // the world had healed when that was waited for
 	worker   string
 	suspects []suspicion
 }
@@ -28,9 +29,9 @@ func (i *noIdleBesideWork) Observe(w *sim.World, e *sim.Effect) error {
 	if !ok && !w.Timely() {
 		return nil
 	}
-	err := i.check(e.At, ok)
-	if !i.due.armed || i.touched&(1<<kindUnit|1<<kindBatch) != 0 || e.Kind == sim.EffectProcess {
-		if ok {
+	err := i.check(e.At)
+	if !i.due.armed || ok != i.healed || i.touched&(1<<kindUnit|1<<kindBatch) != 0 || e.Kind == sim.EffectProcess {
+		if i.healed = ok; ok {
 			healed += i.cfg.slack()
 		}
 		i.wait(healed)
@@ -42,7 +43,7 @@ func (i *noIdleBesideWork) Settled(w *sim.World) error {
 	if err := i.unexcused(i.suspects, nil); err != nil {
 		return err
 	}
-	return i.check(w.Now(), true)
+	return i.check(w.Now())
 }
 
 // bound is how long a worker may stay idle: claims of one batch conflict, so some
@@ -110,14 +111,14 @@ func (i *noIdleBesideWork) busy(p *process) bool {
 	return units >= i.cfg.Slots
 }
 
-func (i *noIdleBesideWork) check(at time.Duration, healed bool) error {
+func (i *noIdleBesideWork) check(at time.Duration) error {
 	d := &i.due
 	if d.at == 0 || at <= d.at {
 		return nil
 	}
 	violation := settledBreach("R13", "idle worker beside a claimable unit", d.unit.uid, d.since.orNone("left the unit pending"),
 		fmt.Sprintf("unit %s can be claimed, and worker %s has been idle beside it; it should have been claimed by %s", d.unit.uid, i.worker, d.at))
-	if healed {
+	if i.healed {
 		return violation
 	}
 	i.suspects = append(i.suspects, suspicion{i.worker, d.at - i.bound(), at, violation})

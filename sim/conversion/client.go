@@ -17,10 +17,11 @@ import (
 type client struct {
 	system   *System
 	finished bool
-	told     bool // a script tells it what to do
+	told     bool           // a script tells it what to do
+	acked    map[string]int // the newest generation that it was told of, by name
 }
 
-func newClient(s *System) client { return client{system: s} }
+func newClient(s *System) client { return client{system: s, acked: map[string]int{}} }
 
 // main works off one script per batch, side by side.
 func (c *client) main(ctx context.Context, e *env.Env) error {
@@ -140,6 +141,7 @@ func (s *script) submit(ctx context.Context) error {
 		s.recorder.Call("submit", name)
 		gen, err := s.api.Submit(ctx, spec)
 		s.recorder.Return("submit", name, int64(gen), err)
+		s.client.acked[name] = max(s.client.acked[name], int(gen))
 		if err == nil || err == core.ErrLive {
 			return nil
 		}

@@ -68,7 +68,8 @@ func (s *Setup) New() (sim.System, error) {
 		return nil, err
 	}
 	system := &System{config: c, workload: workload.Spec{Batches: batches}}
-	system.client = client{system: system, told: true, finished: true}
+	system.client = newClient(system)
+	system.client.told, system.client.finished = true, true
 	return system, nil
 }
 
@@ -171,6 +172,9 @@ func (s *Scenario) Client(what, of string, call func(ctx context.Context, api *c
 		s.calls--
 		s.system.client.finished = s.calls == 0
 		recorder.Return(what, of, value, err)
+		if what == "submit" {
+			s.system.client.acked[of] = max(s.system.client.acked[of], int(value))
+		}
 		return err
 	})
 }

@@ -164,13 +164,14 @@ func (s *System) Bounds() sim.Bounds {
 }
 
 // Done reports whether every batch is terminal and the client has nothing more
-// to do.
+// to do. What the client was told may not be judged yet: it is waited for.
 func (s *System) Done(w *sim.World) bool {
 	if !s.client.finished {
 		return false
 	}
 	for i := range s.workload.Batches {
-		if !terminal(phaseOf(w, &s.workload.Batches[i])) {
+		b := &s.workload.Batches[i]
+		if !terminal(phaseOf(w, b)) || generationOf(w, b) < s.client.acked[b.Namespace+"/"+b.Name] {
 			return false
 		}
 	}
@@ -214,6 +215,13 @@ func phaseOf(w *sim.World, b *workload.Batch) string {
 		return ""
 	}
 	return field(string(row), "phase")
+}
+
+// generationOf reads a batch's generation from its row; 0 if there is none.
+func generationOf(w *sim.World, b *workload.Batch) int {
+	row, _ := w.Get("batch/" + b.Namespace + "/" + b.Name)
+	gen, _ := strconv.Atoi(field(string(row), "gen"))
+	return gen
 }
 
 // field reads one unquoted field of a row.
