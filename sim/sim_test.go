@@ -214,12 +214,13 @@ func TestSeeds(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			plan, err := readPlan(file)
 			require.NoError(t, err)
-			replayCase(t, filepath.Join("seeds", filepath.Base(file)), plan)
+			r := replayCase(t, filepath.Join("seeds", filepath.Base(file)), plan)
+			require.Len(t, r.Fired, len(plan.Faults), "a fault of the plan no longer strikes: it has lost its story")
 		})
 	}
 }
 
-func replayCase(t *testing.T, name string, plan *sim.Plan) {
+func replayCase(t *testing.T, name string, plan *sim.Plan) *sim.Result {
 	target := suite.Target()
 	r, err := sim.Replay(target, plan)
 	require.NoError(t, err)
@@ -230,11 +231,12 @@ func replayCase(t *testing.T, name string, plan *sim.Plan) {
 		if casePlan != nil && testing.Verbose() {
 			tell(t, target, r)
 		}
-		return
+		return r
 	}
 	report, err := sim.Explain(target, r, 0)
 	require.NoError(t, err)
 	report.Commit, report.GoVersion = commit(), runtime.Version()
 	report.Replay = "go test ./sim -run '^TestSeeds$' -case=" + name
 	t.Error("\n" + report.String())
+	return r
 }
