@@ -40,10 +40,17 @@ func (i *noIdleBesideWork) Observe(w *sim.World, e *sim.Effect) error {
 }
 
 func (i *noIdleBesideWork) Settled(w *sim.World) error {
-	if err := i.unexcused(i.suspects, nil); err != nil {
+	if err := i.unexcused(i.suspects, elsewhere); err != nil {
 		return err
 	}
 	return i.check(w.Now())
+}
+
+// elsewhere reports whether a fault of another process is over for this one: the
+// locks that it may have left have run out.
+func elsewhere(s *suspicion, f *strike) bool {
+	const locks = 20 * time.Second
+	return f.fault.Kind != sim.Outage && f.fault.At.Process != s.process && f.at+locks < s.from
 }
 
 // bound is how long a worker may stay idle: claims of one batch conflict, so some

@@ -42,7 +42,7 @@ type chaosMonkey struct {
 func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 	c := &chaosMonkey{magnitudes: b.Magnitudes, leases: b.Leases, expendable: d.Chance("expendable", 300)}
 	switch size := d.Intn("budget", 100); {
-	case size < 6:
+	case size < 9:
 		return nil
 	case size < 90:
 		c.budget = 1 + d.Intn("small", 3)
@@ -86,7 +86,7 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 
 // aimKinds are what a run may aim, each as often as it stands here.
 var aimKinds = [...]FaultKind{
-	Pause, Pause, Pause, Pause, Pause, Pause, Delay, Delay, Terminate, Terminate, Partition, Partition, Partition, Crash, LoseReply, Slow, Outage,
+	Pause, Pause, Pause, Pause, Pause, Pause, Delay, Delay, Terminate, Terminate, Partition, Partition, Partition, Crash, LoseReply, Slow, Slow, Outage, ExpireUpload,
 }
 
 // soonEvents is how many events count as soon after a fault.

@@ -126,7 +126,7 @@ func (c *Config) Draw(d sim.Draw) {
 		Workers:      2 + int(d.Between("workers", 0, 20))/10,
 		Split:        d.Chance("split", 200),
 		WorkloadSeed: d.Uint64("workload"),
-		Batches:      1 + int(d.Between("batches", 0, 3))/3, Sources: pick("sources", 2, 3),
+		Batches:      1 + int(d.Between("batches", 0, 1)), Sources: pick("sources", 2, 3),
 		Recordings: pick("recordings", 3, 6), Frames: int(d.LogBetween("frames", 6, 60)),
 		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
 		Regions:    int(d.Between("regions", 1, 4)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 4e9),
