@@ -31,7 +31,10 @@ type Config struct {
 	ChaosEvents int
 }
 
-// Arms names the search strategies.
+// maxFrameTime is the longest that one frame of work may take.
+const maxFrameTime = 10 * time.Second
+
+// arms names the search strategies.
 var arms = []string{"elastic", "narrow"}
 
 func (c *Config) settings() []Setting {
@@ -41,7 +44,7 @@ func (c *Config) settings() []Setting {
 		{Name: "sim.latency_max", Duration: &c.LatencyMax, Min: 1000, Max: 10e9},
 		{Name: "sim.quantum", Duration: &c.Quantum, Max: 10e9},
 		{Name: "sim.timer_weight", Int: &c.TimerWeight, Min: 1, Max: 1000},
-		{Name: "sim.frame_time", Duration: &c.FrameTime, Max: 10e9},
+		{Name: "sim.frame_time", Duration: &c.FrameTime, Max: int64(maxFrameTime)},
 		{Name: "sim.max_in_flight", Duration: &c.MaxInFlight, Min: 1e6, Max: int64(maxFaultTime)},
 		{Name: "sim.chaos_for", Duration: &c.ChaosFor, Max: int64(maxFaultTime)},
 		{Name: "sim.chaos_events", Int: &c.ChaosEvents, Max: 100_000_000},
@@ -74,7 +77,7 @@ func (c *Config) draw(d Draw, b Bounds) {
 		c.Arm = "narrow"
 		if d.Chance("quantised", 400) {
 			c.Quantum = 10 * time.Millisecond
-			c.FrameTime = c.FrameTime.Truncate(c.Quantum) + c.Quantum
+			c.FrameTime = min(c.FrameTime.Truncate(c.Quantum)+c.Quantum, maxFrameTime)
 		}
 	}
 }

@@ -76,6 +76,19 @@ func TestGoodPlanRoundTrips(t *testing.T) {
 	require.Nil(t, r.Violation)
 }
 
+// TestDraftsAreAllowed: what seeds draw keeps to the ranges that plans are held
+// to, so whatever a seed finds can be replayed.
+func TestDraftsAreAllowed(t *testing.T) {
+	target := suite.Target()
+	for seed := range uint64(5000) {
+		draft, err := sim.Draft(target, seed)
+		require.NoError(t, err)
+		plan, err := sim.ParsePlan("draft", []byte(draft.String()))
+		require.NoError(t, err)
+		require.NoError(t, sim.Replayable(target, plan), "seed %#x", seed)
+	}
+}
+
 // TestBadFlags: a bad flag or environment variable is one clear line, a
 // non-zero exit, and no universe is run.
 func TestBadFlags(t *testing.T) {
