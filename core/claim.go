@@ -80,8 +80,10 @@ func (w *worker) candidates(ctx context.Context) ([]candidate, error) {
 			if found, err = w.claimable(ctx, tx, page); err != nil || len(found) > 0 {
 				return err
 			}
-			// Entries that cannot be claimed must not hide those behind them (R13).
-			from := page[len(page)-1].Key + "\x00"
+			// Entries that cannot be claimed must not hide those behind them
+			// (R13), however many they are: the rest of the last one's batch
+			// cannot be claimed, either.
+			from := queueBehindBatch(page[len(page)-1].Key)
 			if page, err = tx.Scan(ctx, from, prefixEnd(queuePrefix), w.claimPage()); err != nil {
 				return err
 			}

@@ -90,6 +90,16 @@ func splitQueueKey(key string) (id batchID, uid string, ok bool) {
 	return splitUnit(key[from:])
 }
 
+// queueBehindBatch is where the queue goes on behind the entries of the key's
+// batch.
+func queueBehindBatch(key string) string {
+	_, uid, ok := splitQueueKey(key)
+	if !ok {
+		return key + "\x00"
+	}
+	return prefixEnd(strings.TrimSuffix(key, uid))
+}
+
 // queueBand is the part of a queue key that all units of its priority share.
 func queueBand(key string) string { return key[:len(queuePrefix)+4] }
 

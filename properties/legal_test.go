@@ -210,6 +210,22 @@ var legal = []struct {
 		s.request(w0, "merge", "objects.put", "out/x", 0, "ok").request(w0, "merge", "objects.put", "out/x", 0, "refused")
 		s.request(w0, "merge", "objects.put", "out/x", 0, "ok").settle()
 	}},
+	{"a caller gives up in an outage, and its reply comes too late", "", func(s *story) {
+		s.published().collected().fault(sim.Fault{Kind: sim.Outage, For: time.Minute})
+		for range 9 {
+			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(20 * time.Second)
+		}
+		s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(time.Millisecond)
+		s.request(w0, "stage", "objects.put", "out/x", 0, "reply dropped").settle()
+	}},
+	{"a look at the queue goes on while the store refuses", "", func(s *story) {
+		s.published().collected()
+		for range 9 {
+			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(20 * time.Second)
+		}
+		s.request(w0, "claim_unit", "kv.scan", "queue/", 0, "ok").request(w0, "stage", "objects.put", "out/x", 0, "refused")
+		s.pass(time.Second).request(w0, "claim_unit", "kv.scan", "queue/999/x\x00", 0, "ok").settle()
+	}},
 	{"a listing fails", "list_page_failed", func(s *story) {
 		s.running().request(w0, "discover", "objects.list", "in/", 0, "refused")
 	}},

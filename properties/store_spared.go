@@ -72,7 +72,7 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 	switch {
 	case strings.HasPrefix(c.Op.String(), "objects."):
 		i.follow(r, c)
-	case c.Op == i.scan && c.Step == "claim_unit" && strings.HasPrefix(c.Key, "queue/") && w.Timely():
+	case c.Op == i.scan && c.Step == "claim_unit" && c.Key == "queue/" && w.Timely():
 		i.look(r, c)
 	}
 }
@@ -83,6 +83,9 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 const inFlight = 6
 
 func (i *storeSpared) follow(r *refusals, c *sim.Call) {
+	if strings.HasPrefix(c.Result, "reply") { // the same call, on its way back
+		return
+	}
 	if last, ok := r.last[c.Task]; ok && last.op == c.Op && last.key == c.Key && c.At-last.ref.At < hurried(i.cfg.BreakerOpen) {
 		i.broken = i.wrong(c, last.ref, "unavailable store called again", "tried again",
 			fmt.Sprintf("%s called %s %s again %s after it had found the store unavailable, for the %dth time in a row; its breaker stays open for %s",
@@ -111,10 +114,12 @@ func (i *storeSpared) follow(r *refusals, c *sim.Call) {
 }
 
 // look notices a worker that looks for work although it knows better. The
-// newest refusal must have reached it, and its breaker be open still.
+// newest refusal must have reached it before it began to look, with the request
+// for a timestamp, and its breaker be open still. Where the first page ends is
+// no matter: a look that has begun is brought to its end.
 func (i *storeSpared) look(r *refusals, c *sim.Call) {
 	heard := r.newest.At + 4*i.cfg.MaxLatency
-	if r.known == 0 || c.At-2*i.cfg.MaxLatency <= heard || c.At >= r.newest.At+hurried(i.cfg.BreakerOpen) {
+	if r.known == 0 || c.At-4*i.cfg.MaxLatency <= heard || c.At >= r.newest.At+hurried(i.cfg.BreakerOpen) {
 		return
 	}
 	i.suspects = append(i.suspects, suspicion{c.Process, r.known, c.At, i.wrong(c, r.newest, "looked for work in an outage", "looked for a unit",

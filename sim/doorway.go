@@ -92,6 +92,9 @@ func (u *Universe) name(t *task, c *simCtx, op Op, key string, m *message) (call
 		u.sites[siteKey] = s
 	}
 	s.calls++
+	if t.where.step != nil && t.where.step != step && t.where.step != &noStep {
+		t.before = t.where.step
+	}
 	t.where = waitPlace{step: step, op: op, since: u.now}
 	cl := call{site: s, nth: s.calls, id: mix(mix(u.seed, siteKey), uint64(s.calls)<<16^uint64(t.inc))}
 	if u.phase != chaosPhase {

@@ -5,3 +5,6 @@ func Replayable(target Target, plan *Plan) error {
 	_, err := target.replay(plan)
 	return err
 }
+
+// Printable is printable.
+var Printable = printable

@@ -160,9 +160,8 @@ type Fault struct {
 	Reset bool
 	// Stops: Pause, the monotonic clock stops, too.
 	Stops bool
-	// Rival: Pause, it ends early, soon after another process has made a call
-	// in the step in which it began: the zombie wakes up beside its successor.
-	Rival bool
+	// Until: Pause, what may end it before its time.
+	Until Until
 	// Region is what a RegionError says.
 	Region tikv.RegionError
 
@@ -170,6 +169,23 @@ type Fault struct {
 	fired  int
 	line   int
 }
+
+// Until says what ends a pause, if its time doesn't: what a zombie does depends
+// on how far its successor is when it wakes up.
+type Until int
+
+const (
+	// UntilTime: nothing else.
+	UntilTime Until = iota
+	// UntilRival: soon after another process has made a call in the step in
+	// which the pause began; both want the same.
+	UntilRival
+	// UntilHeir: when half its time is over, soon after another process has made
+	// a call in the step that came before that one; the successor is at work.
+	UntilHeir
+)
+
+var untilNames = [...]string{"time", "rival", "heir"}
 
 // AllServices as a Fault's Service means every service.
 const AllServices = serviceCount
@@ -240,8 +256,8 @@ func (f *Fault) String() string {
 		if f.Stops {
 			b.WriteString(" clock=stops")
 		}
-		if f.Rival {
-			b.WriteString(" until=rival")
+		if f.Until != UntilTime {
+			b.WriteString(" until=" + untilNames[f.Until])
 		}
 	case Skew:
 		b.WriteString(" by=" + f.For.String())
@@ -330,8 +346,8 @@ func (f *Fault) parseOption(name, value string) error {
 		i, err = pick([]string{"timeout", "reset"})
 		f.Reset = i == 1
 	case "until":
-		i, err = pick([]string{"time", "rival"})
-		f.Rival = i == 1
+		i, err = pick(untilNames[:])
+		f.Until = Until(i)
 	case "clock":
 		i, err = pick([]string{"runs", "stops"})
 		f.Stops = i == 1

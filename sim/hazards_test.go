@@ -486,10 +486,21 @@ func TestClaimAndQueueAreOneCommit(t *testing.T) {
 
 // The head of the queue may be stuck, here at its batch's parallelism: more
 // entries than a look at the queue returns do not hide what is behind them.
-func TestStuckHeadStarvesNobody(t *testing.T) {
+func TestStuckHeadStarvesNobody(t *testing.T) { behindStuckHead(t, 32) }
+
+// Nor do they take all the time that a look may take: a batch that is full is
+// judged once, not once for each page of its entries.
+func TestStuckHeadIsPassedAtOnce(t *testing.T) {
+	few, many := behindStuckHead(t, 32), behindStuckHead(t, 2)
+	require.Less(t, many, 8*few, "each page of a full batch's entries costs a look at all its units")
+}
+
+// behindStuckHead executes a unit that is behind forty others whose batch is
+// full, and returns how many requests it took to find it.
+func behindStuckHead(t *testing.T, page int) int {
 	head := conversion.NewBatch("lab", "head", 40, 2)
 	head.Priority, head.Parallelism = 9, 1
-	s := scenario(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{conversion.NewBatch("lab", "data", 1, 2), head}})
+	s := scenario(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{conversion.NewBatch("lab", "data", 1, 2), head}, Tune: func(c *core.Config) { c.Page = page }})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	s.Until(phaseIs(s, 1, "running"))
@@ -498,8 +509,10 @@ func TestStuckHeadStarvesNobody(t *testing.T) {
 	w1.Resume()
 	s.Advance(8 * time.Second) // w0's lease holds
 	requireUnit(t, s, 0, "state", "complete")
+	requests := calls(s, "w1", core.StepClaimUnit)
 	w0.Resume()
 	s.Settle()
+	return requests
 }
 
 // A worker whose claim came back undetermined finds out that it has the unit

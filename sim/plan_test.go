@@ -143,3 +143,10 @@ func TestSeedForms(t *testing.T) {
 		require.Error(t, err, text)
 	}
 }
+
+// TestReportsArePrintable: whatever keys hold, reports and plans stay text.
+func TestReportsArePrintable(t *testing.T) {
+	require.Equal(t, "queue/ä b", sim.Printable("queue/ä b"))
+	require.Equal(t, `queue/a\x00`, sim.Printable("queue/a\x00"))
+	require.Equal(t, `a\nb\xff`, sim.Printable("a\nb\xff"))
+}

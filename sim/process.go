@@ -39,6 +39,7 @@ type process struct {
 	suspended bool // paused with its clock stopped
 	pausedAt  int64
 	rival     string // the step whose call by another process ends the pause, or ""
+	rivalFrom int64  // and from when on
 	never     bool   // crashed for good: heal does not restart it
 	began     int64
 	skew      int64 // wall clock minus true time
@@ -71,6 +72,16 @@ type link struct {
 	fault             *Fault
 }
 
+// taskNamed returns the process's living task of that name, or nil.
+func (p *process) taskNamed(name string) *task {
+	for _, t := range p.tasks {
+		if t.name == name {
+			return t
+		}
+	}
+	return nil
+}
+
 // task is one thread of control of one incarnation.
 type task struct {
 	co         coroutine
@@ -89,6 +100,7 @@ type task struct {
 	dead       bool
 	waiting    *message
 	where      waitPlace
+	before     *stepName // the last step that was another than that of where
 	replyError error
 	stepError  error // with which the step just entered is refused
 	result     error

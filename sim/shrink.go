@@ -130,8 +130,8 @@ func weakenings(f *Fault, _ *Result) []*Fault {
 		if f.Stops {
 			add(func(w *Fault) { w.Stops = false })
 		}
-		if f.Rival {
-			add(func(w *Fault) { w.Rival = false })
+		if f.Until != UntilTime {
+			add(func(w *Fault) { w.Until = UntilTime })
 		}
 	case Partition:
 		if f.Service == AllServices && f.At.Op.isRPC() {

@@ -179,8 +179,11 @@ func (c *chaosMonkey) aimed(u *Universe, d Draw, t *task, cl call) *Fault {
 	switch f.Kind {
 	case Pause:
 		f.For, f.Stops = lease, d.Chance("clock", 750)
-		if d.Chance("rival", 500) {
-			f.For, f.Rival = 2*lease, true
+		switch until := d.Intn("until", 100); {
+		case until < 35:
+			f.For, f.Until = 2*lease, UntilRival
+		case until < 75:
+			f.For, f.Until = 2*lease, UntilHeir
 		}
 	case Delay:
 		f.For = min(lease, u.config.MaxInFlight)

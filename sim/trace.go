@@ -3,8 +3,11 @@ package sim
 import (
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
@@ -77,7 +80,18 @@ type recorder struct {
 
 func (r *recorder) add(u *Universe, e TraceEvent) {
 	e.Event, e.At = u.events, time.Duration(u.now)
+	e.Key, e.What = printable(e.Key), printable(e.What)
 	r.events = append(r.events, e)
+}
+
+// printable replaces what a terminal or a text file cannot show: keys may hold
+// any byte, and a scan that goes on begins behind a key with a zero byte.
+func printable(text string) string {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl) {
+		return text
+	}
+	quoted := strconv.Quote(text)
+	return quoted[1 : len(quoted)-1]
 }
 
 func (r *recorder) log(u *Universe, t *task, level slog.Level, msg string, attrs []slog.Attr) {

@@ -291,19 +291,25 @@ func (u *Universe) pause(p *process, f *Fault) {
 	u.note(p, "pause", f.For.String())
 	p.paused = true
 	p.suspended = f.Stops
-	if p.rival = ""; f.Rival {
-		p.rival = f.At.Step
+	p.pausedAt = u.now
+	if p.rival = ""; f.Until != UntilTime {
+		p.rival, p.rivalFrom = f.At.Step, u.now
 		u.rivals++
 	}
-	p.pausedAt = u.now
+	if f.Until == UntilHeir {
+		p.rivalFrom += int64(f.For) / 2
+		if t := p.taskNamed(f.At.Task); t != nil && t.before != nil {
+			p.rival = t.before.name
+		}
+	}
 	p.resumeAt = u.at(int64(f.For), p, func() { u.resume(p) })
 }
 
 // meetRival ends, a little later, the pauses that wait for another process to
-// make a call in this step.
+// make a call in this step by now.
 func (u *Universe) meetRival(t *task, cl call) {
 	for _, p := range u.processes {
-		if !p.paused || p.rival != dash(cl.site.step.name) || p == t.proc {
+		if !p.paused || p.rival != dash(cl.site.step.name) || u.now < p.rivalFrom || p == t.proc {
 			continue
 		}
 		p.rival = ""

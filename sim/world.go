@@ -366,6 +366,7 @@ func (u *Universe) convict(inv Invariant, err error) {
 	if v.Invariant == "" {
 		v.Invariant = inv.Name()
 	}
+	v.Text, v.Subject = printable(v.Text), printable(v.Subject)
 	u.fail(v)
 }
 

@@ -4,6 +4,7 @@ package suite
 
 import (
 	"strings"
+	"time"
 
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -20,6 +21,9 @@ func Target() sim.Target {
 	}
 }
 
+// quantum is what the simulator may round a message's way up to.
+const quantum = 10 * time.Millisecond
+
 // known is what the invariants may know of a system: what it was asked for,
 // and its times.
 func known(s *conversion.System) properties.Config {
@@ -33,7 +37,7 @@ func known(s *conversion.System) properties.Config {
 		BackoffMax: k.StorageBackoffMax, BreakerOpen: k.BreakerOpen, MaxInFlight: k.MaxInFlight,
 		UnitTimeout: k.UnitTimeout, DrainTimeout: k.DrainTimeout, WatchFor: k.WatchFor, TTL: s.Config().TTL,
 		MaxAttempts: k.MaxAttempts, BackoffLimit: k.BackoffLimit, Slots: k.Slots,
-		BreakerFailures: k.BreakerFailures, MaxLatency: s.Bounds().MaxLatency,
+		BreakerFailures: k.BreakerFailures, MaxLatency: s.Bounds().MaxLatency + quantum,
 		CheckpointEvery: k.CheckpointEvery, PartsInFlight: k.PartsInFlight,
 		PartSize: k.PartSize, MultipartAbove: k.MultipartAbove, ReadChunk: k.ReadChunk,
 	}
