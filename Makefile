@@ -12,7 +12,7 @@ help: ## list the targets
 
 demo: ## one simulated universe, then two hundred
 	@go test ./sim -count=1 -run '^TestSeeds$$' -case=$(DEMO) -v
-	@go test ./sim -count=1 -run '^TestSim$$' -seeds=200 -v | grep -av '^sim: seed='
+	@go test ./sim -count=1 -run '^TestSim$$' -seeds=200 -v | grep -av --line-buffered '^sim: seed='
 
 test: ## every test but the heavy ones
 	go vet ./core/... ./fakes/... ./sim/... ./properties/... ./chaos/... ./backend/process/... ./internal/...
@@ -25,7 +25,7 @@ mutants: ## plant every known bug; each must be found
 	go test ./internal/mutants -count=1 -v -timeout 30m | grep -aE '^(mutants|FAIL|ok|---)'
 
 sweep: ## SEEDS random universes from SEED on
-	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(SEED) -seeds=$(SEEDS) -timeout 24h -v | grep -av '^sim: seed='
+	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(SEED) -seeds=$(SEEDS) -timeout 24h -v | grep -av --line-buffered '^sim: seed='
 
 replay: ## the universe of SEED, or the plan CASE=seeds/....plan
 	@go test ./sim -count=1 $(if $(CASE),-run '^TestSeeds$$' -case=$(CASE),-run '^TestSim$$' -seed=$(SEED)) -v

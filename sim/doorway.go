@@ -30,14 +30,15 @@ const (
 
 // stepName is an interned protocol step.
 type stepName struct {
-	name string
-	key  uint64
+	name  string
+	key   uint64
+	first uint64 // event at which it was first entered
 }
 
 func (u *Universe) stepNamed(name string) *stepName {
 	s := u.steps[name]
 	if s == nil {
-		s = &stepName{name: name, key: hashText(name)}
+		s = &stepName{name: name, key: hashText(name), first: u.events}
 		u.steps[name] = s
 	}
 	return s

@@ -99,6 +99,11 @@ var kindPermille = [faultKinds]int{
 	Conflict: 150, RegionError: 80, ErrorBody: 500, Outage: 150,
 }
 
+// rareFrom is the event from which on a step that is entered for the first time
+// counts as a rare one, an ending mostly: few runs get there, so more of them
+// aim at it.
+const rareFrom = 500
+
 // draw decides whether a call meets a fault, and which.
 func (c *chaosMonkey) draw(u *Universe, t *task, cl call) *Fault {
 	if c.aims > 0 && c.aimsAt(cl) && applies(c.aimKind, cl.site.op, t.proc.program.Client) {
@@ -158,7 +163,11 @@ func (c *chaosMonkey) aimsAt(cl call) bool {
 	if c.aimKind == Slow {
 		return op == opWork
 	}
-	if step == "" || cl.nth < c.aimFirst || cl.nth >= c.aimFirst+3 || !c.where.Chance(step, c.aimSteps) {
+	steps := c.aimSteps
+	if cl.site.step.first > rareFrom {
+		steps *= 3
+	}
+	if step == "" || cl.nth < c.aimFirst || cl.nth >= c.aimFirst+3 || !c.where.Chance(step, steps) {
 		return false
 	}
 	switch c.aimKind {
