@@ -31,7 +31,7 @@ func (s *scanner) discover(ctx context.Context, id batchID) error {
 // startDiscovery moves a pending batch to discovering and returns its row.
 func (s *scanner) startDiscovery(ctx context.Context, id batchID) (batchRow, error) {
 	var b batchRow
-	err := s.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) (err error) {
+	err := s.update(ctx, func(ctx context.Context, tx env.Txn) (err error) {
 		if b, err = readBatch(ctx, tx, id.name()); err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func (s *scanner) startDiscovery(ctx context.Context, id batchID) (batchRow, err
 		}
 		tx.Put(batchKey(id.name()), b.encode())
 		return nil
-	}})
+	})
 	return b, err
 }
 
@@ -131,7 +131,7 @@ func (s *scanner) createUnits(ctx context.Context, id batchID, source int, at di
 		tx.Put(key, now.encode())
 		return nil
 	}
-	err := s.kv.update(ctx, &txn{body: body})
+	err := s.update(ctx, body)
 	if env.ClassOf(err) == env.ClassInvalid {
 		return s.failBatch(ctx, id, err)
 	}
@@ -192,7 +192,7 @@ func (s *scanner) listingFailed(ctx context.Context, id batchID, source int, at 
 	if at.err == text {
 		return cause
 	}
-	err := s.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+	err := s.update(ctx, func(ctx context.Context, tx env.Txn) error {
 		if _, err := s.guardDiscovery(ctx, tx, id); err != nil {
 			return err
 		}
@@ -203,7 +203,7 @@ func (s *scanner) listingFailed(ctx context.Context, id batchID, source int, at 
 		now.err = text
 		tx.Put(discoveryKey(id, source), now.encode())
 		return nil
-	}})
+	})
 	if env.ClassOf(err) == env.ClassFenced {
 		return err
 	}
@@ -212,7 +212,7 @@ func (s *scanner) listingFailed(ctx context.Context, id batchID, source int, at 
 
 // failBatch ends a batch whose sources cannot be discovered.
 func (s *scanner) failBatch(ctx context.Context, id batchID, cause error) error {
-	err := s.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+	err := s.update(ctx, func(ctx context.Context, tx env.Txn) error {
 		b, err := s.guardDiscovery(ctx, tx, id)
 		if errors.Is(err, errNotClaimable) {
 			return nil // it has ended, perhaps by an earlier try of this
@@ -226,7 +226,7 @@ func (s *scanner) failBatch(ctx context.Context, id batchID, cause error) error 
 		b.err = errorText(cause)
 		finishBatch(tx, s.env.Clock, id, &b)
 		return nil
-	}})
+	})
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (s *scanner) failBatch(ctx context.Context, id batchID, cause error) error 
 // endDiscovery lets the batch run, once all of its sources are done.
 func (s *scanner) endDiscovery(ctx context.Context, id batchID) error {
 	started := false
-	err := s.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+	err := s.update(ctx, func(ctx context.Context, tx env.Txn) error {
 		started = false
 		b, err := s.guardDiscovery(ctx, tx, id)
 		if errors.Is(err, errNotClaimable) {
@@ -265,7 +265,7 @@ func (s *scanner) endDiscovery(ctx context.Context, id batchID) error {
 		tx.Put(batchKey(id.name()), b.encode())
 		started = true
 		return nil
-	}})
+	})
 	if err == nil && started {
 		s.log(ctx, slog.LevelInfo, "batch runs", string(id), nil)
 	}

@@ -141,6 +141,13 @@ func (s *scanner) renew(ctx context.Context) error {
 	return err
 }
 
+// update runs a transaction of the leader's. Claims and completions write the
+// batch's row, too: it may take many tries, and the leadership is renewed between
+// them.
+func (s *scanner) update(ctx context.Context, body func(ctx context.Context, tx env.Txn) error) error {
+	return s.kv.update(ctx, &txn{body: body, before: s.renewIfDue})
+}
+
 // renewIfDue renews in the middle of a long round.
 func (s *scanner) renewIfDue(ctx context.Context) error {
 	if s.env.Clock.Monotonic()-s.renewed < s.cfg.ScannerLease/3 {

@@ -24,6 +24,8 @@ type txn struct {
 	// the identity of the writer, whether the earlier try was applied (R4). nil
 	// means that body is idempotent.
 	landed func(ctx context.Context, tx env.Txn) (bool, error)
+	// before runs ahead of each try; its error ends the transaction.
+	before func(ctx context.Context) error
 	// unsure: an earlier run of this very transaction ended undetermined.
 	unsure bool
 	// vital transactions keep a lease: they are tried even while the store
@@ -56,6 +58,11 @@ func (s *store) update(ctx context.Context, t *txn) error {
 	}
 	delay := s.cfg.ConflictBackoff
 	for try := 1; ; try++ {
+		if t.before != nil {
+			if err := t.before(ctx); err != nil {
+				return firstError(undetermined, err)
+			}
+		}
 		err := s.try(ctx, t, undetermined != nil)
 		switch env.ClassOf(err) {
 		case env.ClassUndetermined:

@@ -64,7 +64,7 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 			c.kinds = append(c.kinds, k)
 		}
 	}
-	if d.Chance("aim", 450) {
+	if d.Chance("aim", 550) {
 		c.budget = d.Intn("beside the aim", 2)
 		c.aims = 1 + d.Intn("aims", 4)/2
 		c.aimKind = aimKinds[d.Intn("aim kind", len(aimKinds))]
@@ -86,7 +86,7 @@ func newChaosMonkey(d Draw, b Bounds) *chaosMonkey {
 
 // aimKinds are what a run may aim, each as often as it stands here.
 var aimKinds = [...]FaultKind{
-	Pause, Pause, Pause, Pause, Pause, Pause, Delay, Delay, Terminate, Terminate, Partition, Partition, Partition, Crash, LoseReply, Slow, Slow, Outage, ExpireUpload,
+	Pause, Pause, Pause, Pause, Pause, Pause, Pause, Pause, Pause, Delay, Delay, Terminate, Terminate, Partition, Partition, Partition, Crash, LoseReply, Slow, Slow, Outage, ExpireUpload,
 }
 
 // soonEvents is how many events count as soon after a fault.
