@@ -579,6 +579,28 @@ func TestTimedOutAttemptStops(t *testing.T) {
 	requireUnit(t, s, 0, "attempts", "2")
 }
 
+// A controller that is about to queue a failed unit again, when another does and
+// a worker has claimed it since, looks again and leaves it alone (R3).
+func TestRequeueLooksAgain(t *testing.T) {
+	s := scenario(t, conversion.Setup{Workers: 2, Frames: 8, Tune: func(c *core.Config) { c.UnitTimeout = 20 * time.Second }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w0.Slow(30)
+	s.Until(unitIs(s, 0, "state", "failed"))
+	w0.Slow(1)
+	w0.Pause()
+	w1.Resume()
+	stall := w1.Before(core.StepControl).On("kv.prewrite").Nth(2).Pause()
+	s.Until(stall.Fired)
+	w0.Resume()
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w1.Resume()
+	s.Until(unitIs(s, 0, "state", "complete"))
+	requireUnit(t, s, 0, "attempts", "2", "epoch", "2")
+	s.Settle()
+}
+
 // A damaged recording is not tried again: its unit ends dead, with the error
 // where a person finds it (R12).
 func TestPoisonEndsDeadWithItsError(t *testing.T) {
@@ -910,6 +932,38 @@ func TestPartNumbersSurviveResume(t *testing.T) {
 		}
 	}
 	require.Equal(t, "w0:1 w0:2 w0:3 w1:3 w1:4 w1:5 w1:6", strings.Join(parts, " "))
+	s.Settle()
+}
+
+// A part ends where its bytes say, not when a checkpoint is due: a part that a
+// zombie stores late, under the upload that its successor goes on with, is the
+// one that is on record (R5).
+func TestLatePartIsTheSamePart(t *testing.T) {
+	s := scenario(t, conversion.Setup{Workers: 2, Frames: 24, Tune: func(c *core.Config) {
+		c.PartSize, c.CheckpointFrames, c.CheckpointEvery = 300, 1000, 2500*time.Millisecond
+	}})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	stall := w0.Before(core.StepConvert).On("objects.upload_part").Nth(2).Suspend()
+	slow := w1.After(core.StepConvert).On("objects.get").Delay(2 * time.Second)
+	s.Until(stall.Fired)
+	w1.Resume()
+	s.Until(slow.Fired)
+	s.Advance(8 * time.Second)
+	w0.Resume()
+	s.Until(unitIs(s, 0, "state", "complete"))
+	etags := map[int]string{}
+	twice := 0
+	for _, worker := range []string{"w0", "w1"} {
+		for _, e := range stored(s, worker, objstore.EffectUploadPart) {
+			if first, ok := etags[e.Object.Number]; ok {
+				require.Equal(t, first, e.Object.ETag, "part %d was stored twice, and differs", e.Object.Number)
+				twice++
+			}
+			etags[e.Object.Number] = e.Object.ETag
+		}
+	}
+	require.NotZero(t, twice)
 	s.Settle()
 }
 

@@ -57,7 +57,7 @@ func TestMutants(t *testing.T) {
 			})
 		}
 	})
-	fmt.Printf("mutants: %d of %d killed, each by the invariant that its patch names\n", killed.Load(), len(files))
+	fmt.Printf("mutants: %d of %d killed, each by the invariant or test that its patch names\n", killed.Load(), len(files))
 }
 
 // kill plants one bug; the invariant that its patch names must find it.
