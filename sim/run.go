@@ -226,7 +226,7 @@ func (u *Universe) runSettle() bool {
 			stuck = "deadlock: nothing is left to happen, and the work is not done"
 		}
 		if stuck != "" {
-			u.fail(&Violation{Invariant: "progress-after-healing", Shape: strings.SplitN(stuck, ":", 2)[0][:8], Text: stuck + "; " + u.waiting()})
+			u.fail(&Violation{Invariant: "progress-after-healing", Shape: strings.SplitN(stuck, ":", 2)[0][:8], Text: stuck + u.left() + "; " + u.waiting()})
 		}
 	}
 	return false
@@ -262,9 +262,20 @@ func (u *Universe) ask(question func(*World) bool) bool {
 	return question(&u.world)
 }
 
-// waiting says what every task waits for.
+// left says what the system is not done with.
+func (u *Universe) left() string {
+	var s Summary
+	u.system.Describe(&u.world, &s)
+	if s.Left == "" {
+		return ""
+	}
+	return "; " + s.Left
+}
+
+// waiting says what the tasks wait for. Many that sleep till their next round, or
+// wait for their own tasks, are only counted.
 func (u *Universe) waiting() string {
-	var parts []string
+	var parts, idle []string
 	for _, p := range u.processes {
 		if !p.alive {
 			parts = append(parts, p.program.Name+" is dead")
@@ -275,10 +286,18 @@ func (u *Universe) waiting() string {
 			if t.where.step != nil && t.where.step.name != "" {
 				step = t.where.step.name + " "
 			}
-			parts = append(parts, fmt.Sprintf("%s/%s waits in %s%s since %s", p.program.Name, t.name, step, t.where.op, time.Duration(t.where.since)))
+			text := fmt.Sprintf("%s/%s waits in %s%s since %s", p.program.Name, t.name, step, t.where.op, time.Duration(t.where.since))
+			if t.where.op == opSleep || t.where.op == opWait {
+				idle = append(idle, text)
+			} else {
+				parts = append(parts, text)
+			}
 		}
 	}
-	return strings.Join(parts, "; ")
+	if len(idle) > 4 {
+		idle = []string{fmt.Sprintf("%d tasks sleep or wait for others", len(idle))}
+	}
+	return strings.Join(append(parts, idle...), "; ")
 }
 
 func (u *Universe) result(plan *Plan) *Result {

@@ -87,6 +87,8 @@ type Summary struct {
 	Outcome string
 	// Published, Failed and Cancelled count pieces of work by how they ended.
 	Published, Failed, Cancelled int
+	// Left says, for reports, what the system is not done with; "" for nothing.
+	Left string
 }
 
 // Field is one name=value of a line.

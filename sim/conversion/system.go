@@ -1,6 +1,7 @@
 package conversion
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -234,9 +235,28 @@ func field(row, name string) string {
 	return value
 }
 
+// unfinished says how far a batch that has not ended is.
+func unfinished(w *sim.World, b *workload.Batch) string {
+	name := b.Namespace + "/" + b.Name
+	phase := phaseOf(w, b)
+	if phase == "" {
+		return name + " is not there"
+	}
+	var states []string
+	for _, key := range w.Keys("unit/" + name + "/") {
+		row, _ := w.Get(key)
+		states = append(states, key[strings.LastIndexByte(key, '/')+1:]+" "+field(string(row), "state"))
+	}
+	if len(states) > 6 {
+		states = append(states[:6], "...")
+	}
+	return name + " is " + phase + ", its units: " + cmp.Or(strings.Join(states, ", "), "none")
+}
+
 // Describe sums up how the batches ended.
 func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 	units := 0
+	var left []string
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
 		units += b.Units()
@@ -247,8 +267,12 @@ func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 			sum.Failed++
 		case "cancelled":
 			sum.Cancelled++
+		case "expired":
+		default:
+			left = append(left, unfinished(w, b))
 		}
 	}
+	sum.Left = strings.Join(left, "; ")
 	sum.Fields = []sim.Field{
 		{Name: "workers", Value: strconv.Itoa(s.config.Workers)},
 		{Name: "batches", Value: strconv.Itoa(len(s.workload.Batches))},
