@@ -111,11 +111,12 @@ func (r *Report) faultLines() []string {
 func (r *Report) steps(room int) []string {
 	v := r.Reduced.Result.Violation
 	var picked []TraceEvent
+	changers := changers(r.trace)
 	for _, e := range r.trace {
 		if e.Event > v.Event {
 			break
 		}
-		if matters(e, v) {
+		if matters(e, v, changers) {
 			picked = append(picked, e)
 		}
 	}
@@ -138,17 +139,32 @@ func (r *Report) steps(room int) []string {
 	return lines
 }
 
+// changers are the tasks that sent a request which can change something.
+func changers(trace []TraceEvent) map[[2]string]bool {
+	m := map[[2]string]bool{}
+	for _, e := range trace {
+		if op, _ := OpNamed(e.What); e.Level == TraceCall && op.hasEffect() {
+			m[[2]string{e.Process, e.Task}] = true
+		}
+	}
+	return m
+}
+
 // matters reports whether a recorded event belongs into the story.
-func matters(e TraceEvent, v *Violation) bool {
+func matters(e TraceEvent, v *Violation, changers map[[2]string]bool) bool {
+	its := e.Event == v.First.Event || e.Event == v.Second.Event
 	switch e.Level {
 	case TraceFault:
 		return true
-	case TraceWorld:
+	case TraceWorld: // what a task records that only asks questions changed nothing
+		if e.Task != "" && !its && !changers[[2]string{e.Process, e.Task}] {
+			return false
+		}
 		return e.What != "boot" || e.Result != "1"
 	case TraceLog:
 		return false
 	}
-	if e.Event == v.First.Event || e.Event == v.Second.Event {
+	if its {
 		return true
 	}
 	op, _ := OpNamed(e.What)
