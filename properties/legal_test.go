@@ -127,6 +127,13 @@ var legal = []struct {
 		s.commit(w1, batchRow("discovering", ""))
 		s.commit(w1, leaderRow(w1, 2, 2))
 	}},
+	{"another scanner leads in the middle of a listing", "scanner_takeover scanner_takeover_mid_listing", func(s *story) {
+		s.submitted().commit(w0, leaderRow(w0, 1, 1))
+		s.commit(w0, batchRow("discovering", ""))
+		s.commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""), queueRow(unitA, 0), discoveryRow(0, 1))
+		s.crashed(w0).pass(time.Minute)
+		s.commit(w1, leaderRow(w1, 2, 1))
+	}},
 	{"a cancel wins, the name is submitted again", "cancel_wins", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").put(w0, stagingKey(unitA, 1), "x")
 		s.cancelled()

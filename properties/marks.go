@@ -40,8 +40,8 @@ func Marks() []string {
 	return []string{
 		"attempt_timed_out", "cancel_loses", "cancel_wins", "crash_between_prewrite_and_commit", "dead_letter",
 		"double_takeover", "drain_mid_unit", "late_request_of_old_run", "list_page_failed", "merge_takeover",
-		"resume_from_checkpoint", "resume_open_upload", "scanner_takeover", "takeover_after_expiry",
-		"zombie_complete_refused", "zombie_flip_refused",
+		"resume_from_checkpoint", "resume_open_upload", "scanner_takeover", "scanner_takeover_mid_listing",
+		"takeover_after_expiry", "zombie_complete_refused", "zombie_flip_refused",
 	}
 }
 
@@ -84,9 +84,25 @@ func (i *marks) markChange(w *sim.World, e *sim.Effect, c *change) {
 		w.Mark("merge_takeover")
 	case c.kind == kindLeader && i.leader.existed && i.leader.now.epoch != i.leader.was.epoch:
 		w.Mark("scanner_takeover")
+		if i.listing() {
+			w.Mark("scanner_takeover_mid_listing")
+		}
 	case c.kind == kindBatch && c.sub.row.phase == "cancelled" && c.sub.was.phase != "cancelled" && c.sub.was.phase != "pending":
 		w.Mark("cancel_wins")
 	}
+}
+
+// listing reports whether a source is listed in part: some page of it is on
+// record, and not the last.
+func (i *marks) listing() bool {
+	for _, s := range i.order {
+		for _, d := range s.discoveries {
+			if s.row.phase == "discovering" && d != nil && d.now.after != "" && !d.now.done {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (i *marks) markUnit(w *sim.World, u *unit) {
