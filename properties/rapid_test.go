@@ -67,26 +67,35 @@ func universe(t *rapid.T, target sim.Target) *sim.Result {
 	return r
 }
 
-// configure draws the settings that matter most on top of the seed's own.
+// configure draws the settings that matter most on top of the seed's own. A unit
+// that has more frames than the seed's still gets done within its time-out.
 func configure(t *rapid.T, plan *sim.Plan) {
-	set := func(name, value string) {
+	setting := func(name string) *string {
 		for i := range plan.Settings {
 			if plan.Settings[i].Name == name {
-				plan.Settings[i].Value = value
-				return
+				return &plan.Settings[i].Value
 			}
 		}
 		t.Fatalf("no setting %s", name)
+		return nil
 	}
-	number := func(name string, lo, hi int) {
-		set(name, fmt.Sprint(rapid.IntRange(lo, hi).Draw(t, name)))
+	duration := func(name string) time.Duration {
+		d, err := time.ParseDuration(*setting(name))
+		require.NoError(t, err)
+		return d
+	}
+	number := func(name string, lo, hi int) int {
+		n := rapid.IntRange(lo, hi).Draw(t, name)
+		*setting(name) = fmt.Sprint(n)
+		return n
 	}
 	number("workers", 1, 4)
 	number("batches", 1, 2)
 	number("recordings", 1, 3)
-	number("frames", 1, 30)
+	frames := number("frames", 1, 30)
+	*setting("sim.frame_time") = min(duration("sim.frame_time"), duration("core.unit_timeout")/time.Duration(3*frames)).String()
 	number("regions", 1, 4)
-	set("sim.arm", rapid.SampledFrom([]string{"elastic", "narrow"}).Draw(t, "arm"))
+	*setting("sim.arm") = rapid.SampledFrom([]string{"elastic", "narrow"}).Draw(t, "arm")
 }
 
 func drawPlace() *rapid.Generator[place] {
