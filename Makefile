@@ -22,7 +22,7 @@ race: ## the tests on real goroutines and a small sweep, under the race detector
 	go test -race ./backend/process/... ./sim/... ./core/...
 
 mutants: ## plant every known bug; each must be found
-	go test ./internal/mutants -count=1 -v -timeout 30m | grep -aE '^(mutants|FAIL|ok|---)'
+	go test ./internal/mutants -count=1 -v -timeout 30m | grep -aE --line-buffered '^(mutants|FAIL|ok|---)'
 
 sweep: ## SEEDS random universes from SEED on
 	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(SEED) -seeds=$(SEEDS) -timeout 24h -v | grep -av --line-buffered '^sim: seed='
