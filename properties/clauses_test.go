@@ -444,7 +444,7 @@ var breaches = []breach{
 		s.w.Heal(s.at)
 		s.process("heal", "")
 		s.pass(time.Hour)
-		s.process("boot", w1)
+		s.settle()
 	}},
 	{"drains-gracefully", "drain takes too long", func(s *story) {
 		s.process("boot", w0)

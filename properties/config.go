@@ -55,9 +55,10 @@ type Config struct {
 	// MaxAttempts and BackoffLimit are what a submission gets that names none.
 	MaxAttempts, BackoffLimit int
 	// Slots is how many units a worker executes at once; Workers names the
-	// processes that play the role.
-	Slots   int
-	Workers []string
+	// processes that play the role, Controllers those that reap, merge and
+	// control.
+	Slots                int
+	Workers, Controllers []string
 }
 
 // drifted is how long d can last, at most, by a clock that is as slow as the

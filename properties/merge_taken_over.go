@@ -15,7 +15,8 @@ import (
 // A crash during the merge must not wedge the batch for ever.
 type mergeTakenOver struct {
 	*view
-	due due
+	due  due
+	busy time.Duration // when a merge was last seen under way
 }
 
 func (i *mergeTakenOver) Name() string { return "merge-taken-over" }
@@ -34,11 +35,16 @@ func (i *mergeTakenOver) Observe(w *sim.World, e *sim.Effect) error {
 func (i *mergeTakenOver) Settled(w *sim.World) error { return i.check(w.Now()) }
 
 // wait finds out what is waited for. A merge that is under way may keep the
-// only merger busy: the time begins anew with each of its beats.
+// only merger busy, which watches others only when it is done: the time begins
+// anew with each of its beats.
 func (i *mergeTakenOver) wait(now, healed time.Duration) {
 	bound := drifted(i.cfg.StaleAfter+2*i.cfg.MergePoll) + i.cfg.slack()
 	i.due = due{armed: true}
 	busy := false
+	up, ok := i.controlled()
+	if !ok {
+		return
+	}
 	for _, s := range i.order {
 		m := &s.merge
 		if s.row.phase != "merging" || !m.exists {
@@ -52,10 +58,13 @@ func (i *mergeTakenOver) wait(now, healed time.Duration) {
 			busy = true
 			continue
 		}
-		i.due.earlier(due{at: max(healed, gone.at, m.written.at) + bound, sub: s, since: gone})
+		i.due.earlier(due{at: max(healed, up, gone.at, m.written.at) + bound, sub: s, since: gone})
 	}
-	if busy && i.due.at != 0 {
-		i.due.at = max(i.due.at, now+bound)
+	if busy {
+		i.busy = now
+	}
+	if i.due.at != 0 && i.busy != 0 {
+		i.due.at = max(i.due.at, i.busy+bound)
 	}
 }
 

@@ -55,16 +55,21 @@ func (i *orphanClaimable) wait(healed time.Duration) {
 	reaped := drifted(i.cfg.StaleAfter+2*i.cfg.ReapEvery+i.cfg.Poll) + i.cfg.slack()
 	requeued := drifted(i.cfg.UnitBackoffMax+2*i.cfg.ControlEvery) + i.cfg.slack()
 	i.due = due{armed: true}
+	up, ok := i.controlled()
+	if !ok {
+		return
+	}
+	from := max(healed, up)
 	for _, s := range i.order {
 		for _, u := range s.units {
 			switch u.state {
 			case stateProcessing:
 				if alive, gone := i.lives(u.now.worker, u.now.incarnation); !alive {
-					i.due.earlier(due{at: max(healed, gone.at, u.changed.at) + reaped, unit: u, since: gone})
+					i.due.earlier(due{at: max(from, gone.at, u.changed.at) + reaped, unit: u, since: gone})
 				}
 			case stateFailed:
 				if s.startsUnits(i.view) {
-					i.due.earlier(due{at: max(healed, u.changed.at) + requeued, unit: u, since: u.changed})
+					i.due.earlier(due{at: max(from, u.changed.at) + requeued, unit: u, since: u.changed})
 				}
 			}
 		}

@@ -253,7 +253,7 @@ type process struct {
 	alive, draining   bool
 	since             moment        // of the last boot
 	gone              moment        // of the last end
-	freed             time.Duration // when an attempt of it last ended
+	freed             time.Duration // when it had heard that an attempt of it ended
 }
 
 // strike is one fault that fired.
@@ -629,6 +629,27 @@ func (v *view) takeActive(c *change, row string) string {
 	return bad
 }
 
+// controlled returns since when a process that reaps, merges and controls has
+// been up: it knows nothing of what it has not watched. ok is false while none is.
+func (v *view) controlled() (since time.Duration, ok bool) {
+	for _, name := range v.cfg.Controllers {
+		p := v.processes[name]
+		if p == nil { // nothing has befallen it
+			return 0, true
+		}
+		if !p.alive || p.draining {
+			continue
+		}
+		if !ok || p.since.at < since {
+			since, ok = p.since.at, true
+		}
+	}
+	return since, ok
+}
+
+// ownEnds are the steps in which the owner of an attempt ends it.
+var ownEnds = map[string]bool{"complete_unit": true, "fail_unit": true, "release_unit": true}
+
 // noteClaims remembers claims and the ends of attempts.
 func (v *view) noteClaims(e *sim.Effect, c *change) {
 	switch c.kind {
@@ -639,6 +660,9 @@ func (v *view) noteClaims(e *sim.Effect, c *change) {
 			u.sub.room = e.At
 			if p := v.processes[u.was.worker]; p != nil {
 				p.freed = e.At
+				if !ownEnds[e.Step] { // its owner hears of it with the next beat
+					p.freed += drifted(v.cfg.Heartbeat + v.cfg.OpTimeout)
+				}
 			}
 			if last := claimOf(u.claims, u.was.epoch); last != nil {
 				last.ended, last.endedIn = momentOf(e), u.state

@@ -139,7 +139,10 @@ func (s *System) Bounds() sim.Bounds {
 	}
 	takeover := k.StaleAfter + k.ReapEvery + k.WorkerPoll + k.MergePoll
 	round := takeover + k.UnitBackoffMax + k.ControlEvery + k.BreakerOpen + time.Duration(k.StorageTries)*(k.StorageTimeout+k.StorageBackoffMax)
-	work := time.Duration(frames) * 4 * time.Second
+	// A frame takes as long as it may, but not so long that a large workload's
+	// would take hours. Each is converted, perhaps again, and merged.
+	maxFrame := min(10*time.Second, k.UnitTimeout/time.Duration(3*max(c.Frames, 1)), 30*time.Minute/time.Duration(max(frames, 1)))
+	work := 3 * time.Duration(frames) * maxFrame
 	// Even without a leak check summaries need a moment to agree: at worst until
 	// a process that was asked to stop is back. Most runs are quiet at once.
 	quiesce := takeover + c.RestartAfter + 3*(k.ControlEvery+k.OpTimeout+k.BreakerOpen) + 2*time.Minute
@@ -150,7 +153,7 @@ func (s *System) Bounds() sim.Bounds {
 	return sim.Bounds{
 		MaxFrameTime: min(800*time.Millisecond, k.UnitTimeout/time.Duration(6*c.Frames)),
 		MaxLatency:   min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
-		MaxFrame:     min(10*time.Second, k.UnitTimeout/time.Duration(3*max(c.Frames, 1))),
+		MaxFrame:     maxFrame,
 		RPCTimeout:   c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,
 		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,

@@ -44,7 +44,12 @@ func known(s *conversion.System) properties.Config {
 	for _, p := range s.Programs() {
 		if strings.HasPrefix(p.Name, "w") {
 			c.Workers = append(c.Workers, p.Name)
+		} else if !p.Client {
+			c.Controllers = append(c.Controllers, p.Name)
 		}
+	}
+	if c.Controllers == nil { // every process plays every role
+		c.Controllers = c.Workers
 	}
 	return c
 }
