@@ -172,7 +172,7 @@ type Fault struct {
 
 // Until says what ends a pause, if its time doesn't: what a zombie does depends
 // on how far its successor is when it wakes up.
-type Until int
+type Until uint8
 
 const (
 	// UntilTime: nothing else.

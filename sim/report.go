@@ -111,12 +111,12 @@ func (r *Report) faultLines() []string {
 func (r *Report) steps(room int) []string {
 	v := r.Reduced.Result.Violation
 	var picked []TraceEvent
-	changers := changers(r.trace)
+	active := changers(r.trace)
 	for _, e := range r.trace {
 		if e.Event > v.Event {
 			break
 		}
-		if matters(e, v, changers) {
+		if matters(e, v, active) {
 			picked = append(picked, e)
 		}
 	}
@@ -151,13 +151,13 @@ func changers(trace []TraceEvent) map[[2]string]bool {
 }
 
 // matters reports whether a recorded event belongs into the story.
-func matters(e TraceEvent, v *Violation, changers map[[2]string]bool) bool {
+func matters(e TraceEvent, v *Violation, active map[[2]string]bool) bool {
 	its := e.Event == v.First.Event || e.Event == v.Second.Event
 	switch e.Level {
 	case TraceFault:
 		return true
 	case TraceWorld: // what a task records that only asks questions changed nothing
-		if e.Task != "" && !its && !changers[[2]string{e.Process, e.Task}] {
+		if e.Task != "" && !its && !active[[2]string{e.Process, e.Task}] {
 			return false
 		}
 		return e.What != "boot" || e.Result != "1"
