@@ -26,6 +26,11 @@ var (
 	ErrInvalid error = classError(ClassInvalid)
 )
 
+// ErrPartTooSmall is the cause of an ErrInvalid of Objects.CompleteUpload: a
+// part that is not the last is smaller than the store takes. Other parts of the
+// same size would be refused, too.
+var ErrPartTooSmall = errors.New("part too small")
+
 // Class is the class of an error: what the caller may conclude from it.
 type Class uint8
 

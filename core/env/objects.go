@@ -32,15 +32,18 @@ type Objects interface {
 	// that number. Errors: ErrNotFound when the upload is gone.
 	UploadPart(ctx context.Context, key, uploadID string, number int, body []byte) (Part, error)
 	// CompleteUpload turns the listed parts into the object and ends the
-	// upload. Errors: ErrNotFound when the upload is gone (completed or
-	// aborted, perhaps by an earlier try of this call), ErrInvalid when a part
-	// is missing, out of order, too small or has another ETag, ErrConflict
-	// when cond does not hold.
+	// upload. A repetition may be answered as the first call was (S3), or with
+	// ErrNotFound (MinIO). Errors: ErrNotFound when the upload is gone
+	// (completed or aborted, perhaps by an earlier try of this call),
+	// ErrInvalid when a part is missing, out of order, has another ETag (it was
+	// stored again meanwhile) or, then with the cause ErrPartTooSmall, is too
+	// small; ErrConflict when cond does not hold.
 	CompleteUpload(ctx context.Context, key, uploadID string, parts []Part, cond Condition) (Object, error)
 	// AbortUpload drops an upload and its parts; a missing one is no error.
 	AbortUpload(ctx context.Context, key, uploadID string) error
 	// ListUploads returns up to limit open uploads (1 to 1000) whose keys
 	// begin with prefix and which follow (afterKey, afterID), in that order.
+	// Some stores (MinIO) list those only whose whole key is prefix.
 	ListUploads(ctx context.Context, prefix, afterKey, afterID string, limit int) (UploadListing, error)
 }
 
@@ -54,8 +57,9 @@ const (
 	IfAbsent
 )
 
-// Object describes a stored object. ETag depends on the content (and, for a
-// multipart upload, on its part boundaries) and on nothing else.
+// Object describes a stored object. ETag names this version of it: another ETag
+// is another write, if not other content. It is no digest, and two writes of
+// the same bytes may have two.
 type Object struct {
 	Key  string
 	Size int64

@@ -93,6 +93,11 @@ type codeError string
 
 func (e codeError) Error() string { return string(e) }
 
+// Is tells the one code that callers must know from others of its class.
+func (e codeError) Is(target error) bool {
+	return target == env.ErrPartTooSmall && e == "EntityTooSmall"
+}
+
 func (c *client) Put(ctx context.Context, key string, body []byte, cond env.Condition) (env.Object, error) {
 	call := call{req: Request{Kind: KindPut, Key: key, Body: body, Cond: cond}}
 	err := c.send(ctx, &call)

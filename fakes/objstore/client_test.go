@@ -60,7 +60,7 @@ func isRead(op string) bool {
 
 func TestClientRoundTrip(t *testing.T) {
 	ctx := t.Context()
-	w := &wire{store: objstore.New(objstore.Options{MinPart: -1})}
+	w := &wire{store: objstore.New(objstore.Options{MinPart: -1, Completions: objstore.CompletionsOnce})}
 	c := objstore.NewClient(w, objstore.ClientConfig{})
 
 	obj, err := c.Put(ctx, "a", []byte("hello"), env.IfAbsent)
@@ -101,6 +101,68 @@ func TestClientRoundTrip(t *testing.T) {
 	require.Len(t, page.Objects, 1)
 	require.NoError(t, c.Delete(ctx, "b"))
 	require.NoError(t, c.Delete(ctx, "b"))
+}
+
+// TestCompletionMayBeRepeated: S3 answers a repetition as the first completion,
+// MinIO with NoSuchUpload, a posix gateway with an ETag that nothing has. None
+// of them does anything.
+func TestCompletionMayBeRepeated(t *testing.T) {
+	for _, kind := range []objstore.Completions{objstore.CompletionsRepeat, objstore.CompletionsOnce, objstore.CompletionsBlind} {
+		ctx := t.Context()
+		store := objstore.New(objstore.Options{Completions: kind})
+		c := objstore.NewClient(&wire{store: store}, objstore.ClientConfig{})
+		id, err := c.CreateUpload(ctx, "k")
+		require.NoError(t, err)
+		part, err := c.UploadPart(ctx, "k", id, 1, []byte("x"))
+		require.NoError(t, err)
+		_, err = c.CompleteUpload(ctx, "k", "u9", []env.Part{part}, env.Always)
+		require.ErrorIs(t, err, env.ErrNotFound, "never opened, and no object there")
+		first, err := c.CompleteUpload(ctx, "k", id, []env.Part{part}, env.IfAbsent)
+		require.NoError(t, err)
+		effects := len(store.Effects)
+
+		second, err := c.CompleteUpload(ctx, "k", id, []env.Part{part}, env.IfAbsent)
+		switch kind {
+		case objstore.CompletionsRepeat:
+			require.NoError(t, err)
+			require.Equal(t, first, second)
+			_, err = c.CompleteUpload(ctx, "k", id, nil, env.Always)
+			require.ErrorIs(t, err, env.ErrNotFound, "other parts")
+			_, err = c.CompleteUpload(ctx, "k", "u9", []env.Part{part}, env.Always)
+			require.ErrorIs(t, err, env.ErrNotFound, "another upload")
+		case objstore.CompletionsOnce:
+			require.ErrorIs(t, err, env.ErrNotFound)
+		case objstore.CompletionsBlind:
+			require.NoError(t, err)
+			require.Equal(t, first.Size, second.Size)
+			require.NotEqual(t, first.ETag, second.ETag)
+			now, err := c.Head(ctx, "k")
+			require.NoError(t, err)
+			require.Equal(t, first, now)
+		}
+		require.Len(t, store.Effects, effects)
+	}
+}
+
+// TestPartTooSmallIsTold: it is the one refusal of a completion that callers
+// tell from the others, by type.
+func TestPartTooSmallIsTold(t *testing.T) {
+	ctx := t.Context()
+	c := objstore.NewClient(&wire{store: objstore.New(objstore.Options{})}, objstore.ClientConfig{})
+	id, err := c.CreateUpload(ctx, "k")
+	require.NoError(t, err)
+	parts := make([]env.Part, 2)
+	for i := range parts {
+		parts[i], err = c.UploadPart(ctx, "k", id, i+1, []byte("x"))
+		require.NoError(t, err)
+	}
+	_, err = c.CompleteUpload(ctx, "k", id, parts, env.Always)
+	require.ErrorIs(t, err, env.ErrInvalid)
+	require.ErrorIs(t, err, env.ErrPartTooSmall)
+	parts[0].ETag = "another"
+	_, err = c.CompleteUpload(ctx, "k", id, parts, env.Always)
+	require.ErrorIs(t, err, env.ErrInvalid)
+	require.NotErrorIs(t, err, env.ErrPartTooSmall)
 }
 
 // TestRefusedIsNeverUndetermined: a refused request had no effect.

@@ -2,6 +2,7 @@ package objstore
 
 import (
 	"crypto/md5"
+	"encoding/binary"
 	"encoding/hex"
 	"math/bits"
 	"strconv"
@@ -48,4 +49,12 @@ func etagOf(sum *[md5.Size]byte, parts int) string {
 		text = strconv.AppendInt(text, int64(parts), 10)
 	}
 	return string(text)
+}
+
+// opaqueETag is the n-th ETag of a store whose ETags say nothing of contents.
+func opaqueETag(n uint64) string {
+	var raw [md5.Size]byte
+	binary.BigEndian.PutUint64(raw[:], fold(seed^n, mixA))
+	binary.BigEndian.PutUint64(raw[8:], n)
+	return hex.EncodeToString(raw[:])
 }

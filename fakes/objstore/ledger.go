@@ -86,7 +86,7 @@ func (s *Store) Uploads() iter.Seq2[env.Upload, []env.Part] {
 }
 
 // Digest is a 64-bit digest of all objects and open uploads. It depends on
-// their keys, ids and contents only, not on how they came to be.
+// their keys, ids, ETags and contents only, not on how they came to be.
 func (s *Store) Digest() uint64 {
 	h := fold(seed, uint64(len(s.objects)))
 	for _, obj := range s.objects {

@@ -25,8 +25,8 @@ type part struct {
 }
 
 func (s *Store) createUpload(req *Request, resp *Response) {
-	if !validKey(req.Key) {
-		resp.fail(env.ClassInvalid, "KeyTooLongError")
+	if code := s.checkKey(req.Key); code != "" {
+		resp.fail(env.ClassInvalid, code)
 		return
 	}
 	s.lastID++
@@ -60,7 +60,7 @@ func (s *Store) uploadPart(req *Request, resp *Response) {
 	}
 	up := s.uploads[at]
 	p := &part{body: req.Body, sum: md5.Sum(req.Body), digest: digestOf(req.Body)}
-	p.Part = env.Part{Number: req.Number, Size: int64(len(req.Body)), ETag: etagOf(&p.sum, 0)}
+	p.Part = env.Part{Number: req.Number, Size: int64(len(req.Body)), ETag: s.etag(&p.sum, 0)}
 	effect := Effect{
 		Kind: EffectUploadPart, Key: up.Key, UploadID: up.ID, Number: p.Number,
 		Size: p.Size, ETag: p.ETag, Digest: p.digest,
@@ -82,7 +82,7 @@ func (s *Store) uploadPart(req *Request, resp *Response) {
 func (s *Store) completeUpload(req *Request, resp *Response) {
 	upAt, open := s.findUpload(req.Key, req.UploadID)
 	if !open {
-		resp.fail(env.ClassNotFound, "NoSuchUpload")
+		s.completeEnded(req, resp)
 		return
 	}
 	up := s.uploads[upAt]
@@ -93,14 +93,47 @@ func (s *Store) completeUpload(req *Request, resp *Response) {
 	at, exists := s.find(up.Key)
 	ignored := s.opts.WeakConditional || s.opts.NoConditional
 	if exists && req.Cond == env.IfAbsent && !ignored {
-		resp.fail(env.ClassConflict, "PreconditionFailed")
+		resp.fail(env.ClassConflict, s.existsCode())
 		return
 	}
-	obj := up.join(req.Parts)
+	obj := s.join(up, req.Parts)
 	s.uploads = slices.Delete(s.uploads, upAt, upAt+1)
 	s.store(at, exists, obj, Effect{Kind: EffectComplete, UploadID: up.ID, Number: len(req.Parts)})
+	if s.opts.Completions == CompletionsRepeat {
+		s.completed[up.Upload] = completion{parts: req.Parts, object: obj.Object}
+	}
 	resp.Object = obj.Object
 }
+
+// completion is what a repetition of it is compared with, and gets.
+type completion struct {
+	parts  []env.Part
+	object env.Object
+}
+
+// completeEnded answers the completion of an upload that is not open. It has no
+// effect.
+func (s *Store) completeEnded(req *Request, resp *Response) {
+	switch s.opts.Completions {
+	case CompletionsRepeat:
+		first, known := s.completed[env.Upload{Key: req.Key, ID: req.UploadID}]
+		if known && slices.EqualFunc(first.parts, req.Parts, samePart) {
+			resp.Object = first.object
+			return
+		}
+	case CompletionsBlind:
+		if at, exists := s.find(req.Key); exists {
+			resp.Object = s.objects[at].Object
+			s.lastTag++
+			resp.Object.ETag = opaqueETag(s.lastTag)
+			return
+		}
+	}
+	resp.fail(env.ClassNotFound, "NoSuchUpload")
+}
+
+// samePart compares what a completion tells of a part; the size is no part of it.
+func samePart(a, b env.Part) bool { return a.Number == b.Number && a.ETag == b.ETag }
 
 // checkParts returns S3's error code for the first thing wrong with listed, or
 // "". Sizes in listed are not part of the request and do not count.
@@ -129,7 +162,7 @@ func (s *Store) checkParts(up *upload, listed []env.Part) string {
 }
 
 // join concatenates the listed parts, which were checked.
-func (u *upload) join(listed []env.Part) *object {
+func (s *Store) join(u *upload, listed []env.Part) *object {
 	size := int64(0)
 	for _, l := range listed {
 		at, _ := u.find(l.Number)
@@ -144,7 +177,7 @@ func (u *upload) join(listed []env.Part) *object {
 	}
 	sum := md5.Sum(sums)
 	return &object{
-		Object: env.Object{Key: u.Key, Size: size, ETag: etagOf(&sum, len(listed))},
+		Object: env.Object{Key: u.Key, Size: size, ETag: s.etag(&sum, len(listed))},
 		body:   body,
 		digest: digestOf(body),
 	}
@@ -173,7 +206,7 @@ func (s *Store) endUpload(key, id string, kind EffectKind) bool {
 }
 
 // listUploads pages as S3 does: without AfterID all uploads of the key After
-// count as listed.
+// count as listed. A prefix may name one key only, see Options.UploadsByKey.
 func (s *Store) listUploads(req *Request, resp *Response) {
 	if req.Limit < 1 {
 		resp.fail(env.ClassInvalid, "InvalidArgument")
@@ -184,6 +217,9 @@ func (s *Store) listUploads(req *Request, resp *Response) {
 	for _, up := range s.uploads[at:] {
 		if !strings.HasPrefix(up.Key, req.Key) {
 			return
+		}
+		if s.opts.UploadsByKey && up.Key != req.Key {
+			return // sorted by key: no other has this one
 		}
 		if up.Key == req.After && (req.AfterID == "" || up.ID <= req.AfterID) {
 			continue

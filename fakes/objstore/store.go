@@ -1,6 +1,7 @@
 package objstore
 
 import (
+	"cmp"
 	"crypto/md5"
 	"slices"
 	"strings"
@@ -9,23 +10,64 @@ import (
 )
 
 const (
-	maxKeyLen     = 1024    // S3's limit, in bytes
+	defaultMaxKey = 1024    // S3's limit, in bytes
 	maxPage       = 1000    // S3's limit for every listing
 	maxPartNumber = 10_000  // S3's limit
 	defaultMin    = 5 << 20 // S3's minimum for all parts but the last
 )
 
-// Options choose among the semantics found in the field. The zero value is S3.
+// Options choose among the semantics found in the field. The zero value is S3;
+// the text beside each option says who behaves otherwise.
 type Options struct {
 	// MinPart is the smallest size, in bytes, of every part of an upload but
-	// the last. 0 means 5 MiB; below 0 means no minimum.
+	// the last. 0 means 5 MiB, as S3, MinIO and posix gateways want; OSS wants
+	// 100 KiB. Below 0 means no minimum.
 	MinPart int64
+	// MaxKey is the longest key, in bytes; 0 means 1024, as S3 and MinIO allow.
+	// OSS allows 1023.
+	MaxKey int
+	// MaxSegment is the longest part of a key between two slashes, in bytes; 0
+	// means no limit, as S3 and OSS. Posix gateways and MinIO, which keep an
+	// object in a file, allow 255.
+	MaxSegment int
+	// OpaqueETags gives every write an ETag of its own, whatever its bytes, as
+	// gateways to Azure do; S3's are no digests either once objects are
+	// encrypted (SSE-KMS, SSE-C).
+	OpaqueETags bool
+	// UploadsByKey lists only the open uploads of the one key that the prefix
+	// names, as MinIO does.
+	UploadsByKey bool
+	// Completions tells what the completion of an upload that has ended gets.
+	Completions Completions
+	// ExistsCode409 refuses a condition with FileAlreadyExists (409), as OSS
+	// does, where S3 says PreconditionFailed (412).
+	ExistsCode409 bool
+	// Unordered lists objects in an order that is not that of the keys, as S3's
+	// directory buckets do. Pages still add up to all of them.
+	Unordered bool
 	// WeakConditional ignores env.IfAbsent when an upload is completed, as
-	// stores do that know the condition for plain puts only.
+	// stores do that know the condition for plain puts only (gofakes3).
 	WeakConditional bool
-	// NoConditional ignores env.IfAbsent everywhere.
+	// NoConditional ignores env.IfAbsent everywhere, as S3 did before 2024 and
+	// older gateways still do.
 	NoConditional bool
 }
+
+// Completions are the answers to the completion of an upload that has ended.
+type Completions uint8
+
+const (
+	// CompletionsRepeat answers the repetition of a completion as the first
+	// one, whatever the condition, and changes nothing: S3. Uploads that were
+	// aborted or never opened, and other parts, get NoSuchUpload.
+	CompletionsRepeat Completions = iota
+	// CompletionsOnce knows no upload that has ended: MinIO, and OSS.
+	CompletionsOnce
+	// CompletionsBlind says yes to every upload that there is not, if only an
+	// object has the key, with an ETag that nothing has: versitygw's posix
+	// gateway.
+	CompletionsBlind
+)
 
 // Store holds objects and open multipart uploads. It handles one request at a
 // time: callers on several goroutines serialise themselves.
@@ -38,6 +80,9 @@ type Store struct {
 	objects []*object // sorted by key
 	uploads []*upload // sorted by key, then id
 	lastID  uint64    // the newest upload's number; ids are never reused
+	lastTag uint64    // the newest opaque ETag's number
+	// completed are the uploads whose completion may be repeated.
+	completed map[env.Upload]completion
 }
 
 // object is one version of an object; a replacement is a new one.
@@ -52,7 +97,10 @@ func New(opts Options) *Store {
 	if opts.MinPart == 0 {
 		opts.MinPart = defaultMin
 	}
-	return &Store{opts: opts}
+	if opts.MaxKey == 0 {
+		opts.MaxKey = defaultMaxKey
+	}
+	return &Store{opts: opts, completed: map[env.Upload]completion{}}
 }
 
 // Handle executes one request and overwrites *resp with the answer. Every
@@ -91,18 +139,18 @@ func (r *Response) fail(class env.Class, code string) {
 }
 
 func (s *Store) put(req *Request, resp *Response) {
-	if !validKey(req.Key) {
-		resp.fail(env.ClassInvalid, "KeyTooLongError")
+	if code := s.checkKey(req.Key); code != "" {
+		resp.fail(env.ClassInvalid, code)
 		return
 	}
 	at, exists := s.find(req.Key)
 	if exists && req.Cond == env.IfAbsent && !s.opts.NoConditional {
-		resp.fail(env.ClassConflict, "PreconditionFailed")
+		resp.fail(env.ClassConflict, s.existsCode())
 		return
 	}
 	sum := md5.Sum(req.Body)
 	obj := &object{
-		Object: env.Object{Key: req.Key, Size: int64(len(req.Body)), ETag: etagOf(&sum, 0)},
+		Object: env.Object{Key: req.Key, Size: int64(len(req.Body)), ETag: s.etag(&sum, 0)},
 		body:   req.Body,
 		digest: digestOf(req.Body),
 	}
@@ -159,6 +207,10 @@ func (s *Store) list(req *Request, resp *Response) {
 		resp.fail(env.ClassInvalid, "InvalidArgument")
 		return
 	}
+	if s.opts.Unordered {
+		s.listUnordered(req, resp)
+		return
+	}
 	first, found := s.find(max(req.After, req.Key))
 	if found && req.After >= req.Key {
 		first++ // After itself was on the page before
@@ -202,4 +254,49 @@ func (s *Store) find(key string) (at int, exists bool) {
 	})
 }
 
-func validKey(key string) bool { return key != "" && len(key) <= maxKeyLen }
+// checkKey returns the error code for what is wrong with a key, or "".
+func (s *Store) checkKey(key string) string {
+	if key == "" || len(key) > s.opts.MaxKey {
+		return "KeyTooLongError"
+	}
+	if s.opts.MaxSegment == 0 {
+		return ""
+	}
+	for segment := range strings.SplitSeq(key, "/") {
+		if len(segment) > s.opts.MaxSegment {
+			return "ExistingObjectIsDirectory" // so versitygw, whose file system says ENAMETOOLONG
+		}
+	}
+	return ""
+}
+
+// existsCode is the code with which a condition is refused.
+func (s *Store) existsCode() string {
+	if s.opts.ExistsCode409 {
+		return "FileAlreadyExists"
+	}
+	return "PreconditionFailed"
+}
+
+// etag is the ETag of content with this sum, see etagOf.
+func (s *Store) etag(sum *[md5.Size]byte, parts int) string {
+	if !s.opts.OpaqueETags {
+		return etagOf(sum, parts)
+	}
+	s.lastTag++
+	return opaqueETag(s.lastTag)
+}
+
+// listUnordered lists in the order of the keys' digests.
+func (s *Store) listUnordered(req *Request, resp *Response) {
+	place := func(key string) uint64 { return digestOf(key) }
+	var found []env.Object
+	for _, obj := range s.objects {
+		if strings.HasPrefix(obj.Key, req.Key) && (req.After == "" || place(obj.Key) > place(req.After)) {
+			found = append(found, obj.Object)
+		}
+	}
+	slices.SortFunc(found, func(a, b env.Object) int { return cmp.Compare(place(a.Key), place(b.Key)) })
+	limit := min(len(found), req.Limit, maxPage)
+	resp.Listing = env.Listing{Objects: found[:limit], More: limit < len(found)}
+}

@@ -27,6 +27,18 @@ func TestTranscripts(t *testing.T) {
 				}
 				opts.WeakConditional = d.HasArg("weak-conditional")
 				opts.NoConditional = d.HasArg("no-conditional")
+				opts.OpaqueETags = d.HasArg("opaque-etags")
+				opts.UploadsByKey = d.HasArg("uploads-by-key")
+				opts.ExistsCode409 = d.HasArg("exists-409")
+				opts.Unordered = d.HasArg("unordered")
+				opts.MaxKey = intArg(t, d, "max-key", 0)
+				opts.MaxSegment = intArg(t, d, "max-segment", 0)
+				switch stringArg(t, d, "completions") {
+				case "once":
+					opts.Completions = objstore.CompletionsOnce
+				case "blind":
+					opts.Completions = objstore.CompletionsBlind
+				}
 				store = objstore.New(opts)
 				return ""
 			case "expire":

@@ -80,7 +80,7 @@ func (s *System) Prepare(_ *tikv.Engine, objects *objstore.Store) {
 // StoreOptions returns how the object store behaves. Parts may be tiny, so that
 // small recordings have several.
 func (s *System) StoreOptions() objstore.Options {
-	return objstore.Options{MinPart: 1, NoConditional: s.config.NoConditional}
+	return objstore.Options{MinPart: 1, NoConditional: s.config.NoConditional, Completions: objstore.CompletionsOnce}
 }
 
 // regionBounds are where the regions after the first begin: a claim, a
