@@ -45,8 +45,6 @@ func (i *answersTrue) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *answersTrue) Settled(*sim.World) error { return nil }
-
 func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	r := &e.Record
 	switch r.What {

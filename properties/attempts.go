@@ -33,8 +33,6 @@ func (i *attempts) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *attempts) Settled(*sim.World) error { return nil }
-
 func (i *attempts) check(e *sim.Effect, u *unit) error {
 	now, was := &u.now, &u.was
 	wrong := func(clause, text string) error {

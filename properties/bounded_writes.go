@@ -41,5 +41,3 @@ func (i *boundedWrites) Observe(_ *sim.World, e *sim.Effect) error {
 	return breach("R5", "write larger than a part", o.Key, sim.EventRef{}, e, "wrote "+o.Key,
 		fmt.Sprintf("%s/%s wrote %d bytes to %s at once; a part is cut at %d", e.Process, e.Incarnation, o.Size, o.Key, most))
 }
-
-func (i *boundedWrites) Settled(*sim.World) error { return nil }

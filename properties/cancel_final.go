@@ -47,8 +47,6 @@ func (i *cancelFinal) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *cancelFinal) Settled(*sim.World) error { return nil }
-
 // checkReturn looks at the batch as a cancel returns. The record's Of is
 // "<ns>/<name>"; the newest submission is meant.
 func (i *cancelFinal) checkReturn(e *sim.Effect) error {

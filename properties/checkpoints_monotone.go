@@ -55,8 +55,6 @@ func (i *checkpointsMonotone) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *checkpointsMonotone) Settled(*sim.World) error { return nil }
-
 func (i *checkpointsMonotone) checkWritten(e *sim.Effect, u *unit) error {
 	now := &u.checkpoint.now
 	last, known := i.last[u]

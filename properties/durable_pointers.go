@@ -55,8 +55,6 @@ func (i *durablePointers) Observe(w *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *durablePointers) Settled(*sim.World) error { return nil }
-
 // stored checks that an object is what a pointer says. It returns the clause
 // that is broken and the sentence, or "".
 func (i *durablePointers) stored(w *sim.World, key string, size int64, etag, from string) (clause, text string) {

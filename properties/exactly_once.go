@@ -112,5 +112,3 @@ func (i *exactlyOnce) checkMerge(s *submission, e *sim.Effect) error {
 	return breach("R11", "claim published without the batch", s.bid, sim.EventRef{}, e, fmt.Sprintf("published g%d", m.gen),
 		fmt.Sprintf("merge/%s says that generation %d is published, the batch's row does not", s.bid, m.gen))
 }
-
-func (i *exactlyOnce) Settled(*sim.World) error { return nil }

@@ -30,8 +30,6 @@ func (i *fencing) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *fencing) Settled(*sim.World) error { return nil }
-
 func (i *fencing) checkRow(e *sim.Effect, c *change) error {
 	switch c.kind {
 	case kindUnit:

@@ -46,8 +46,6 @@ func (i *leadership) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *leadership) Settled(*sim.World) error { return nil }
-
 func (i *leadership) checkLeader(e *sim.Effect) error {
 	l := &i.leader
 	if !l.existed || l.now.epoch != l.was.epoch {

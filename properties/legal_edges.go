@@ -41,8 +41,6 @@ func (i *legalEdges) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *legalEdges) Settled(*sim.World) error { return nil }
-
 // legalPhase reports whether a batch may move between two different phases.
 func legalPhase(from, to string) bool {
 	switch to {

@@ -67,8 +67,6 @@ func (i *marks) Observe(w *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *marks) Settled(*sim.World) error { return nil }
-
 // outlived reports whether an effect is of an incarnation that has ended.
 func (i *marks) outlived(e *sim.Effect) bool {
 	alive, _ := i.lives(e.Process, e.Incarnation)

@@ -32,8 +32,6 @@ func (i *mergeInput) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *mergeInput) Settled(*sim.World) error { return nil }
-
 func (i *mergeInput) check(e *sim.Effect, s *submission) error {
 	m := &s.merge
 	wrong := func(clause string, first sim.EventRef, subject, text string) error {

@@ -43,8 +43,6 @@ func (i *noLostUnit) Observe(w *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *noLostUnit) Settled(*sim.World) error { return nil }
-
 func (i *noLostUnit) checkUnit(e *sim.Effect, c *change) error {
 	u, s := c.unit, c.sub
 	if c.deleted && u.before != stateNone && !s.terminal() {

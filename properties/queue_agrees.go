@@ -35,8 +35,6 @@ func (i *queueAgrees) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *queueAgrees) Settled(*sim.World) error { return nil }
-
 func (i *queueAgrees) checkQueue(e *sim.Effect, u *unit) error {
 	wrong := func(clause, text string) error {
 		return breach("R13", clause, u.uid, u.changed.orNone("left the unit "+stateNames[u.state]), e, "wrote the rows of the unit", text)

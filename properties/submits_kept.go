@@ -48,8 +48,6 @@ func (i *submitsKept) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (i *submitsKept) Settled(*sim.World) error { return nil }
-
 func (i *submitsKept) checkRecord(e *sim.Effect) error {
 	r := &e.Record
 	switch {

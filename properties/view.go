@@ -293,8 +293,6 @@ func (v *view) Observe(_ *sim.World, e *sim.Effect) error {
 	return nil
 }
 
-func (v *view) Settled(*sim.World) error { return nil }
-
 // takeCommit decodes what a commit wrote. Claims are noted last, when every row
 // of the commit has been read.
 func (v *view) takeCommit(e *sim.Effect) error {

@@ -135,13 +135,8 @@ type countersAgree struct{ raised int }
 func (i *countersAgree) Name() string { return "counters-agree" }
 
 func (i *countersAgree) Observe(w *sim.World, e *sim.Effect) error {
-	if e.Kind != sim.EffectCommit {
-		return nil
-	}
-	for _, m := range e.Commit.Writes {
-		if m.Op == tikv.OpPut && strings.HasPrefix(m.Key, "raised/") {
-			i.raised++
-		}
+	for range e.Writes("raised/") {
+		i.raised++
 	}
 	if n := counterValue(w); n != i.raised {
 		return &sim.Violation{
@@ -151,8 +146,6 @@ func (i *countersAgree) Observe(w *sim.World, e *sim.Effect) error {
 	}
 	return nil
 }
-
-func (i *countersAgree) Settled(*sim.World) error { return nil }
 
 func counterTarget(careless bool) sim.Target {
 	return sim.Target{

@@ -69,11 +69,11 @@ func (t *TestWorld) Call(c Call) {
 	}
 }
 
-// Settle gives every invariant its last word at the given time and returns what
+// Settle gives the invariants their last word at the given time and returns what
 // the first one that objects says.
 func (t *TestWorld) Settle(at time.Duration) error {
 	t.universe.now = int64(at)
-	for _, inv := range t.invariants {
+	for _, inv := range t.universe.judge.settlers {
 		if err := inv.Settled(t.World); err != nil {
 			return named(inv, err)
 		}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -17,7 +18,8 @@ import (
 // what the actors believe.
 type World struct {
 	u       *Universe
-	state   map[string][]byte
+	rows    map[string]*row
+	shown   uint64 // effects that were applied
 	objects map[string]ObjectState
 	marks   map[string]int
 	states  []uint64
@@ -90,6 +92,11 @@ type Invariant interface {
 	Name() string
 	// Observe is called for every effect, in order. An error is a violation.
 	Observe(w *World, e *Effect) error
+}
+
+// Settler is an Invariant that also has a last word.
+type Settler interface {
+	Invariant
 	// Settled is called once when everything has come to rest. An error is a
 	// violation.
 	Settled(w *World) error
@@ -153,14 +160,102 @@ func (v *Violation) Error() string { return v.Invariant + ": " + v.Text }
 // Ref names the effect's event, for violations.
 func (e *Effect) Ref(what string) EventRef { return EventRef{Event: e.Event, At: e.At, What: what} }
 
+// Moment remembers of an effect who had it and when, to name it later. The zero
+// Moment is none.
+type Moment struct {
+	Event uint64
+	At    time.Duration
+	// Process is empty if the world itself did it.
+	Process, Incarnation, Step string
+}
+
+// Moment is when the effect happened, and who had it.
+func (e *Effect) Moment() Moment {
+	return Moment{Event: e.Event, At: e.At, Process: e.Process, Incarnation: e.Incarnation, Step: e.Step}
+}
+
+// Ref names the moment for a violation: "w1/2 claimed epoch 3", if what is
+// "claimed epoch 3". Of the zero Moment it is no event.
+func (m *Moment) Ref(what string) EventRef {
+	if m.Event == 0 {
+		return EventRef{}
+	}
+	return EventRef{Event: m.Event, At: m.At, What: m.Who() + " " + what}
+}
+
+// Who is "<process>/<incarnation>", or "the world".
+func (m *Moment) Who() string {
+	if m.Process == "" {
+		return "the world"
+	}
+	return m.Process + "/" + m.Incarnation
+}
+
+// Is reports whether the moment is one of the given incarnation's.
+func (m *Moment) Is(process, incarnation string) bool {
+	return m.Process == process && m.Incarnation == incarnation
+}
+
+// Writes returns the rows under prefix that a commit put, with their values, and
+// those that it deleted, with nil; nothing for other effects.
+func (e *Effect) Writes(prefix string) iter.Seq2[string, []byte] {
+	return func(yield func(key string, value []byte) bool) {
+		for i := range e.Commit.Writes {
+			m := &e.Commit.Writes[i]
+			if !writes(m) || !strings.HasPrefix(m.Key, prefix) {
+				continue
+			}
+			if !yield(m.Key, m.Value) {
+				return
+			}
+		}
+	}
+}
+
+// writes reports whether a mutation changes its row, rather than only lock it.
+func writes(m *tikv.Mutation) bool { return m.Op == tikv.OpPut || m.Op == tikv.OpDelete }
+
+// row is one key that was ever written: its value, and what it was before the
+// effect that wrote it last.
+type row struct {
+	value, before    []byte // nil: there is none
+	written, earlier Moment // the last write, and the one before it
+	shown            uint64 // number of the effect that wrote it last
+}
+
 func (w *World) init(u *Universe) {
-	*w = World{u: u, state: map[string][]byte{}, objects: map[string]ObjectState{}, marks: map[string]int{}}
+	*w = World{u: u, rows: map[string]*row{}, objects: map[string]ObjectState{}, marks: map[string]int{}}
 }
 
 // Get returns the row at key as of the observed effect.
 func (w *World) Get(key string) (value []byte, ok bool) {
-	value, ok = w.state[key]
-	return value, ok
+	r := w.rows[key]
+	if r == nil {
+		return nil, false
+	}
+	return r.value, r.value != nil
+}
+
+// Before returns the row at key as it was before the observed effect.
+func (w *World) Before(key string) (value []byte, ok bool) {
+	r := w.rows[key]
+	if r == nil || r.shown != w.shown {
+		return w.Get(key)
+	}
+	return r.before, r.before != nil
+}
+
+// LastWrite returns when the row at key was last put or deleted before the
+// observed effect; the zero Moment if never.
+func (w *World) LastWrite(key string) Moment {
+	r := w.rows[key]
+	switch {
+	case r == nil:
+		return Moment{}
+	case r.shown != w.shown:
+		return r.written
+	}
+	return r.earlier
 }
 
 // Object returns the object at key as of the observed effect.
@@ -170,7 +265,10 @@ func (w *World) Object(key string) (o ObjectState, ok bool) {
 }
 
 // Keys returns the keys of rows that begin with prefix, in order.
-func (w *World) Keys(prefix string) []string { return keysWith(w.state, prefix) }
+func (w *World) Keys(prefix string) []string {
+	keys := keysWith(w.rows, prefix)
+	return slices.DeleteFunc(keys, func(key string) bool { return w.rows[key].value == nil })
+}
 
 // ObjectKeys returns the keys of objects that begin with prefix, in order.
 func (w *World) ObjectKeys(prefix string) []string { return keysWith(w.objects, prefix) }
@@ -250,6 +348,7 @@ func (u *Universe) Mark(name string) { u.world.marks[name]++ }
 type judge struct {
 	invariants []Invariant
 	watchers   []CallObserver // those of the invariants that want calls
+	settlers   []Settler      // those that have a last word
 	call       Call           // what they are shown
 	pending    []Effect       // sorted by TS, equals in order of arrival
 	last       uint64
@@ -264,6 +363,9 @@ func (u *Universe) observeBy(invariants []Invariant) {
 	for _, inv := range invariants {
 		if watcher, ok := inv.(CallObserver); ok {
 			u.judge.watchers = append(u.judge.watchers, watcher)
+		}
+		if settler, ok := inv.(Settler); ok {
+			u.judge.settlers = append(u.judge.settlers, settler)
 		}
 	}
 }
@@ -371,19 +473,33 @@ func (u *Universe) convict(inv Invariant, err error) {
 }
 
 func (w *World) apply(e *Effect) {
+	w.shown++
 	switch e.Kind {
 	case EffectCommit:
 		w.u.committed = append(w.u.committed, e.Commit.StartTS)
-		for _, m := range e.Commit.Writes {
-			switch m.Op {
-			case tikv.OpPut:
-				w.state[m.Key] = m.Value
-			case tikv.OpDelete:
-				delete(w.state, m.Key)
+		for i := range e.Commit.Writes {
+			if m := &e.Commit.Writes[i]; writes(m) {
+				w.write(e, m)
 			}
 		}
 	case EffectObject:
 		w.applyObject(e)
+	}
+}
+
+func (w *World) write(e *Effect, m *tikv.Mutation) {
+	r := w.rows[m.Key]
+	if r == nil {
+		r = &row{}
+		w.rows[m.Key] = r
+	}
+	r.before, r.earlier = r.value, r.written
+	r.value, r.written, r.shown = nil, e.Moment(), w.shown
+	if m.Op == tikv.OpPut {
+		r.value = m.Value
+		if r.value == nil { // empty, and there
+			r.value = []byte{}
+		}
 	}
 }
 
@@ -398,9 +514,9 @@ func (w *World) applyObject(e *Effect) {
 	}
 }
 
-// settled gives every invariant its last word.
+// settled gives the invariants that have one their last word.
 func (u *Universe) settled() {
-	for _, inv := range u.judge.invariants {
+	for _, inv := range u.judge.settlers {
 		if u.violation != nil {
 			return
 		}

@@ -140,7 +140,9 @@ func (w *witness) Observe(world *sim.World, e *sim.Effect) error {
 
 func (w *witness) Settled(world *sim.World) error {
 	if w.said == nil {
-		w.said = w.Invariant.Settled(world)
+		if settler, ok := w.Invariant.(sim.Settler); ok {
+			w.said = settler.Settled(world)
+		}
 	}
 	return nil
 }

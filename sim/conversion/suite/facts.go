@@ -51,8 +51,6 @@ type failing struct {
 
 func (f *facts) Name() string { return "facts" }
 
-func (f *facts) Settled(*sim.World) error { return nil }
-
 func (f *facts) say(at time.Duration, kind, format string, args ...any) {
 	if f.tell == nil || f.told[kind] {
 		return

@@ -1,0 +1,66 @@
+package sim_test
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// watcher is an invariant without a last word.
+type watcher func(w *sim.World, e *sim.Effect) error
+
+func (watcher) Name() string                                { return "watcher" }
+func (f watcher) Observe(w *sim.World, e *sim.Effect) error { return f(w, e) }
+
+// TestWorldRemembers: an invariant can ask for a row before the effect that it
+// is shown, and for who wrote it last, and keeps no book itself.
+func TestWorldRemembers(t *testing.T) {
+	type seen struct {
+		before, after string
+		there         bool
+		last          sim.EventRef
+		writes        map[string][]byte
+	}
+	var got []seen
+	w := sim.NewTestWorld(watcher(func(w *sim.World, e *sim.Effect) error {
+		before, there := w.Before("a/1")
+		after, _ := w.Get("a/1")
+		last := w.LastWrite("a/1")
+		got = append(got, seen{string(before), string(after), there, last.Ref("wrote it"), maps.Collect(e.Writes("a/"))})
+		return nil
+	}))
+	put := func(key, value string) tikv.Mutation {
+		return tikv.Mutation{Op: tikv.OpPut, Key: key, Value: []byte(value)}
+	}
+	commit := func(event uint64, writes ...tikv.Mutation) {
+		e := sim.Effect{Kind: sim.EffectCommit, Event: event, At: time.Duration(event) * time.Second, Process: "w0", Incarnation: "2"}
+		e.Commit.Writes = writes
+		require.NoError(t, w.Show(e))
+	}
+	commit(1, put("a/1", "x"), put("b/1", "z"), tikv.Mutation{Op: tikv.OpLock, Key: "a/2"})
+	commit(2, put("b/1", "y"))
+	commit(3, put("a/1", ""))
+	require.Empty(t, w.Keys("a/2"))
+	require.Equal(t, []string{"a/1", "b/1"}, w.Keys(""))
+	commit(4, tikv.Mutation{Op: tikv.OpDelete, Key: "a/1"})
+	commit(5, put("b/1", "x"))
+	require.Equal(t, []string{"b/1"}, w.Keys(""))
+
+	wrote := func(event uint64) sim.EventRef {
+		return sim.EventRef{Event: event, At: time.Duration(event) * time.Second, What: "w0/2 wrote it"}
+	}
+	none := map[string][]byte{}
+	require.Equal(t, []seen{
+		{"", "x", false, sim.EventRef{}, map[string][]byte{"a/1": []byte("x")}},
+		{"x", "x", true, wrote(1), none},
+		{"x", "", true, wrote(1), map[string][]byte{"a/1": {}}},
+		{"", "", true, wrote(3), map[string][]byte{"a/1": nil}},
+		{"", "", false, wrote(4), none},
+	}, got)
+	require.NoError(t, w.Settle(time.Minute))
+}
