@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -34,7 +33,7 @@ type Config struct {
 
 // Rule is what happens to one operation. nil means nothing.
 type Rule struct {
-	// Operation is a name of the catalogue.
+	// Operation is a name of the [Catalogue].
 	Operation string
 	// FailBefore fails a call instead of making it: not applied.
 	FailBefore *Failure
@@ -49,9 +48,9 @@ type Rule struct {
 // from 1; a call that failed before its effect never reaches what stands after
 // it. A call is picked by its number in Nth or by the draw against Rate; Once
 // keeps only the first that is picked, and means the first call if neither is
-// given.
+// given. A trigger that picks nothing, like the zero Trigger, is refused.
 type Trigger struct {
-	Rate float64 // share of the calls, 0 to 1
+	Rate float64 // share of the calls, 0 to 1; 0: not by rate
 	Nth  []int   // numbers of calls, rising, 1 to MaxNth
 	Once bool
 }
@@ -72,32 +71,17 @@ type Latency struct {
 }
 
 // Validate reports the first thing in c that Parse would refuse.
-func (c Config) Validate() error {
-	if p := c.check(); p != nil {
+func (c Config) Validate(catalogue Catalogue) error {
+	if err := catalogue.Validate(); err != nil {
+		return err
+	}
+	if p := c.check(&catalogue); p != nil {
 		return errors.New(strings.Join(p.path, ".") + ": " + p.text)
 	}
 	return nil
 }
 
-// problem is something that is wrong with the value at a path of keys.
-type problem struct {
-	path []string
-	text string
-}
-
-// under puts p, if there is one, below a key.
-func (p *problem) under(key string) *problem {
-	if p != nil {
-		p.path = append([]string{key}, p.path...)
-	}
-	return p
-}
-
-func problemf(format string, args ...any) *problem {
-	return &problem{text: fmt.Sprintf(format, args...)}
-}
-
-func (c Config) check() *problem {
+func (c Config) check(catalogue *Catalogue) *problem {
 	seen := make(map[string]bool, len(c.Rules))
 	for i := range c.Rules {
 		name := c.Rules[i].Operation
@@ -105,17 +89,17 @@ func (c Config) check() *problem {
 			return problemf("operation given twice, once is allowed").under(name).under(keyOperations)
 		}
 		seen[name] = true
-		if p := c.Rules[i].check(); p != nil {
+		if p := c.Rules[i].check(catalogue); p != nil {
 			return p.under(name).under(keyOperations)
 		}
 	}
-	return nil
+	return c.checkReached(catalogue)
 }
 
-func (r *Rule) check() *problem {
-	op, ok := LookupOperation(r.Operation)
-	if !ok {
-		return problemf("unknown operation %q, allowed: %s", r.Operation, allowedOperations())
+func (r *Rule) check(catalogue *Catalogue) *problem {
+	op, p := catalogue.find(r.Operation)
+	if p != nil {
+		return p
 	}
 	if *r == (Rule{Operation: r.Operation}) {
 		return problemf("nothing to do, allowed: %s", oneOf(ruleKeys[:]))
@@ -159,7 +143,10 @@ func (d *Latency) check() *problem {
 
 func (t *Trigger) check() *problem {
 	if !(t.Rate >= 0 && t.Rate <= 1) { // NaN, too
-		return problemf("rate %s is out of range, allowed: 0 to 1", formatRate(t.Rate)).under(keyRate)
+		return problemf("rate %s is out of range, allowed: above 0 to 1", formatRate(t.Rate)).under(keyRate)
+	}
+	if t.Rate == 0 && len(t.Nth) == 0 && !t.Once {
+		return problemf("no call is picked, allowed: at least one of rate, nth, once: true")
 	}
 	last := 0
 	for _, n := range t.Nth {
@@ -169,18 +156,6 @@ func (t *Trigger) check() *problem {
 		last = n
 	}
 	return nil
-}
-
-// allowedOperations names the catalogue for an error message.
-func allowedOperations() string {
-	names := make([]string, 0, len(steps)+len(calls)+1)
-	for i := range steps {
-		names = append(names, steps[i].name)
-	}
-	for i := range calls {
-		names = append(names, calls[i].name)
-	}
-	return strings.Join(names, ", ") + " or STEP/CALL of these"
 }
 
 func oneOf(names []string) string { return strings.Join(names, ", ") }

@@ -3,8 +3,9 @@
 // break.
 //
 //   - [Faults] lists the kinds of faults, and who can produce each.
-//   - [Operations] lists the places where a failure can be put: the protocol's
-//     steps, the calls of the stores, and any "<step>/<call>".
+//   - A [Catalogue] lists the places where a failure can be put in one system:
+//     its protocol's steps, the calls of its stores, and "<step>/<call>". Package
+//     protocol has the conversion's.
 //   - A [Config] gives operations rates, delays and n-th-call triggers; it is
 //     read strictly from YAML ([Parse]) and written back ([Config.Marshal]).
 //   - A [Scenario] is a story: what to inject where, what must have been

@@ -22,23 +22,10 @@ type Injector struct {
 	log   env.Log
 	order []*ruleState // as configured
 	rules map[place]*ruleState
+	ops   Catalogue
 
 	mu sync.Mutex // guards the counters of every ruleState; never held over a call of env
 }
-
-// place is what a rule is looked up by: a step, a call, or both.
-type place struct{ step, call string }
-
-// The four points of an operation at which a rule can act.
-const (
-	pointFailBefore = iota
-	pointFailAfter
-	pointDelayBefore
-	pointDelayAfter
-	numPoints
-)
-
-var pointKeys = [numPoints]string{keyFailBefore, keyFailAfter, keyDelayBefore, keyDelayAfter}
 
 type ruleState struct {
 	rule   Rule
@@ -47,15 +34,15 @@ type ruleState struct {
 }
 
 // NewInjector returns an Injector for config, or the first thing that is wrong
-// with config. Delays are slept on clock. log, which may be nil, receives one
+// with config, whose operations are those of catalogue. Delays are slept on clock. log, which may be nil, receives one
 // warning for each injection.
-func NewInjector(config Config, clock env.Clock, log env.Log) (*Injector, error) {
-	if err := config.Validate(); err != nil {
+func NewInjector(config Config, catalogue Catalogue, clock env.Clock, log env.Log) (*Injector, error) {
+	if err := config.Validate(catalogue); err != nil {
 		return nil, err
 	}
-	i := &Injector{seed: config.Seed, clock: clock, log: log, rules: make(map[place]*ruleState)}
+	i := &Injector{seed: config.Seed, clock: clock, log: log, ops: catalogue, rules: make(map[place]*ruleState)}
 	for _, rule := range config.Rules {
-		op, _ := LookupOperation(rule.Operation)
+		op, _ := catalogue.Lookup(rule.Operation)
 		state := &ruleState{rule: rule, op: op}
 		i.order = append(i.order, state)
 		i.rules[place{op.Step, op.Call}] = state
@@ -144,7 +131,7 @@ func (i *Injector) after(ctx context.Context, op string, point int) []candidate 
 
 // named appends the rules that bear op's name: in the step of ctx, then alone.
 func (i *Injector) named(list []candidate, ctx context.Context, op string, point int) []candidate {
-	found, ok := LookupOperation(op)
+	found, ok := i.ops.Lookup(op)
 	if !ok {
 		return list
 	}
@@ -159,21 +146,6 @@ func (i *Injector) add(list []candidate, at place, point int) []candidate {
 		return append(list, candidate{state, point})
 	}
 	return list
-}
-
-// trigger returns the rule's trigger for a point, or nil.
-func (r *Rule) trigger(point int) *Trigger {
-	switch {
-	case point == pointFailBefore && r.FailBefore != nil:
-		return &r.FailBefore.Trigger
-	case point == pointFailAfter && r.FailAfter != nil:
-		return &r.FailAfter.Trigger
-	case point == pointDelayBefore && r.DelayBefore != nil:
-		return &r.DelayBefore.Trigger
-	case point == pointDelayAfter && r.DelayAfter != nil:
-		return &r.DelayAfter.Trigger
-	}
-	return nil
 }
 
 // hit is a candidate that was picked, with the number of its call.

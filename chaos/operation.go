@@ -1,17 +1,19 @@
 package chaos
 
 import (
-	"strings"
-
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
-// The names of the stores' calls.
+// The names of the calls of package env's stores, which every [Catalogue] has.
+//
+// kv.prewrite is inside a commit and invisible to package env: failures before
+// and after it both show as a commit that was not applied. Only the simulator
+// tells the two apart, by the locks that stay behind.
 const (
 	KVBegin    = "kv.begin"
 	KVGet      = "kv.get"
 	KVScan     = "kv.scan"
-	KVPrewrite = "kv.prewrite" // inside a commit: see Operations
+	KVPrewrite = "kv.prewrite" // inside a commit
 	KVCommit   = "kv.commit"
 
 	ObjectsPut            = "objects.put"
@@ -70,47 +72,6 @@ var (
 	completionErrors = []env.Class{env.ClassUnavailable, env.ClassUndetermined, env.ClassNotFound, env.ClassConflict}
 )
 
-type stepRow struct {
-	name, about string
-	calls       []string    // the calls that carry the step's effect
-	after       []env.Class // what their callers may be told once it happened
-}
-
-var (
-	commits     = []string{KVCommit}
-	reads       = []string{KVGet, KVScan}
-	listings    = []string{ObjectsList}
-	sourceReads = []string{ObjectsGet}
-	stagings    = []string{ObjectsPut, ObjectsUploadPart, ObjectsCompleteUpload}
-	deletions   = []string{ObjectsDelete, ObjectsAbortUpload}
-)
-
-var steps = [...]stepRow{
-	{"submit", "a client submits a batch", commits, undetermined},
-	{"status", "a client reads a batch's status", reads, unavailable},
-	{"list", "a client lists batches", reads, unavailable},
-	{"cancel", "a client cancels a batch", commits, undetermined},
-	{"retry", "a client gives dead units new attempts", commits, undetermined},
-	{"lead", "a scanner takes or renews its leadership", commits, undetermined},
-	{"discover", "the leading scanner lists a source", listings, unavailable},
-	{"control", "a controller moves a batch to its next phase", commits, undetermined},
-	{"claim_unit", "a worker claims a unit", commits, undetermined},
-	{"resume", "a worker looks for a checkpoint to resume from", reads, unavailable},
-	{"convert", "a worker reads and converts frames", sourceReads, unavailable},
-	{"heartbeat", "a worker extends its lease", commits, undetermined},
-	{"checkpoint", "a worker records how far it has come", commits, undetermined},
-	{"stage", "a worker writes its output to staging", stagings, undetermined},
-	{"complete_unit", "a worker reports a unit complete", commits, undetermined},
-	{"fail_unit", "a worker reports a failed attempt", commits, undetermined},
-	{"release_unit", "a draining worker gives a unit back", commits, undetermined},
-	{"reap", "a reaper requeues a unit whose lease went stale", commits, undetermined},
-	{"try_claim_merge", "a merger claims a merge", commits, undetermined},
-	{"renew_merge", "a merger extends its merge lease", commits, undetermined},
-	{"merge", "a merger writes a dataset's objects", stagings, undetermined},
-	{"flip", "a merger publishes a dataset", commits, undetermined},
-	{"collect", "a janitor deletes what nobody names any more", deletions, undetermined},
-}
-
 type callRow struct {
 	name, about   string
 	at            string // the call of package env
@@ -119,7 +80,8 @@ type callRow struct {
 	afterPhase    Phase // Before: what env shows as the call's effect has still not happened
 }
 
-var calls = [...]callRow{
+// storeCalls are the calls of package env.
+var storeCalls = [...]callRow{
 	{KVBegin, "take a start timestamp", KVBegin, "pd.tso", unavailable, unavailable, Applied},
 	{KVGet, "read one key", KVGet, "kv.get", unavailable, unavailable, Applied},
 	{KVScan, "read one page of keys", KVScan, "kv.scan", unavailable, unavailable, Applied},
@@ -137,14 +99,6 @@ var calls = [...]callRow{
 	{ObjectsListUploads, "list one page of uploads", ObjectsListUploads, ObjectsListUploads, unavailable, unavailable, Applied},
 }
 
-func (r *stepRow) operation() Operation {
-	return Operation{
-		Name: r.name, About: r.about, Step: r.name,
-		FailBefore: Point{Phase: Before, Errors: refused},
-		FailAfter:  Point{Calls: r.calls, Phase: Applied, Errors: r.after},
-	}
-}
-
 func (r *callRow) operation() Operation {
 	at := []string{r.at}
 	return Operation{
@@ -152,62 +106,4 @@ func (r *callRow) operation() Operation {
 		FailBefore: Point{Calls: at, Phase: Before, RPC: r.rpc, Errors: r.before},
 		FailAfter:  Point{Calls: at, Phase: r.afterPhase, RPC: r.rpc, Errors: r.after},
 	}
-}
-
-// Operations returns the catalogue: the steps in the order of a batch's life,
-// then the stores' calls. Every "<step>/<call>" of the two is an operation,
-// too, which [LookupOperation] knows.
-//
-// kv.prewrite is inside a commit and invisible to package env: failures before
-// and after it both show as a commit that was not applied. Only the simulator
-// tells the two apart, by the locks that stay behind.
-func Operations() []Operation {
-	all := make([]Operation, 0, len(steps)+len(calls))
-	for i := range steps {
-		all = append(all, steps[i].operation())
-	}
-	for i := range calls {
-		all = append(all, calls[i].operation())
-	}
-	return all
-}
-
-// LookupOperation returns the operation called name; ok is false if there is
-// none.
-func LookupOperation(name string) (op Operation, ok bool) {
-	step, call, combined := strings.Cut(name, "/")
-	if !combined {
-		if row := findStep(name); row != nil {
-			return row.operation(), true
-		}
-		if row := findCall(name); row != nil {
-			return row.operation(), true
-		}
-		return Operation{}, false
-	}
-	s, c := findStep(step), findCall(call)
-	if s == nil || c == nil {
-		return Operation{}, false
-	}
-	op = c.operation()
-	op.Name, op.Step, op.About = name, step, s.about+": "+c.about
-	return op, true
-}
-
-func findStep(name string) *stepRow {
-	for i := range steps {
-		if steps[i].name == name {
-			return &steps[i]
-		}
-	}
-	return nil
-}
-
-func findCall(name string) *callRow {
-	for i := range calls {
-		if calls[i].name == name {
-			return &calls[i]
-		}
-	}
-	return nil
 }

@@ -43,7 +43,10 @@ var errorClasses = [...]env.Class{
 
 // Parse reads a configuration. name is the file's name, for errors only. The
 // reading is strict: whatever is not exactly a configuration is refused with
-// one line "file:line: what is wrong, what is allowed".
+// one line "file:line: what is wrong, what is allowed". So is what could inject
+// nothing: a trigger that picks no call, a call that its step never makes, a
+// point that no call reaches. The operations are those of catalogue; an error
+// that begins with "catalogue:" is about itself.
 //
 //	seed: 7
 //	operations:
@@ -53,8 +56,11 @@ var errorClasses = [...]env.Class{
 //	    delay_before: {rate: 0.2, for: 10ms..2s}
 //	  flip/kv.commit:
 //	    fail_after: {once: true}
-func Parse(name string, data []byte) (Config, error) {
-	d := decoder{file: name, lines: make(map[string]int)}
+func Parse(name string, data []byte, catalogue Catalogue) (Config, error) {
+	if err := catalogue.Validate(); err != nil {
+		return Config{}, err
+	}
+	d := decoder{file: name, catalogue: &catalogue, lines: make(map[string]int)}
 	root, err := d.root(data)
 	if err != nil {
 		return Config{}, err
@@ -63,7 +69,7 @@ func Parse(name string, data []byte) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	if p := config.check(); p != nil {
+	if p := config.check(&catalogue); p != nil {
 		return Config{}, d.refuse(d.lines[joinPath(p.path)], "%s", p.text)
 	}
 	return config, nil
@@ -72,8 +78,9 @@ func Parse(name string, data []byte) (Config, error) {
 // decoder turns YAML's nodes into a Config and remembers where each value
 // stood, for the checks that follow.
 type decoder struct {
-	file  string
-	lines map[string]int // by joinPath
+	file      string
+	catalogue *Catalogue
+	lines     map[string]int // by joinPath
 }
 
 func joinPath(path []string) string { return strings.Join(path, "\x00") }
@@ -226,8 +233,8 @@ func (d *decoder) config(root *yaml.Node) (Config, error) {
 
 func (d *decoder) rule(name string, node *yaml.Node, path []string) (Rule, error) {
 	rule := Rule{Operation: name}
-	if _, ok := LookupOperation(name); !ok { // before what is below it
-		return rule, d.refuse(d.lines[joinPath(path)], "unknown operation %q, allowed: %s", name, allowedOperations())
+	if _, p := d.catalogue.find(name); p != nil { // before what is below it
+		return rule, d.refuse(d.lines[joinPath(path)], "%s", p.text)
 	}
 	err := d.fields(node, path, ruleKeys[:], func(key string, value *yaml.Node, path []string) (err error) {
 		switch key {
@@ -247,41 +254,27 @@ func (d *decoder) rule(name string, node *yaml.Node, path []string) (Rule, error
 
 func (d *decoder) failure(node *yaml.Node, path []string) (*Failure, error) {
 	failure := &Failure{}
-	picks := false
 	err := d.fields(node, path, failureKeys[:], func(key string, value *yaml.Node, _ []string) error {
 		if key == keyError {
 			return d.class(value, &failure.Error)
 		}
-		picks = true
 		return d.trigger(key, value, &failure.Trigger)
 	})
-	if err == nil && !picks {
-		err = d.neverPicked(path)
-	}
 	return failure, err
 }
 
 func (d *decoder) delay(node *yaml.Node, path []string) (*Latency, error) {
 	delay := &Latency{}
-	picks := false
 	err := d.fields(node, path, delayKeys[:], func(key string, value *yaml.Node, _ []string) error {
 		if key == keyFor {
 			return d.span(value, delay)
 		}
-		picks = true
 		return d.trigger(key, value, &delay.Trigger)
 	})
-	if err == nil && !picks {
-		err = d.neverPicked(path)
-	}
 	if err == nil && delay.Max == 0 {
 		err = d.refuse(d.lines[joinPath(path)], "%s lacks \"for\", allowed: a duration above 0s, or MIN..MAX", path[len(path)-1])
 	}
 	return delay, err
-}
-
-func (d *decoder) neverPicked(path []string) error {
-	return d.refuse(d.lines[joinPath(path)], "%s picks no call, allowed: at least one of rate, nth, once", path[len(path)-1])
 }
 
 func (d *decoder) trigger(key string, node *yaml.Node, trigger *Trigger) (err error) {
@@ -311,8 +304,11 @@ func (d *decoder) seed(node *yaml.Node, seed *uint64) error {
 
 func (d *decoder) number(node *yaml.Node) (float64, error) {
 	value, err := strconv.ParseFloat(node.Value, 64)
+	if err == nil && value == 0 {
+		return 0, d.refuse(node.Line, "rate %s picks no call, allowed: above 0 to 1", node.Value)
+	}
 	if node.Value == ".nan" || err != nil || !plain(node, "!!int", "!!float") {
-		return 0, d.wrongType(node, "a number from 0 to 1")
+		return 0, d.wrongType(node, "a number above 0, up to 1")
 	}
 	return value, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
+	"github.com/gauntlet-dst/gauntlet/chaos/protocol"
 )
 
 // The scenarios are the thirteen of the specification; each says what it is
@@ -52,7 +53,8 @@ func checkInjection(t *testing.T, scenario string, in chaos.Injection, simulator
 	at := in.At
 	if at.Call != chaos.Work {
 		name := strings.Trim(at.Step+"/"+at.Call, "/")
-		_, known := chaos.LookupOperation(name)
+		catalogue := protocol.Catalogue()
+		_, known := catalogue.Lookup(name)
 		require.True(t, known || name == "", "%s: %s", scenario, name)
 	}
 	require.True(t, at.NthTo == 0 || at.NthTo >= at.Nth && at.Nth >= 1, "%s: %+v", scenario, at)
@@ -92,7 +94,7 @@ func TestScenarioConfigs(t *testing.T) {
 				fmt.Fprintf(&b, "# %s: nothing that concerns single calls\n", s.Name)
 				continue
 			}
-			require.NoError(t, config.Validate(), s.Name)
+			require.NoError(t, config.Validate(protocol.Catalogue()), s.Name)
 			require.Equal(t, injectable(s), points(config), "%s: two injections want one point", s.Name)
 			fmt.Fprintf(&b, "# %s\n%s", s.Name, config.Marshal())
 		}

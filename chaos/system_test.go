@@ -15,6 +15,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/backend/process/local"
 	"github.com/gauntlet-dst/gauntlet/backend/process/processtest"
 	"github.com/gauntlet-dst/gauntlet/chaos"
+	"github.com/gauntlet-dst/gauntlet/chaos/protocol"
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/dataset/plain"
 	"github.com/gauntlet-dst/gauntlet/core/dataset/plain/plaintest"
@@ -49,9 +50,10 @@ func systemConfigs(t *testing.T) (list []namedConfig) {
 			list = append(list, namedConfig{s.Name, config})
 		}
 	}
+	catalogue := protocol.Catalogue()
 	for _, side := range sides {
 		first, often := chaos.Config{}, chaos.Config{Seed: 11}
-		for _, op := range chaos.Operations() {
+		for _, op := range catalogue.Operations() {
 			first.Rules = append(first.Rules, side.rule(op.Name, chaos.Trigger{Once: true}, env.ClassNone))
 			often.Rules = append(often.Rules, side.rule(op.Name, chaos.Trigger{Rate: 0.05}, env.ClassNone))
 		}
@@ -73,7 +75,7 @@ func publish(t *testing.T, config chaos.Config) (dataset map[string]string) {
 		var injectors []*chaos.Injector
 		for n := range 2 {
 			w.Start(fmt.Sprintf("w%d", n), func(ctx context.Context, e *env.Env) error {
-				injector, err := chaos.NewInjector(config, e.Clock, e.Log)
+				injector, err := chaos.NewInjector(config, protocol.Catalogue(), e.Clock, e.Log)
 				if err != nil {
 					return err
 				}

@@ -13,7 +13,7 @@ const Enabled = false
 
 // Wrap returns e itself if path is empty, and refuses every other path: this
 // binary holds no fault injection. See the build with -tags chaos_testing.
-func Wrap(e *env.Env, path string) (*env.Env, error) {
+func Wrap(e *env.Env, _ Catalogue, path string) (*env.Env, error) {
 	if path == "" {
 		return e, nil
 	}

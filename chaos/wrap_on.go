@@ -14,17 +14,17 @@ import (
 const Enabled = true
 
 // Wrap puts an Injector around e's stores and steps, configured by the file at
-// path; if path is empty it returns e itself. e is not changed. An error means
+// path, which may name what catalogue has; if path is empty it returns e itself. e is not changed. An error means
 // that the file could not be read or was refused.
-func Wrap(e *env.Env, path string) (*env.Env, error) {
+func Wrap(e *env.Env, catalogue Catalogue, path string) (*env.Env, error) {
 	if path == "" {
 		return e, nil
 	}
-	config, err := readConfig(path)
+	config, err := readConfig(path, catalogue)
 	if err != nil {
 		return nil, err
 	}
-	injector, err := NewInjector(config, e.Clock, e.Log)
+	injector, err := NewInjector(config, catalogue, e.Clock, e.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func Wrap(e *env.Env, path string) (*env.Env, error) {
 	return &wrapped, nil
 }
 
-func readConfig(path string) (Config, error) {
+func readConfig(path string, catalogue Catalogue) (Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("chaos: %w", err)
@@ -46,5 +46,5 @@ func readConfig(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("chaos: %w", err)
 	}
-	return Parse(path, data)
+	return Parse(path, data, catalogue)
 }

@@ -8,13 +8,14 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
-// ConfigDeviations compiles a chaos configuration, which must be valid. It means
+// ConfigDeviations compiles a chaos configuration, which must be valid under the
+// catalogue. It means
 // here what it means to an Injector around real stores: each process counts and
 // draws for itself, over all of its incarnations. What is one call there may be
 // several requests here; a failure holds for all of them, the repetitions of a
 // store's client too, so that the call fails.
-func ConfigDeviations(config chaos.Config) Deviations {
-	c := &configured{}
+func ConfigDeviations(config chaos.Config, catalogue chaos.Catalogue) Deviations {
+	c := &configured{catalogue: catalogue}
 	for i := range config.Rules {
 		c.add(config.Seed, &config.Rules[i])
 	}
@@ -26,8 +27,8 @@ func ConfigDeviations(config chaos.Config) Deviations {
 
 // ConfigPoints names, in the order of the configuration, what ConfigDeviations
 // can inject, as marks call it: "kv.commit fail_before".
-func ConfigPoints(config chaos.Config) []string {
-	c := &configured{}
+func ConfigPoints(config chaos.Config, catalogue chaos.Catalogue) []string {
+	c := &configured{catalogue: catalogue}
 	for i := range config.Rules {
 		c.add(config.Seed, &config.Rules[i])
 	}
@@ -52,7 +53,10 @@ var pointNames = [...]string{"delay_before", "fail_before", "delay_after", "fail
 
 // configured is a configuration's rules, taken apart into their points: sorted
 // by point, the most specific first.
-type configured struct{ points []*pointRule }
+type configured struct {
+	catalogue chaos.Catalogue
+	points    []*pointRule
+}
 
 // pointRule is one rule at one of its points.
 type pointRule struct {
@@ -83,14 +87,14 @@ type verdict struct {
 }
 
 func (c *configured) add(seed uint64, r *chaos.Rule) {
-	op, _ := chaos.LookupOperation(r.Operation)
+	op, _ := c.catalogue.Lookup(r.Operation)
 	if r.DelayBefore != nil {
 		c.at(seed, op, delayBefore, &r.DelayBefore.Trigger, Fault{Kind: Delay}).delays(r.DelayBefore)
 	}
 	if r.FailBefore != nil {
 		class := orDefault(r.FailBefore.Error, op.FailBefore)
 		p := c.at(seed, op, failBefore, &r.FailBefore.Trigger, Fault{Kind: beforeKinds[class], Reset: true})
-		if class == env.ClassConflict && p.ops[0] == opCommit {
+		if class == env.ClassConflict && op.Call == chaos.KVCommit {
 			p.ops[0] = opPrewrite // a commit that conflicts does so when it locks
 		}
 	}

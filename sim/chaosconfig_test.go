@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
+	"github.com/gauntlet-dst/gauntlet/chaos/protocol"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
@@ -35,7 +37,7 @@ func readChaos() error {
 	if err != nil {
 		return fmt.Errorf("-chaos=%s: cannot be read: %w", *chaosFlag, err)
 	}
-	config, err := chaos.Parse(*chaosFlag, text)
+	config, err := chaos.Parse(*chaosFlag, text, protocol.Catalogue())
 	chaosConfig = &config
 	return err
 }
@@ -51,25 +53,39 @@ func target() sim.Target {
 func underChaos(config chaos.Config) sim.Target {
 	t := suite.Target()
 	t.Calm = true
-	t.Deviations = func(sim.Assembly) sim.Deviations { return sim.ConfigDeviations(config) }
+	t.Deviations = func(sim.Assembly) sim.Deviations { return sim.ConfigDeviations(config, protocol.Catalogue()) }
 	return t
 }
 
-// printInjected tells how often each point of the configuration took effect.
-func printInjected(totals *sweep.Totals) {
-	if chaosConfig == nil {
-		return
+// printInjected tells how often each point of the configuration took effect,
+// and last which ones never did. An experiment in which none did has shown
+// nothing: that is an error.
+func printInjected(totals *sweep.Totals) error {
+	if chaosConfig == nil || totals == nil {
+		return nil
 	}
-	for _, name := range sim.ConfigPoints(*chaosConfig) {
+	var never []string
+	points := sim.ConfigPoints(*chaosConfig, protocol.Catalogue())
+	for _, name := range points {
 		mark := sim.InjectedMark + name
 		fmt.Printf("sim: injected %-40s %d times in %d seeds\n", name, totals.Marks[mark], totals.MarkSeeds[mark])
+		if totals.Marks[mark] == 0 {
+			never = append(never, name)
+		}
 	}
+	if totals.Seeds > 1 && len(points) > 0 && len(never) == len(points) {
+		return fmt.Errorf("-chaos=%s: none of its %d points was ever injected: the run has shown nothing; more universes, or higher rates", *chaosFlag, len(points))
+	}
+	if len(never) > 0 {
+		fmt.Printf("sim: NEVER INJECTED: %d of %d points: %s\n", len(never), len(points), strings.Join(never, ", "))
+	}
+	return nil
 }
 
 // fired counts the faults of a configuration that took effect, by kind, in a
 // few universes.
 func fired(t *testing.T, text string) (map[string]int, *sweep.Totals) {
-	config, err := chaos.Parse("test.yaml", []byte(text))
+	config, err := chaos.Parse("test.yaml", []byte(text), protocol.Catalogue())
 	require.NoError(t, err)
 	totals, err := sweep.Run(underChaos(config), sweep.Options{Base: 1, Count: 40}, func(r *sim.Result) bool {
 		require.Nil(t, r.Violation, "seed 0x%x", r.Seed)
@@ -125,7 +141,7 @@ func TestChaosConfigCounts(t *testing.T) {
 // A failure of a call lasts as long as the store's client tries; it is counted
 // once, however often that is.
 func TestChaosConfigFailsCalls(t *testing.T) {
-	config, err := chaos.Parse("test.yaml", []byte("operations:\n  submit/kv.commit: {fail_before: {nth: [1], error: unavailable}}\n"))
+	config, err := chaos.Parse("test.yaml", []byte("operations:\n  submit/kv.commit: {fail_before: {nth: [1], error: unavailable}}\n"), protocol.Catalogue())
 	require.NoError(t, err)
 	target := underChaos(config)
 	target.Vary = func(c *sim.Config, _ sim.Assembly) { c.Arm, c.LatencyMax = "narrow", 20*time.Millisecond }
@@ -142,14 +158,14 @@ func TestChaosConfigFailsCalls(t *testing.T) {
 func TestChaosExample(t *testing.T) {
 	text, err := os.ReadFile("testdata/chaos/good.yaml")
 	require.NoError(t, err)
-	config, err := chaos.Parse("good.yaml", text)
+	config, err := chaos.Parse("good.yaml", text, protocol.Catalogue())
 	require.NoError(t, err)
 	totals, err := sweep.Run(underChaos(config), sweep.Options{Base: 1, Count: 300}, func(r *sim.Result) bool {
 		require.Nil(t, r.Violation, "seed 0x%x", r.Seed)
 		return true
 	})
 	require.NoError(t, err)
-	for _, name := range sim.ConfigPoints(config) {
+	for _, name := range sim.ConfigPoints(config, protocol.Catalogue()) {
 		require.NotZero(t, totals.Marks[sim.InjectedMark+name], name)
 	}
 }

@@ -113,7 +113,7 @@ func TestBadFlags(t *testing.T) {
 		{args: []string{"-case=" + binaryPlan}, wants: binaryPlan + ":1: not text"},
 		{args: []string{"-chaos=nowhere.yaml"}, wants: "-chaos=nowhere.yaml: cannot be read"},
 		{args: []string{"-chaos=testdata/chaos/unknown_key.yaml"}, wants: `unknown_key.yaml:3: unknown key "fail_befor", allowed: fail_before,`},
-		{args: []string{"-chaos=testdata/chaos/rate.yaml"}, wants: "rate.yaml:3: rate 1.5 is out of range, allowed: 0 to 1"},
+		{args: []string{"-chaos=testdata/chaos/rate.yaml"}, wants: "rate.yaml:3: rate 1.5 is out of range, allowed: above 0 to 1"},
 		{args: []string{"-chaos=testdata/chaos/unknown_operation.yaml"}, wants: `unknown_operation.yaml:3: unknown operation "kv.comit", allowed: submit,`},
 		{args: []string{"-case=testdata/newer.plan"}, wants: `testdata/newer.plan:1: plan version "2"; this program reads version 1 only`},
 	} {

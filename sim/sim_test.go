@@ -86,6 +86,8 @@ func readPlan(file string) (*sim.Plan, error) {
 // TestSim runs the universe of -seed, the -seeds from there on, or a fixed
 // small set.
 func TestSim(t *testing.T) {
+	var totals *sweep.Totals
+	defer func() { require.NoError(t, printInjected(totals)) }() // the last line
 	before := cpuSeconds()
 	options := sweep.Options{Base: baseSeed, Count: seedCount, CollectStates: true}
 	reports, limit := 0, 3
@@ -94,7 +96,8 @@ func TestSim(t *testing.T) {
 	}
 	named := map[string]int{}
 	target := target()
-	totals, err := sweep.Run(target, options, func(r *sim.Result) bool {
+	var err error
+	totals, err = sweep.Run(target, options, func(r *sim.Result) bool {
 		if testing.Verbose() && *stopFlag == "" {
 			fmt.Println(r.Line())
 		}
@@ -117,7 +120,6 @@ func TestSim(t *testing.T) {
 	}
 	if totals.Seeds > 1 {
 		fmt.Println(totals.Line(cpuSeconds() - before))
-		printInjected(totals)
 		if testing.Verbose() {
 			fmt.Printf("sim: states=%d hashes=%d\nsim: faults %s\nsim: marks %s\n", len(totals.States), len(totals.Hashes), sweep.Counts(totals.Fired), sweep.Counts(totals.Marks))
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
+	"github.com/gauntlet-dst/gauntlet/chaos/protocol"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
@@ -20,7 +21,7 @@ func main() {
 	if len(os.Args) > 1 {
 		path = os.Args[1]
 	}
-	e, err := chaos.Wrap(&env.Env{KV: kv{}}, path)
+	e, err := chaos.Wrap(&env.Env{KV: kv{}}, protocol.Catalogue(), path)
 	if err == nil {
 		_, err = e.KV.Begin(context.Background())
 	}
