@@ -58,7 +58,7 @@ func TestWrongAnswers(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.Greater(t, totals.Fired[c.fault.Kind.String()], 30)
-			require.GreaterOrEqual(t, totals.Published, 40)
+			require.GreaterOrEqual(t, totals.Outcome("published"), 40)
 		})
 	}
 }

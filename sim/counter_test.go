@@ -70,7 +70,7 @@ func (c *counter) Quiet(*sim.World) bool { return true }
 
 func (c *counter) Describe(w *sim.World, s *sim.Summary) {
 	s.Fields = []sim.Field{{Name: "workers", Value: strconv.Itoa(c.workers)}}
-	s.Outcome, s.Published = "published", 1
+	s.Outcome, s.Outcomes = "raised", []sim.Count{{Name: "raised", N: counterValue(w)}}
 }
 
 func counterValue(w *sim.World) int {

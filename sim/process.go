@@ -163,6 +163,9 @@ func (u *Universe) resumeTask(t *task, reason wakeReason) {
 	t.blockedOn = nil
 	u.timers.remove(&t.timer)
 	u.current = t
+	if u.pulse != nil {
+		u.pulse.task.Store(t)
+	}
 	t.co.resume()
 	u.current = nil
 	if t.co.done {

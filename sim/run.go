@@ -23,6 +23,8 @@ type Target struct {
 	Deviations func(Assembly) Deviations
 	// Calm leaves the drawn faults out.
 	Calm bool
+	// Pulse, if set, shows a watchdog how far the one universe is that runs.
+	Pulse *Pulse
 }
 
 // Result is what one run came to.
@@ -81,6 +83,7 @@ func (target Target) universe(seed uint64) (*Universe, *Plan, error) {
 		target.Vary(&config, assembly)
 	}
 	u := newUniverse(seed, config, system)
+	u.pulse = target.Pulse
 	if !target.Calm {
 		u.chaos = newChaosMonkey(NewDraw(seed, "chaos"), bounds)
 	}
@@ -114,6 +117,7 @@ func (target Target) replay(plan *Plan) (*Universe, error) {
 		return nil, fmt.Errorf("%s: %w", plan.place(plan.lines["system"]), err)
 	}
 	u := newUniverse(plan.Seed, config, system)
+	u.pulse = target.Pulse
 	u.planned = map[Anchor][]*Fault{}
 	for _, f := range plan.Faults {
 		if err := u.checkFault(f); err != nil {

@@ -73,7 +73,7 @@ func playScenario(t *testing.T, s chaos.Scenario) {
 		require.NotZero(t, totals.Marks[mark], "%s: never seen that %s", s.Name, chaos.MarkMeaning(mark))
 	}
 	require.GreaterOrEqual(t, totals.Seeds, scenarioSeeds)
-	require.GreaterOrEqual(t, totals.Published*100, (totals.Published+totals.Failed+totals.Cancelled)*80, "too few batches were published")
+	require.NoError(t, published.Judge(totals))
 	tellStory(t, s, best)
 }
 

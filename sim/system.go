@@ -83,13 +83,20 @@ type Bounds struct {
 type Summary struct {
 	// Fields are the system's own, in order: workers, units.
 	Fields []Field
-	// Outcome is one word: "published", "failed", "cancelled", "mixed".
+	// Outcome is one word for the whole run, such as "published" or "mixed".
 	Outcome string
-	// Published, Failed and Cancelled count pieces of work by how they ended.
-	Published, Failed, Cancelled int
+	// Outcomes count pieces of work by how they ended: the same names in the same
+	// order in every run, the one to hope for first.
+	Outcomes []Count
 	// Left says, for reports, what the system is not done with; "" for nothing.
 	Left string
 }
 
 // Field is one name=value of a line.
 type Field struct{ Name, Value string }
+
+// Count is how often something of that name came about.
+type Count struct {
+	Name string
+	N    int
+}

@@ -70,6 +70,7 @@ type Universe struct {
 	steady    bool              // a task's draws are all the same, and messages come in the order sent
 	pushed    uint64            // messages, in a steady universe
 	passed    func(*task, call) // is told of every call, if set
+	pulse     *Pulse            // for a watchdog, if set
 	violation *Violation
 	// What commits returned to the system, other than success.
 	outcomes     []outcome
@@ -207,6 +208,9 @@ func (u *Universe) dispatch(e *event) {
 		return
 	}
 	u.events++
+	if u.pulse != nil && u.events%pulseEvery == 0 {
+		u.pulse.events.Store(u.events)
+	}
 	switch e.kind {
 	case evRequest:
 		u.fold(e, 0)

@@ -258,18 +258,18 @@ func unfinished(w *sim.World, b *workload.Batch) string {
 
 // Describe sums up how the batches ended.
 func (s *System) Describe(w *sim.World, sum *sim.Summary) {
-	units := 0
+	units, published, failed, cancelled := 0, 0, 0, 0
 	var left []string
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
 		units += b.Units()
 		switch phaseOf(w, b) {
 		case "complete":
-			sum.Published++
+			published++
 		case "failed":
-			sum.Failed++
+			failed++
 		case "cancelled":
-			sum.Cancelled++
+			cancelled++
 		case "expired":
 		default:
 			left = append(left, unfinished(w, b))
@@ -281,14 +281,11 @@ func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 		{Name: "batches", Value: strconv.Itoa(len(s.workload.Batches))},
 		{Name: "units", Value: strconv.Itoa(units)},
 	}
-	switch len(s.workload.Batches) {
-	case sum.Published:
-		sum.Outcome = "published"
-	case sum.Failed:
-		sum.Outcome = "failed"
-	case sum.Cancelled:
-		sum.Outcome = "cancelled"
-	default:
-		sum.Outcome = "mixed"
+	sum.Outcomes = []sim.Count{{Name: "published", N: published}, {Name: "failed", N: failed}, {Name: "cancelled", N: cancelled}}
+	sum.Outcome = "mixed"
+	for _, o := range sum.Outcomes {
+		if o.N == len(s.workload.Batches) {
+			sum.Outcome = o.Name
+		}
 	}
 }

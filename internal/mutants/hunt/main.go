@@ -78,8 +78,12 @@ func hunt(base uint64, count int, stop string, each, reduce bool) (*report, erro
 			return nil, err
 		}
 		r.Seeds++
-		r.Published += result.Summary.Published
-		r.Batches += result.Summary.Published + result.Summary.Failed + result.Summary.Cancelled
+		for _, o := range result.Summary.Outcomes {
+			r.Batches += o.N
+			if o.Name == "published" {
+				r.Published += o.N
+			}
+		}
 		for _, w := range witnesses {
 			if w.said != nil {
 				r.note(w.Name(), seed, w.said.Error())

@@ -1,0 +1,39 @@
+package sweep
+
+import (
+	"fmt"
+	"math"
+)
+
+// Expectation is what a correct system's outcomes come to, over many universes:
+// at least that share of the pieces of work ends so.
+type Expectation struct {
+	Outcome string
+	AtLeast float64 // 0 to 1
+}
+
+// Judge returns an error if the sample shows that the share is smaller: if its
+// Wilson interval, at 95 %, lies below. A sample that is too small to tell
+// passes, so a few universes never fail by chance alone.
+func (e Expectation) Judge(t *Totals) error {
+	n, all := t.Outcome(e.Outcome), t.Pieces()
+	if all == 0 {
+		return nil
+	}
+	if low, high := Wilson(n, all); high < e.AtLeast {
+		return fmt.Errorf("%s: %d of %d, between %.1f and %.1f %% with 95 %% confidence; expected are at least %.1f %%",
+			e.Outcome, n, all, 100*low, 100*high, 100*e.AtLeast)
+	}
+	return nil
+}
+
+// Wilson is the interval that holds the true share with 95 % confidence, if n
+// of all were counted (E. B. Wilson, 1927).
+func Wilson(n, all int) (low, high float64) {
+	const z = 1.96 // two-sided, 95 %
+	share, size := float64(n)/float64(all), float64(all)
+	middle := share + z*z/(2*size)
+	spread := z * math.Sqrt(share*(1-share)/size+z*z/(4*size*size))
+	scale := 1 + z*z/size
+	return (middle - spread) / scale, (middle + spread) / scale
+}
