@@ -245,17 +245,21 @@ func (w *World) Before(key string) (value []byte, ok bool) {
 	return r.before, r.before != nil
 }
 
-// LastWrite returns when the row at key was last put or deleted before the
+// LastWrite returns when the row at key was last put or deleted, as of the
 // observed effect; the zero Moment if never.
 func (w *World) LastWrite(key string) Moment {
-	r := w.rows[key]
-	switch {
-	case r == nil:
-		return Moment{}
-	case r.shown != w.shown:
+	if r := w.rows[key]; r != nil {
 		return r.written
 	}
-	return r.earlier
+	return Moment{}
+}
+
+// WriteBefore is LastWrite before the observed effect.
+func (w *World) WriteBefore(key string) Moment {
+	if r := w.rows[key]; r != nil && r.shown == w.shown {
+		return r.earlier
+	}
+	return w.LastWrite(key)
 }
 
 // Object returns the object at key as of the observed effect.

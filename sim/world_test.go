@@ -23,15 +23,15 @@ func TestWorldRemembers(t *testing.T) {
 	type seen struct {
 		before, after string
 		there         bool
-		last          sim.EventRef
+		last, earlier sim.EventRef
 		writes        map[string][]byte
 	}
 	var got []seen
 	w := sim.NewTestWorld(watcher(func(w *sim.World, e *sim.Effect) error {
 		before, there := w.Before("a/1")
 		after, _ := w.Get("a/1")
-		last := w.LastWrite("a/1")
-		got = append(got, seen{string(before), string(after), there, last.Ref("wrote it"), maps.Collect(e.Writes("a/"))})
+		last, earlier := w.LastWrite("a/1"), w.WriteBefore("a/1")
+		got = append(got, seen{string(before), string(after), there, last.Ref("wrote it"), earlier.Ref("wrote it"), maps.Collect(e.Writes("a/"))})
 		return nil
 	}))
 	put := func(key, value string) tikv.Mutation {
@@ -56,11 +56,11 @@ func TestWorldRemembers(t *testing.T) {
 	}
 	none := map[string][]byte{}
 	require.Equal(t, []seen{
-		{"", "x", false, sim.EventRef{}, map[string][]byte{"a/1": []byte("x")}},
-		{"x", "x", true, wrote(1), none},
-		{"x", "", true, wrote(1), map[string][]byte{"a/1": {}}},
-		{"", "", true, wrote(3), map[string][]byte{"a/1": nil}},
-		{"", "", false, wrote(4), none},
+		{"", "x", false, wrote(1), sim.EventRef{}, map[string][]byte{"a/1": []byte("x")}},
+		{"x", "x", true, wrote(1), wrote(1), none},
+		{"x", "", true, wrote(3), wrote(1), map[string][]byte{"a/1": {}}},
+		{"", "", true, wrote(4), wrote(3), map[string][]byte{"a/1": nil}},
+		{"", "", false, wrote(4), wrote(4), none},
 	}, got)
 	require.NoError(t, w.Settle(time.Minute))
 }
