@@ -11,7 +11,7 @@ import (
 // is conditional on the unit row still being its own (R1); all that it does to
 // objects touches keys that only it and its successors write.
 type attempt struct {
-	*worker
+	node     *Node
 	id       batchID
 	uid      string
 	unitKey  string
@@ -38,21 +38,17 @@ func (a *attempt) begin(b *batchRow, u *unitRow) {
 	a.limit = u.attemptLimit(b)
 }
 
-// attemptLimit bounds the unit's attempts (R12): an operator's retry grants as
-// many again.
-func (u *unitRow) attemptLimit(b *batchRow) int { return b.maxAttempts * (1 + u.retries) }
-
 // lease is the attempt's lease, as it is written with the claim.
 func (a *attempt) lease() *leaseRow {
-	return &leaseRow{epoch: a.epoch, beat: 1, ttlMS: a.cfg.StaleAfter.Milliseconds()}
+	return &leaseRow{epoch: a.epoch, beat: 1, ttlMS: a.node.cfg.StaleAfter.Milliseconds()}
 }
 
 // owns reports whether u is this attempt's.
 func (a *attempt) owns(u *unitRow) bool {
 	return u.state == UnitProcessing &&
 		u.epoch == a.epoch &&
-		u.worker == a.env.Self.Name &&
-		u.incarnation == a.env.Self.Incarnation
+		u.worker == a.node.env.Self.Name &&
+		u.incarnation == a.node.env.Self.Incarnation
 }
 
 // own reads the unit's row and refuses with env.ErrFenced if it is not this
@@ -87,21 +83,4 @@ func (a *attempt) guardBatch(ctx context.Context, tx env.Txn) (batchRow, error) 
 	}
 	tx.Lock(batchKey(a.id.name()))
 	return b, nil
-}
-
-func readUnit(ctx context.Context, tx env.Txn, key string) (unitRow, error) {
-	row, err := tx.Get(ctx, key)
-	if err != nil {
-		return unitRow{}, err
-	}
-	return decodeUnit(key, row)
-}
-
-func readBatch(ctx context.Context, tx env.Txn, name string) (batchRow, error) {
-	key := batchKey(name)
-	row, err := tx.Get(ctx, key)
-	if err != nil {
-		return batchRow{}, err
-	}
-	return decodeBatch(key, row)
 }

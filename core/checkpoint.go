@@ -16,13 +16,13 @@ func (a *attempt) checkpoint(ctx context.Context) error {
 	if c == nil || c.durable.offset <= c.saved.offset || c.out.gone {
 		return nil
 	}
-	ctx, err := a.env.Runtime.Step(ctx, StepCheckpoint)
+	ctx, err := a.node.env.Runtime.Step(ctx, StepCheckpoint)
 	if err != nil {
 		return err
 	}
 	key := checkpointKey(a.id, a.uid)
 	row := c.row(a.seq + 1)
-	err = a.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+	err = a.node.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
 		if _, err := a.guard(ctx, tx); err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func (a *attempt) checkpoint(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if last.epoch > row.epoch || last.epoch == row.epoch && last.seq > row.seq {
+			if last.newer(row) {
 				return fenced("checkpoint", key)
 			}
 		}
@@ -48,16 +48,16 @@ func (a *attempt) checkpoint(ctx context.Context) error {
 	a.seq = row.seq
 	a.forgetChunks(c.saved.offset, c.durable.offset)
 	c.saved = c.durable
-	c.savedAt = a.env.Clock.Monotonic()
-	a.env.Metrics.Add("checkpoints_total", 1)
-	a.log(ctx, slog.LevelDebug, "checkpoint", a.unitKey, nil)
+	c.savedAt = a.node.env.Clock.Monotonic()
+	a.node.env.Metrics.Add("checkpoints_total", 1)
+	a.node.log(ctx, slog.LevelDebug, "checkpoint", a.unitKey, nil)
 	return nil
 }
 
 // row is the checkpoint of what is durable.
 func (c *conversion) row(seq uint64) *checkpointRow {
 	return &checkpointRow{
-		epoch:  c.epoch,
+		epoch:  c.attempt.epoch,
 		seq:    seq,
 		offset: c.durable.offset,
 		frames: c.durable.frames,
@@ -71,7 +71,7 @@ func (c *conversion) row(seq uint64) *checkpointRow {
 
 // lastCheckpoint returns the checkpoint that an earlier epoch left, or nil.
 func (a *attempt) lastCheckpoint(ctx context.Context) (*checkpointRow, error) {
-	ctx, err := a.env.Runtime.Step(ctx, StepResume)
+	ctx, err := a.node.env.Runtime.Step(ctx, StepResume)
 	if err != nil {
 		return nil, err
 	}
@@ -90,16 +90,16 @@ func (a *attempt) lastCheckpoint(ctx context.Context) (*checkpointRow, error) {
 		last = &c
 		return err
 	}
-	err = a.kv.update(ctx, &txn{patient: true, body: body})
+	err = a.node.kv.update(ctx, &txn{patient: true, body: body})
 	if env.ClassOf(err) == env.ClassInvalid {
-		a.log(ctx, slog.LevelWarn, "checkpoint unreadable", a.unitKey, err)
+		a.node.log(ctx, slog.LevelWarn, "checkpoint unreadable", a.unitKey, err)
 		return nil, nil
 	}
 	if err != nil || last == nil {
 		return nil, err
 	}
 	if !strings.HasPrefix(last.key, stagingPrefix(a.output, a.id.gen())+a.uid+"/") || last.offset > a.unit.size {
-		a.log(ctx, slog.LevelWarn, "checkpoint of another unit", a.unitKey, nil)
+		a.node.log(ctx, slog.LevelWarn, "checkpoint of another unit", a.unitKey, nil)
 		return nil, nil
 	}
 	return last, nil

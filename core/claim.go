@@ -190,14 +190,9 @@ func (w *worker) moveCursor(key string) {
 	w.cursor = key
 }
 
-// startsUnits reports whether units of the submission id may start.
-func (b *batchRow) startsUnits(id batchID) bool {
-	return b.gen == id.gen() && (b.phase == PhaseDiscovering || b.phase == PhaseRunning)
-}
-
 // claimUnit claims one unit, or returns errNotClaimable or errBatchFull.
 func (w *worker) claimUnit(ctx context.Context, c candidate) (*attempt, error) {
-	a := &attempt{worker: w, id: c.id, uid: c.uid, unitKey: unitKey(c.id, c.uid)}
+	a := &attempt{node: w.Node, id: c.id, uid: c.uid, unitKey: unitKey(c.id, c.uid)}
 	a.leaseKey = leaseKey(w.env.Self.Name, w.env.Self.Incarnation, c.id, c.uid)
 	body := func(ctx context.Context, tx env.Txn) error {
 		// The lease counts from the try that lands, not from the first one (R8):
@@ -257,12 +252,11 @@ func (w *worker) checkParallelism(ctx context.Context, tx env.Txn, id batchID, b
 		return nil
 	}
 	running := 0
-	err := scan(ctx, tx, unitsPrefix(id), w.cfg.Page, func(p env.Pair) (bool, error) {
-		u, err := decodeUnit(p.Key, p.Value)
+	err := scanUnits(ctx, tx, id, w.cfg.Page, func(_ string, u *unitRow) (bool, error) {
 		if u.state == UnitProcessing {
 			running++
 		}
-		return true, err
+		return true, nil
 	})
 	if err == nil && running >= b.parallelism {
 		return errBatchFull

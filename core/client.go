@@ -87,16 +87,6 @@ func (c *Client) Submit(ctx context.Context, spec BatchSpec) (uint64, error) {
 	return row.gen, nil
 }
 
-// readLastBatch returns the newest submission of a name, or one of generation 0
-// if there is none.
-func readLastBatch(ctx context.Context, tx env.Txn, name string) (batchRow, error) {
-	b, err := readBatch(ctx, tx, name)
-	if env.ClassOf(err) == env.ClassNotFound {
-		return batchRow{}, nil
-	}
-	return b, err
-}
-
 // Cancel ends the newest submission of a name. Once it has returned nil nothing
 // of it starts and nothing is published (R16). Cancelling again is no error.
 //
@@ -169,13 +159,11 @@ func (c *Client) Retry(ctx context.Context, namespace, name string) (int, error)
 			return ErrEnded
 		}
 		id = newBatchID(full, b.gen)
-		prefix := unitsPrefix(id)
-		return scan(ctx, tx, prefix, c.cfg.Page, func(p env.Pair) (bool, error) {
-			u, err := decodeUnit(p.Key, p.Value)
+		return scanUnits(ctx, tx, id, c.cfg.Page, func(uid string, u *unitRow) (bool, error) {
 			if u.state == UnitDead {
-				dead = append(dead, p.Key[len(prefix):])
+				dead = append(dead, uid)
 			}
-			return true, err
+			return true, nil
 		})
 	})
 	if err != nil {
@@ -217,7 +205,7 @@ func (c *Client) retryUnit(ctx context.Context, id batchID, uid string) error {
 		u.retries++
 		retries = u.retries
 		tx.Put(key, u.encode())
-		tx.Put(queueKey(b.priority, id, uid), queueValue(u.epoch))
+		enqueue(tx, b.priority, id, uid, &u)
 		return nil
 	}
 	landed := func(ctx context.Context, tx env.Txn) (bool, error) {

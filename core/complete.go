@@ -11,12 +11,12 @@ import (
 // act: the unit is complete, its lease and checkpoint are gone, or an error
 // says why not.
 func (a *attempt) complete(ctx context.Context, s staged) error {
-	ctx, err := a.env.Runtime.Step(ctx, StepCompleteUnit)
+	ctx, err := a.node.env.Runtime.Step(ctx, StepCompleteUnit)
 	if err != nil {
 		return err
 	}
 	// R6: the object is there, whole, before a row names it.
-	obj, err := a.patient.Head(ctx, s.Key)
+	obj, err := a.node.patient.Head(ctx, s.Key)
 	if err != nil {
 		return err
 	}
@@ -43,10 +43,10 @@ func (a *attempt) complete(ctx context.Context, s staged) error {
 		tx.Delete(checkpointKey(a.id, a.uid))
 		return nil
 	}
-	err = a.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(UnitComplete)})
+	err = a.node.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(UnitComplete)})
 	if err == nil {
-		a.env.Metrics.Add("units_completed_total", 1)
-		a.log(ctx, slog.LevelInfo, "unit complete", a.unitKey, nil)
+		a.node.env.Metrics.Add("units_completed_total", 1)
+		a.node.log(ctx, slog.LevelInfo, "unit complete", a.unitKey, nil)
 	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
@@ -14,22 +13,18 @@ import (
 // rows. Any number of controllers may run: all they do is conditional.
 type controller struct {
 	*Node
-	failed map[string]sighting // of failed units, by unit key
+	failed *observer // of failed units
 }
 
 func newController(n *Node) *controller {
-	return &controller{Node: n, failed: make(map[string]sighting)}
+	return &controller{Node: n, failed: newObserver(n.env.Clock)}
 }
 
 func (c *controller) run(ctx context.Context) error {
-	var round uint64
-	return c.every(ctx, "controller", c.cfg.ControlEvery, func(ctx context.Context) error {
-		round++
-		return c.round(ctx, round)
-	})
+	return c.every(ctx, "controller", c.cfg.ControlEvery, c.round)
 }
 
-func (c *controller) round(ctx context.Context, round uint64) error {
+func (c *controller) round(ctx context.Context) error {
 	ctx, err := c.env.Runtime.Step(ctx, StepControl)
 	if err != nil {
 		return err
@@ -40,7 +35,7 @@ func (c *controller) round(ctx context.Context, round uint64) error {
 	}
 	var first error
 	for _, id := range live {
-		if err := c.control(ctx, id, round); err != nil {
+		if err := c.control(ctx, id); err != nil {
 			c.log(ctx, slog.LevelWarn, "control failed", string(id), err)
 			first = firstError(first, err)
 		}
@@ -48,7 +43,7 @@ func (c *controller) round(ctx context.Context, round uint64) error {
 			return context.Cause(ctx)
 		}
 	}
-	forget(c.failed, round)
+	c.failed.endRound()
 	return firstError(c.settleAll(ctx), first)
 }
 
@@ -64,10 +59,10 @@ type survey struct {
 }
 
 // control takes one look at a living batch and acts on it.
-func (c *controller) control(ctx context.Context, id batchID, round uint64) error {
+func (c *controller) control(ctx context.Context, id batchID) error {
 	var s survey
 	err := c.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) (err error) {
-		if s, err = c.survey(ctx, tx, id, round); err != nil {
+		if s, err = c.survey(ctx, tx, id); err != nil {
 			return err
 		}
 		return putStatus(ctx, tx, id, &s)
@@ -87,28 +82,21 @@ func (c *controller) control(ctx context.Context, id batchID, round uint64) erro
 }
 
 // survey reads the batch and all of its units.
-func (c *controller) survey(ctx context.Context, tx env.Txn, id batchID, round uint64) (survey, error) {
+func (c *controller) survey(ctx context.Context, tx env.Txn, id batchID) (survey, error) {
 	var s survey
 	var err error
 	if s.batch, err = readBatch(ctx, tx, id.name()); err != nil {
 		return s, err
 	}
-	now := c.env.Clock.Monotonic()
-	prefix := unitsPrefix(id)
-	err = scan(ctx, tx, prefix, c.cfg.Page, func(p env.Pair) (bool, error) {
-		u, err := decodeUnit(p.Key, p.Value)
-		if err != nil {
-			return false, err
-		}
+	err = scanUnits(ctx, tx, id, c.cfg.Page, func(uid string, u *unitRow) (bool, error) {
 		s.counts.add(u.state)
 		s.failures += u.failures()
-		uid := p.Key[len(prefix):]
 		switch u.state {
 		case UnitDead:
 			s.dead, s.deadText = uid, u.url+": "+u.err
 		case UnitFailed:
 			s.lastText = u.url + ": " + u.err
-			if c.backedOff(p.Key, &u, now, round) {
+			if c.backedOff(unitKey(id, uid), u) {
 				s.due = append(s.due, uid)
 			}
 		}
@@ -117,29 +105,14 @@ func (c *controller) survey(ctx context.Context, tx env.Txn, id batchID, round u
 	return s, err
 }
 
-// failures is how many attempts of the unit have failed, unless it has since
-// recovered, or may be about to.
-func (u *unitRow) failures() int {
-	if u.state == UnitProcessing || u.state == UnitComplete {
-		return 0
-	}
-	return u.attempts
-}
-
 // backedOff notes a failed unit and reports whether its back-off, which
 // doubles with each attempt, is over on this controller's clock.
-func (c *controller) backedOff(key string, u *unitRow, now time.Duration, round uint64) bool {
-	s, known := c.failed[key]
-	if !known || s.epoch != u.epoch {
-		s = sighting{epoch: u.epoch, since: now}
-	}
-	s.round = round
-	c.failed[key] = s
+func (c *controller) backedOff(key string, u *unitRow) bool {
 	wait := c.cfg.UnitBackoff
 	for range u.attempts - 1 {
 		wait = min(2*wait, c.cfg.UnitBackoffMax)
 	}
-	return now-s.since >= wait
+	return c.failed.unchanged(key, beat{epoch: u.epoch}) >= wait
 }
 
 // verdict says why the batch must fail, or "". A dead unit fails it once no
@@ -204,7 +177,7 @@ func (c *controller) failBatch(ctx context.Context, id batchID, s *survey, text 
 // (R13).
 func (c *controller) requeue(ctx context.Context, id batchID, uid string) error {
 	key := unitKey(id, uid)
-	seen := c.failed[key]
+	seen := c.failed.beatOf(key)
 	err := c.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
 		b, err := readBatch(ctx, tx, id.name())
 		if err != nil {
@@ -225,7 +198,7 @@ func (c *controller) requeue(ctx context.Context, id batchID, uid string) error 
 			return err
 		}
 		tx.Put(key, u.encode())
-		tx.Put(queueKey(b.priority, id, uid), queueValue(u.epoch))
+		enqueue(tx, b.priority, id, uid, &u)
 		return nil
 	}})
 	if err == nil {
@@ -240,7 +213,7 @@ func putStatus(ctx context.Context, tx env.Txn, id batchID, s *survey) error {
 	if s.batch.gen != id.gen() {
 		return nil // superseded: the row belongs to the newest submission
 	}
-	status := statusRow{gen: s.batch.gen, phase: s.batch.phase, Counts: s.counts, err: s.batch.err}
+	status := statusRow{gen: s.batch.gen, phase: s.batch.phase, counts: s.counts, err: s.batch.err}
 	key := statusKey(id.name())
 	old, ok, err := get(ctx, tx, key)
 	if err != nil {

@@ -24,7 +24,7 @@ type staged struct {
 // slot names the tasks that it spawns. When it returns an error the unit is
 // still the attempt's, fenced or unknown: see worker.end.
 func (a *attempt) run(ctx context.Context, slot string) error {
-	work, cancel := a.env.Clock.WithTimeout(ctx, a.cfg.UnitTimeout)
+	work, cancel := a.node.env.Clock.WithTimeout(ctx, a.node.cfg.UnitTimeout)
 	defer cancel()
 	result, err := a.convert(work, slot)
 	if err == nil {
@@ -52,7 +52,7 @@ func (a *attempt) convert(ctx context.Context, slot string) (staged, error) {
 	if err != nil {
 		return staged{}, err
 	}
-	ctx, err = a.env.Runtime.Step(ctx, StepConvert)
+	ctx, err = a.node.env.Runtime.Step(ctx, StepConvert)
 	if err != nil {
 		return staged{}, err
 	}
@@ -66,7 +66,7 @@ func (a *attempt) convert(ctx context.Context, slot string) (staged, error) {
 		if !errors.Is(err, errRestart) {
 			return result, err
 		}
-		a.log(ctx, slog.LevelWarn, "conversion starts afresh", a.unitKey, nil)
+		a.node.log(ctx, slog.LevelWarn, "conversion starts afresh", a.unitKey, nil)
 		last = nil
 	}
 	return staged{}, errRestart
@@ -87,7 +87,7 @@ type mark struct {
 // a function of the source's bytes: also where parts are cut, so that a frozen
 // owner and its successor upload the same parts.
 type conversion struct {
-	*attempt
+	attempt *attempt
 	src     *source
 	out     *sink
 	codec   dataset.Converter
@@ -105,26 +105,26 @@ func (a *attempt) newConversion(ctx context.Context, slot string, last *checkpoi
 	if last != nil {
 		c, err := a.continued(slot, last)
 		if err == nil {
-			a.env.Metrics.Add("resumes_total", 1)
-			a.log(ctx, slog.LevelInfo, "conversion continued", a.unitKey, nil)
+			a.node.env.Metrics.Add("resumes_total", 1)
+			a.node.log(ctx, slog.LevelInfo, "conversion continued", a.unitKey, nil)
 			return c, nil
 		}
-		a.log(ctx, slog.LevelWarn, "checkpoint unusable", a.unitKey, err)
+		a.node.log(ctx, slog.LevelWarn, "checkpoint unusable", a.unitKey, err)
 	}
-	codec, err := a.Node.codec.NewConverter(nil)
+	codec, err := a.node.codec.NewConverter(nil)
 	if err != nil {
 		return nil, err
 	}
 	c := &conversion{attempt: a, src: &source{attempt: a}, codec: codec}
 	c.out = newSink(a, slot)
-	c.savedAt = a.env.Clock.Monotonic()
+	c.savedAt = a.node.env.Clock.Monotonic()
 	return c, nil
 }
 
 // continued adopts the open upload of last, whose key carries the epoch that
 // opened it, and goes on behind its parts.
 func (a *attempt) continued(slot string, last *checkpointRow) (*conversion, error) {
-	codec, err := a.Node.codec.NewConverter([]byte(last.state))
+	codec, err := a.node.codec.NewConverter([]byte(last.state))
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (a *attempt) continued(slot string, last *checkpointRow) (*conversion, erro
 	}
 	c.out = newSink(a, slot)
 	c.out.adopt(last)
-	c.savedAt = a.env.Clock.Monotonic()
+	c.savedAt = a.node.env.Clock.Monotonic()
 	return c, nil
 }
 
@@ -154,7 +154,7 @@ func (c *conversion) run(ctx context.Context) (staged, error) {
 		if !more {
 			return c.finish(ctx)
 		}
-		if err := c.env.Runtime.Work(ctx, 1); err != nil {
+		if err := c.attempt.node.env.Runtime.Work(ctx, 1); err != nil {
 			return staged{}, err
 		}
 		if int64(len(c.out.buf)) < c.out.cutAt() {
@@ -181,7 +181,7 @@ func (c *conversion) frame(ctx context.Context) (bool, error) {
 			c.frames++
 			return true, nil
 		case eof && len(c.src.buf) > 0:
-			return false, poison(invalid("convert", c.unit.url, "the source ends within a frame"))
+			return false, poison(invalid("convert", c.attempt.unit.url, "the source ends within a frame"))
 		case eof:
 			return false, nil
 		}
@@ -203,7 +203,7 @@ func (c *conversion) endPart(ctx context.Context) error {
 		digest: c.digest,
 	}
 	due := c.checkpointDue()
-	if !due && len(c.out.pending) < c.cfg.PartsInFlight {
+	if !due && len(c.out.pending) < c.attempt.node.cfg.PartsInFlight {
 		return nil
 	}
 	if err := c.out.flush(ctx); err != nil {
@@ -222,7 +222,7 @@ func (c *conversion) endPart(ctx context.Context) error {
 	}
 	if err != nil {
 		// Without a checkpoint a successor has more to do, and that is all.
-		c.log(ctx, slog.LevelWarn, "checkpoint failed", c.unitKey, err)
+		c.attempt.node.log(ctx, slog.LevelWarn, "checkpoint failed", c.attempt.unitKey, err)
 	}
 	return nil
 }
@@ -234,8 +234,8 @@ func (c *conversion) cutPart() {
 
 // checkpointDue reports whether enough has happened since the last checkpoint.
 func (c *conversion) checkpointDue() bool {
-	return c.frames-c.saved.frames >= int64(c.cfg.CheckpointFrames) ||
-		c.env.Clock.Monotonic()-c.savedAt >= c.cfg.CheckpointEvery
+	return c.frames-c.saved.frames >= int64(c.attempt.node.cfg.CheckpointFrames) ||
+		c.attempt.node.env.Clock.Monotonic()-c.savedAt >= c.attempt.node.cfg.CheckpointEvery
 }
 
 // finish writes the trailer and makes the output one durable object.
@@ -245,7 +245,7 @@ func (c *conversion) finish(ctx context.Context) (staged, error) {
 		return staged{}, poison(err)
 	}
 	c.out.buf = out
-	ctx, err = c.env.Runtime.Step(ctx, StepStage)
+	ctx, err = c.attempt.node.env.Runtime.Step(ctx, StepStage)
 	if err != nil {
 		return staged{}, err
 	}

@@ -211,12 +211,14 @@ func TestCheckpointsHoldTheirOwnParts(t *testing.T) {
 
 func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 	cfg := DefaultConfig()
-	c := newController(&Node{cfg: cfg})
+	clock := &handClock{}
+	c := newController(&Node{cfg: cfg, env: &env.Env{Clock: clock}})
 	over := func(attempts int, after time.Duration) bool {
 		u := unitRow{epoch: 1, attempts: attempts}
 		key := pad(uint64(attempts), 1)
-		require.False(t, c.backedOff(key, &u, 0, 1), "just seen")
-		return c.backedOff(key, &u, after, 1)
+		require.False(t, c.backedOff(key, &u), "just seen")
+		clock.now += after
+		return c.backedOff(key, &u)
 	}
 	require.False(t, over(1, time.Second-1))
 	require.True(t, over(1, time.Second))
@@ -225,24 +227,30 @@ func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 	require.False(t, over(20, time.Minute-1))
 	require.True(t, over(20, time.Minute))
 	again := unitRow{epoch: 2, attempts: 1}
-	require.False(t, c.backedOff("1", &again, time.Hour, 1), "another attempt failed: its back-off begins now")
+	clock.now += time.Hour
+	require.False(t, c.backedOff("1", &again), "another attempt failed: its back-off begins now")
 }
 
 func TestObserversCountUnchangedBeats(t *testing.T) {
 	clock := &handClock{}
-	cfg := DefaultConfig()
-	r := newReaper(&Node{cfg: cfg, env: &env.Env{Clock: clock}})
-	lease := leaseRow{epoch: 3, beat: 7}
-	require.False(t, r.observe("k", &lease, 1))
-	clock.now = cfg.StaleAfter - 1
-	require.False(t, r.observe("k", &lease, 2))
-	clock.now = cfg.StaleAfter
-	require.True(t, r.observe("k", &lease, 3))
-	lease.beat++
-	require.False(t, r.observe("k", &lease, 4), "it moved")
-	clock.now += cfg.StaleAfter
-	lease.epoch++
-	require.False(t, r.observe("k", &lease, 5), "another attempt")
+	o := newObserver(clock)
+	clock.now = time.Hour
+	require.Zero(t, o.unchanged("k", beat{3, 7}))
+	clock.now += time.Minute
+	require.Equal(t, time.Minute, o.unchanged("k", beat{3, 7}))
+	require.Zero(t, o.unchanged("k", beat{3, 8}), "it moved")
+	clock.now += time.Minute
+	require.Zero(t, o.unchanged("k", beat{4, 8}), "another attempt")
+	o.endRound()
+	o.keep("k", beat{5, 1})
+	clock.now += time.Minute
+	o.endRound()
+	require.Equal(t, time.Minute, o.unchanged("k", beat{4, 8}), "kept, though not looked at for a round")
+	o.endRound()
+	o.endRound()
+	require.Zero(t, o.unchanged("k", beat{4, 8}), "not seen for a round")
+	o.note("k", beat{4, 9}, clock.now-time.Second)
+	require.Equal(t, time.Second, o.unchanged("k", beat{4, 9}), "its own beat")
 }
 
 // handClock is moved by hand.

@@ -156,7 +156,7 @@ func createUnit(ctx context.Context, tx env.Txn, id batchID, b *batchRow, source
 	}
 	u := unitRow{state: UnitPending, source: source, url: obj.Key, size: obj.Size, etag: obj.ETag}
 	tx.Put(key, u.encode())
-	tx.Put(queueKey(b.priority, id, uid), queueValue(0))
+	enqueue(tx, b.priority, id, uid, &u)
 	return true, nil
 }
 

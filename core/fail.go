@@ -11,7 +11,7 @@ import (
 // back-off, or is dead if it is poison or out of attempts (R12). The failure,
 // the end of the lease and the error text are one transaction.
 func (a *attempt) fail(ctx context.Context, cause error) error {
-	ctx, err := a.env.Runtime.Step(ctx, StepFailUnit)
+	ctx, err := a.node.env.Runtime.Step(ctx, StepFailUnit)
 	if err != nil {
 		return err
 	}
@@ -32,21 +32,21 @@ func (a *attempt) fail(ctx context.Context, cause error) error {
 		tx.Delete(a.leaseKey)
 		return nil
 	}
-	if err := a.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(to)}); err != nil {
+	if err := a.node.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(to)}); err != nil {
 		return err
 	}
 	if to == UnitDead {
 		a.forgetSource()
 	}
-	a.env.Metrics.Add("attempts_failed_total", 1)
-	a.log(ctx, slog.LevelWarn, "unit "+string(to), a.unitKey, cause)
+	a.node.env.Metrics.Add("attempts_failed_total", 1)
+	a.node.log(ctx, slog.LevelWarn, "unit "+string(to), a.unitKey, cause)
 	return nil
 }
 
 // release gives the unit back, without consuming the attempt (R12): it is
 // queued again in the same transaction that makes it pending (R13).
 func (a *attempt) release(ctx context.Context) error {
-	ctx, err := a.env.Runtime.Step(ctx, StepReleaseUnit)
+	ctx, err := a.node.env.Runtime.Step(ctx, StepReleaseUnit)
 	if err != nil {
 		return err
 	}
@@ -64,14 +64,14 @@ func (a *attempt) release(ctx context.Context) error {
 		u.attempts--
 		u.releases++
 		tx.Put(a.unitKey, u.encode())
-		tx.Put(queueKey(a.priority, a.id, a.uid), queueValue(u.epoch))
+		enqueue(tx, a.priority, a.id, a.uid, &u)
 		tx.Delete(a.leaseKey)
 		return nil
 	}
-	if err := a.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(UnitPending)}); err != nil {
+	if err := a.node.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(UnitPending)}); err != nil {
 		return err
 	}
-	a.env.Metrics.Add("releases_total", 1)
-	a.log(ctx, slog.LevelInfo, "unit released", a.unitKey, nil)
+	a.node.env.Metrics.Add("releases_total", 1)
+	a.node.log(ctx, slog.LevelInfo, "unit released", a.unitKey, nil)
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 // keep renews the attempt's lease until ctx ends, the first time at once. It
 // returns env.ErrFenced when the attempt is over or must be assumed to be.
 func (a *attempt) keep(ctx context.Context) error {
-	return a.keepLease(ctx, StepHeartbeat, a.unitKey, time.Duration(a.sentAt.Load()), a.heartbeat)
+	return a.node.keepLease(ctx, StepHeartbeat, a.unitKey, time.Duration(a.sentAt.Load()), a.heartbeat)
 }
 
 // keepLease calls renew at once and then every Heartbeat, until ctx ends. sent
@@ -71,7 +71,7 @@ func (n *Node) renewOnce(ctx context.Context, step env.Step, holds time.Duration
 //  2. Each of its beats conflicts with a checkpoint, and backs off.
 //  3. The lease runs out, and a living owner loses an attempt.
 func (a *attempt) heartbeat(ctx context.Context) error {
-	err := a.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
+	err := a.node.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
 		u, err := a.own(ctx, tx)
 		if u.state == UnitComplete && u.epoch == a.epoch {
 			return nil // by this attempt, which waits for the answer (R4)
@@ -100,7 +100,7 @@ func (a *attempt) heartbeat(ctx context.Context) error {
 		return nil
 	}})
 	if err == nil {
-		a.env.Metrics.Add("heartbeats_total", 1)
+		a.node.env.Metrics.Add("heartbeats_total", 1)
 	}
 	return err
 }

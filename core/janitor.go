@@ -3,9 +3,7 @@ package core
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"strings"
-	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
@@ -14,30 +12,19 @@ import (
 // staged objects, datasets of merges that lost, uploads that nobody completed.
 type janitor struct {
 	*Node
-	seen map[batchID]ageing
-}
-
-// ageing is what a janitor remembers of an ended batch.
-type ageing struct {
-	since time.Duration // monotonic time at which it was first seen settled
-	ageMS int64         // that its row told then, or when it was last counted
-	last  time.Duration // monotonic time of that
-	round uint64
+	settled *observer // of the batches that may be collected
+	ages    *observer // of how old their rows say that they are
 }
 
 func newJanitor(n *Node) *janitor {
-	return &janitor{Node: n, seen: make(map[batchID]ageing)}
+	return &janitor{Node: n, settled: newObserver(n.env.Clock), ages: newObserver(n.env.Clock)}
 }
 
 func (j *janitor) run(ctx context.Context) error {
-	var round uint64
-	return j.every(ctx, "janitor", j.cfg.JanitorEvery, func(ctx context.Context) error {
-		round++
-		return j.round(ctx, round)
-	})
+	return j.every(ctx, "janitor", j.cfg.JanitorEvery, j.round)
 }
 
-func (j *janitor) round(ctx context.Context, round uint64) error {
+func (j *janitor) round(ctx context.Context) error {
 	ctx, err := j.env.Runtime.Step(ctx, StepCollect)
 	if err != nil {
 		return err
@@ -51,7 +38,7 @@ func (j *janitor) round(ctx context.Context, round uint64) error {
 		if s.row.state != sweepCollect {
 			continue
 		}
-		if err := j.sweep(ctx, s, round); err != nil {
+		if err := j.sweep(ctx, s); err != nil {
 			j.log(ctx, slog.LevelWarn, "collection failed", string(s.id), err)
 			first = firstError(first, err)
 		}
@@ -59,22 +46,17 @@ func (j *janitor) round(ctx context.Context, round uint64) error {
 			return context.Cause(ctx)
 		}
 	}
-	maps.DeleteFunc(j.seen, func(_ batchID, a ageing) bool { return a.round != round })
+	j.settled.endRound()
+	j.ages.endRound()
 	return first
 }
 
 // sweep collects what a settled batch left, once all requests that were sent
 // before it ended have executed or never will (R15), and again at every round
 // for WatchFor: a process may have been frozen for long with a request in hand.
-func (j *janitor) sweep(ctx context.Context, s swept, round uint64) error {
-	now := j.env.Clock.Monotonic()
-	a, known := j.seen[s.id]
-	if !known {
-		a = ageing{since: now, ageMS: s.row.ageMS, last: now}
-	}
-	a.round = round
-	j.seen[s.id] = a
-	if now-a.since < j.cfg.MaxInFlight {
+func (j *janitor) sweep(ctx context.Context, s swept) error {
+	j.ages.keep(string(s.id), s.row.sign())
+	if j.settled.unchanged(string(s.id), beat{}) < j.cfg.MaxInFlight {
 		return nil
 	}
 	if err := j.visit(ctx, s.id); err != nil {
@@ -185,29 +167,20 @@ func (j *janitor) abortUploads(ctx context.Context, prefix string) error {
 // the time that has passed. When it is enough the batch is forgotten.
 func (j *janitor) age(ctx context.Context, s swept) error {
 	enough := max(j.cfg.WatchFor.Milliseconds(), s.row.ttlMS)
-	a := j.seen[s.id]
+	watched := j.ages.unchanged(string(s.id), s.row.sign())
 	now := j.env.Clock.Monotonic()
-	if s.row.ageMS != a.ageMS {
-		a.ageMS, a.last = s.row.ageMS, now
-		j.seen[s.id] = a
-		return nil
-	}
-	age := a.ageMS + (now - a.last).Milliseconds()
+	age := s.row.ageMS + watched.Milliseconds()
 	if age >= enough {
 		return j.forget(ctx, s)
 	}
 	const counts = 16 // a restart loses at most this share
-	if age-a.ageMS < enough/counts {
+	if age-s.row.ageMS < enough/counts {
 		return nil
 	}
 	key := sweepKey(s.id)
 	err := j.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
-		row, err := tx.Get(ctx, key)
-		if err != nil {
-			return err
-		}
-		sweep, err := decodeSweep(key, row)
-		if err != nil || sweep.ageMS != a.ageMS {
+		sweep, err := readSweep(ctx, tx, s.id)
+		if err != nil || sweep.ageMS != s.row.ageMS {
 			return err
 		}
 		sweep.ageMS = age
@@ -218,8 +191,7 @@ func (j *janitor) age(ctx context.Context, s swept) error {
 		return nil // forgotten meanwhile
 	}
 	if err == nil {
-		a.ageMS, a.last = age, now
-		j.seen[s.id] = a
+		j.ages.note(string(s.id), beat{count: uint64(age)}, now)
 	}
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/dataset"
@@ -15,7 +14,7 @@ import (
 
 // merge is one merge of a batch under one generation (R11).
 type merge struct {
-	*Node
+	node   *Node
 	id     batchID
 	key    string
 	gen    uint64
@@ -35,7 +34,7 @@ func (n *Node) claimMerge(ctx context.Context, id batchID, stalled func(claim *m
 	if err != nil {
 		return nil, err
 	}
-	m := &merge{Node: n, id: id, key: mergeKey(id)}
+	m := &merge{node: n, id: id, key: mergeKey(id)}
 	body := func(ctx context.Context, tx env.Txn) error {
 		m.sentAt = n.env.Clock.Monotonic() // of the try that lands, as with units (R8)
 		b, err := readBatch(ctx, tx, id.name())
@@ -75,12 +74,6 @@ func (n *Node) claimMerge(ctx context.Context, id batchID, stalled func(claim *m
 	return m, nil
 }
 
-// mergeable reports whether the submission id is at the point where it is
-// merged, for the first time or again.
-func (b *batchRow) mergeable(id batchID) bool {
-	return b.gen == id.gen() && (b.phase == PhaseRunning || b.phase == PhaseMerging)
-}
-
 // landedClaim tells whether an undetermined claim is there (R4).
 func (m *merge) landedClaim(ctx context.Context, tx env.Txn) (bool, error) {
 	last, err := readMerge(ctx, tx, m.key)
@@ -90,26 +83,17 @@ func (m *merge) landedClaim(ctx context.Context, tx env.Txn) (bool, error) {
 func (m *merge) owns(row *mergeRow) bool {
 	return row.gen == m.gen &&
 		row.state == mergeClaimed &&
-		row.worker == m.env.Self.Name &&
-		row.incarnation == m.env.Self.Incarnation
+		row.worker == m.node.env.Self.Name &&
+		row.incarnation == m.node.env.Self.Incarnation
 }
 
 // row is the merge's row, as it is written with the claim.
 func (m *merge) row() mergeRow {
 	return mergeRow{
 		gen: m.gen, state: mergeClaimed, beat: 1,
-		worker: m.env.Self.Name, incarnation: m.env.Self.Incarnation,
+		worker: m.node.env.Self.Name, incarnation: m.node.env.Self.Incarnation,
 		units: len(m.input), digest: digestOf(m.input),
 	}
-}
-
-// readMerge returns the merge row; if there is none, one of generation 0.
-func readMerge(ctx context.Context, tx env.Txn, key string) (mergeRow, error) {
-	row, ok, err := get(ctx, tx, key)
-	if err != nil || !ok {
-		return mergeRow{}, err
-	}
-	return decodeMerge(key, row)
 }
 
 // mergeInput reads the staged episodes of all units, in the order of the
@@ -121,16 +105,11 @@ func (n *Node) mergeInput(ctx context.Context, tx env.Txn, id batchID, units int
 		episode dataset.Episode
 	}
 	var all []ordered
-	prefix := unitsPrefix(id)
-	err := scan(ctx, tx, prefix, n.cfg.Page, func(p env.Pair) (bool, error) {
-		u, err := decodeUnit(p.Key, p.Value)
-		if err != nil {
-			return false, err
-		}
+	err := scanUnits(ctx, tx, id, n.cfg.Page, func(uid string, u *unitRow) (bool, error) {
 		if u.state != UnitComplete {
 			return false, errNotClaimable
 		}
-		e, err := u.episode(strings.TrimPrefix(p.Key, prefix))
+		e, err := u.episode(uid)
 		all = append(all, ordered{source: u.source, episode: e})
 		return true, err
 	})
@@ -184,26 +163,26 @@ func (m *merge) publish(ctx context.Context) error {
 // write writes the dataset, one episode at a time. The store being down is
 // waited out for as long as the claim holds.
 func (m *merge) write(ctx context.Context) (dataset.Manifest, error) {
-	ctx, err := m.env.Runtime.Step(ctx, StepMerge)
+	ctx, err := m.node.env.Runtime.Step(ctx, StepMerge)
 	if err != nil {
 		return dataset.Manifest{}, err
 	}
-	deps := dataset.Deps{Objects: m.patient, Work: m.env.Runtime.Work, Codec: m.codec}
+	deps := dataset.Deps{Objects: m.node.patient, Work: m.node.env.Runtime.Work, Codec: m.node.codec}
 	spec := dataset.Spec{
 		Prefix:         datasetPrefix(m.output, m.id.gen(), m.gen),
 		Name:           m.id.name(),
 		Generation:     pad(m.id.gen(), genDigits) + "-" + pad(m.gen, genDigits),
 		ChunkSize:      m.chunk,
-		ReadSize:       int(m.cfg.ReadChunk),
-		PartSize:       int(m.cfg.PartSize),
-		MultipartAbove: m.cfg.MultipartAbove,
+		ReadSize:       int(m.node.cfg.ReadChunk),
+		PartSize:       int(m.node.cfg.PartSize),
+		MultipartAbove: m.node.cfg.MultipartAbove,
 	}
 	manifest, err := dataset.Write(ctx, deps, spec, m.input)
 	if err != nil {
 		return manifest, err
 	}
 	// R6: the manifest is there before the batch's row names it.
-	obj, err := m.patient.Head(ctx, manifest.Key)
+	obj, err := m.node.patient.Head(ctx, manifest.Key)
 	if err != nil {
 		return manifest, err
 	}
@@ -216,7 +195,7 @@ func (m *merge) write(ctx context.Context) (dataset.Manifest, error) {
 // flip publishes: one transaction, conditional on the batch still merging and
 // on the claim still being this one's (R11, R16).
 func (m *merge) flip(ctx context.Context, manifest dataset.Manifest) error {
-	ctx, err := m.env.Runtime.Step(ctx, StepFlip)
+	ctx, err := m.node.env.Runtime.Step(ctx, StepFlip)
 	if err != nil {
 		return err
 	}
@@ -239,7 +218,7 @@ func (m *merge) flip(ctx context.Context, manifest dataset.Manifest) error {
 			return err
 		}
 		b.mergeGen, b.manifest, b.manifestETag = m.gen, manifest.Key, manifest.ETag
-		finishBatch(tx, m.env.Clock, m.id, &b)
+		finishBatch(tx, m.node.env.Clock, m.id, &b)
 		last.state = mergePublished
 		tx.Put(m.key, last.encode())
 		return nil
@@ -248,17 +227,17 @@ func (m *merge) flip(ctx context.Context, manifest dataset.Manifest) error {
 		last, err := readMerge(ctx, tx, m.key)
 		return err == nil && last.gen == m.gen && last.state == mergePublished, err
 	}
-	if err := m.kv.update(ctx, &txn{patient: true, body: body, landed: landed}); err != nil {
+	if err := m.node.kv.update(ctx, &txn{patient: true, body: body, landed: landed}); err != nil {
 		return err
 	}
-	m.env.Metrics.Add("publications_total", 1)
-	m.log(ctx, slog.LevelInfo, "dataset published", manifest.Key, nil)
+	m.node.env.Metrics.Add("publications_total", 1)
+	m.node.log(ctx, slog.LevelInfo, "dataset published", manifest.Key, nil)
 	return nil
 }
 
 // fail ends the batch, whose staged episodes are not what their rows recorded.
 func (m *merge) fail(ctx context.Context, cause error) error {
-	err := m.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+	err := m.node.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
 		b, err := readBatch(ctx, tx, m.id.name())
 		if err != nil {
 			return err
@@ -279,12 +258,12 @@ func (m *merge) fail(ctx context.Context, cause error) error {
 			return err
 		}
 		b.err = errorText(cause)
-		finishBatch(tx, m.env.Clock, m.id, &b)
+		finishBatch(tx, m.node.env.Clock, m.id, &b)
 		return nil
 	}})
 	if err == nil {
-		m.env.Metrics.Add("batches_failed_total", 1)
-		m.log(ctx, slog.LevelError, "batch failed", string(m.id), cause)
+		m.node.env.Metrics.Add("batches_failed_total", 1)
+		m.node.log(ctx, slog.LevelError, "batch failed", string(m.id), cause)
 	}
 	return err
 }
@@ -292,7 +271,7 @@ func (m *merge) fail(ctx context.Context, cause error) error {
 // renew raises the claim's beat. It only extends a claim that is still this
 // one's (R9).
 func (m *merge) renew(ctx context.Context) error {
-	return m.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
+	return m.node.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
 		last, err := readMerge(ctx, tx, m.key)
 		if err != nil {
 			return err
@@ -311,7 +290,7 @@ func (m *merge) renew(ctx context.Context) error {
 
 // letGo names no owner any more, so that another takes the merge over at once.
 func (m *merge) letGo(ctx context.Context) error {
-	return m.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+	return m.node.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
 		last, err := readMerge(ctx, tx, m.key)
 		if err != nil {
 			return err

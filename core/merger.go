@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
@@ -13,30 +12,26 @@ import (
 // whose owners have gone silent.
 type merger struct {
 	*Node
-	seen map[string]sighting // of merge rows, by key; epoch is the generation
+	claims *observer
 }
 
 func newMerger(n *Node) *merger {
-	return &merger{Node: n, seen: make(map[string]sighting)}
+	return &merger{Node: n, claims: newObserver(n.env.Clock)}
 }
 
 func (m *merger) run(ctx context.Context) error {
-	var round uint64
-	return m.every(ctx, "merger", m.cfg.MergePoll, func(ctx context.Context) error {
-		round++
-		return m.round(ctx, round)
-	})
+	return m.every(ctx, "merger", m.cfg.MergePoll, m.round)
 }
 
 // round tries every living batch once.
-func (m *merger) round(ctx context.Context, round uint64) error {
+func (m *merger) round(ctx context.Context) error {
 	live, err := m.liveBatches(ctx)
 	if err != nil {
 		return err
 	}
 	var first error
 	for _, id := range live {
-		err := m.try(ctx, id, round)
+		err := m.try(ctx, id)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -45,50 +40,19 @@ func (m *merger) round(ctx context.Context, round uint64) error {
 			first = firstError(first, err)
 		}
 	}
-	forget(m.seen, round)
+	m.claims.endRound()
 	return first
 }
 
-// liveBatches lists the batches that have not ended.
-func (n *Node) liveBatches(ctx context.Context) ([]batchID, error) {
-	var live []batchID
-	err := n.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
-		live = live[:0]
-		return scan(ctx, tx, activePrefix, n.cfg.Page, func(p env.Pair) (bool, error) {
-			row, err := decodeActive(p.Key, p.Value)
-			if err != nil {
-				n.log(ctx, slog.LevelError, "active row unreadable", p.Key, err)
-				return true, nil
-			}
-			live = append(live, newBatchID(strings.TrimPrefix(p.Key, activePrefix), row.gen))
-			return true, nil
-		})
-	})
-	return live, err
-}
-
 // try claims the merge of one batch, if it can be claimed, and carries it out.
-func (m *merger) try(ctx context.Context, id batchID, round uint64) error {
+func (m *merger) try(ctx context.Context, id batchID) error {
 	claim, err := m.claimMerge(ctx, id, func(row *mergeRow) bool {
-		return m.stalled(mergeKey(id), row, round)
+		return m.claims.unchanged(mergeKey(id), row.sign()) >= m.cfg.StaleAfter
 	})
 	if err != nil {
 		return err
 	}
 	return m.execute(ctx, claim)
-}
-
-// stalled notes the beat of a merge claim and reports whether it has not moved
-// for StaleAfter on this observer's clock (R8).
-func (m *merger) stalled(key string, row *mergeRow, round uint64) bool {
-	now := m.env.Clock.Monotonic()
-	s, known := m.seen[key]
-	if !known || s.epoch != row.gen || s.beat != row.beat {
-		s = sighting{epoch: row.gen, beat: row.beat, since: now}
-	}
-	s.round = round
-	m.seen[key] = s
-	return now-s.since >= m.cfg.StaleAfter
 }
 
 // execute carries out a claimed merge while renewing its claim. Neither

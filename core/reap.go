@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
@@ -15,38 +13,20 @@ import (
 // leases, which every claim writes: an owner need never have beaten.
 type reaper struct {
 	*Node
-	seen map[string]sighting // by lease key
-}
-
-// sighting is what an observer remembers of a lease: since when, on its own
-// monotonic clock, it has seen this very beat (R8). No wall clock takes part.
-type sighting struct {
-	epoch uint64
-	beat  uint64
-	since time.Duration
-	round uint64 // in which it was last seen
-}
-
-// forget drops what a round has not seen again.
-func forget(seen map[string]sighting, round uint64) {
-	maps.DeleteFunc(seen, func(_ string, s sighting) bool { return s.round != round })
+	leases *observer
 }
 
 func newReaper(n *Node) *reaper {
-	return &reaper{Node: n, seen: make(map[string]sighting)}
+	return &reaper{Node: n, leases: newObserver(n.env.Clock)}
 }
 
 func (r *reaper) run(ctx context.Context) error {
-	var round uint64
-	return r.every(ctx, "reaper", r.cfg.ReapEvery, func(ctx context.Context) error {
-		round++
-		return r.round(ctx, round)
-	})
+	return r.every(ctx, "reaper", r.cfg.ReapEvery, r.round)
 }
 
 // round looks at every lease and reaps those that have been stale for long
 // enough.
-func (r *reaper) round(ctx context.Context, round uint64) error {
+func (r *reaper) round(ctx context.Context) error {
 	ctx, err := r.env.Runtime.Step(ctx, StepReap)
 	if err != nil {
 		return err
@@ -60,7 +40,7 @@ func (r *reaper) round(ctx context.Context, round uint64) error {
 				r.log(ctx, slog.LevelError, "lease unreadable", p.Key, err)
 				return true, nil
 			}
-			if r.observe(p.Key, &lease, round) {
+			if r.leases.unchanged(p.Key, lease.sign()) >= r.cfg.StaleAfter {
 				stale = append(stale, p.Key)
 			}
 			return true, nil
@@ -69,10 +49,10 @@ func (r *reaper) round(ctx context.Context, round uint64) error {
 	if err != nil {
 		return err
 	}
-	forget(r.seen, round)
+	r.leases.endRound()
 	var first error
 	for _, key := range stale {
-		if err := r.reap(ctx, key, r.seen[key]); err != nil {
+		if err := r.reap(ctx, key, r.leases.beatOf(key)); err != nil {
 			r.log(ctx, slog.LevelWarn, "reaping failed", key, err)
 			first = firstError(first, err)
 		}
@@ -83,23 +63,10 @@ func (r *reaper) round(ctx context.Context, round uint64) error {
 	return first
 }
 
-// observe notes a lease and reports whether it has not moved for StaleAfter on
-// this observer's clock.
-func (r *reaper) observe(key string, lease *leaseRow, round uint64) bool {
-	now := r.env.Clock.Monotonic()
-	s, known := r.seen[key]
-	if !known || s.epoch != lease.epoch || s.beat != lease.beat {
-		s = sighting{epoch: lease.epoch, beat: lease.beat, since: now}
-	}
-	s.round = round
-	r.seen[key] = s
-	return now-s.since >= r.cfg.StaleAfter
-}
-
 // reap ends the attempt behind a stale lease. What was seen may be outdated:
 // the transaction reads the lease and the unit again, and an owner that has
 // beaten meanwhile, or beats at this moment, keeps them (R3, R8).
-func (r *reaper) reap(ctx context.Context, key string, seen sighting) error {
+func (r *reaper) reap(ctx context.Context, key string, seen beat) error {
 	worker, incarnation, id, uid, ok := splitLeaseKey(key)
 	if !ok {
 		return invalid("reap", key, "not a lease key")
@@ -118,7 +85,7 @@ func (r *reaper) reap(ctx context.Context, key string, seen sighting) error {
 		if err != nil {
 			return err
 		}
-		if lease.epoch != seen.epoch || lease.beat != seen.beat {
+		if lease.sign() != seen {
 			return errUnchanged
 		}
 		u, err := readUnit(ctx, tx, unit)
@@ -136,7 +103,7 @@ func (r *reaper) reap(ctx context.Context, key string, seen sighting) error {
 	if err := r.kv.update(ctx, &txn{body: body}); err != nil && !errors.Is(err, errUnchanged) {
 		return err
 	}
-	delete(r.seen, key)
+	r.leases.forget(key)
 	if to != "" {
 		r.env.Metrics.Add("units_reaped_total", 1)
 		r.log(ctx, slog.LevelWarn, "unit reaped, now "+string(to), unit, nil)
@@ -165,7 +132,7 @@ func (r *reaper) takeAway(ctx context.Context, tx env.Txn, id batchID, uid strin
 	u.err = fmt.Sprintf("lease of %s/%s at epoch %d ran out", u.worker, u.incarnation, u.epoch)
 	tx.Put(unitKey(id, uid), u.encode())
 	if to == UnitPending {
-		tx.Put(queueKey(b.priority, id, uid), queueValue(u.epoch))
+		enqueue(tx, b.priority, id, uid, u)
 	}
 	return to, nil
 }

@@ -112,7 +112,7 @@ func TestSmallRowsRoundTrip(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, sweep, gotSweep)
 
-		status := statusRow{gen: 1, phase: PhaseFailed, Counts: Counts{1, 2, 3, 4, 5, 6}, err: text(t, "why")}
+		status := statusRow{gen: 1, phase: PhaseFailed, counts: Counts{1, 2, 3, 4, 5, 6}, err: text(t, "why")}
 		gotStatus, err := decodeStatus("k", status.encode())
 		require.NoError(t, err)
 		require.Equal(t, status, gotStatus)
@@ -134,7 +134,8 @@ func TestRowsAreReadable(t *testing.T) {
 	require.Contains(t, string(batch.encode()), ` sources="in/a/\t*.bag\nin/b" `)
 	point := checkpointRow{parts: []env.Part{{Number: 1, ETag: "x", Size: 5}, {Number: 2, ETag: "y", Size: 6}}}
 	require.Contains(t, string(point.encode()), " parts=1:x:5,2:y:6")
-	require.Equal(t, "q1 epoch=4", string(queueValue(4)))
+	queued := queueRow{epoch: 4}
+	require.Equal(t, "q1 epoch=4", string(queued.encode()))
 }
 
 func TestDamagedRowsAreRefused(t *testing.T) {

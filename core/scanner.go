@@ -15,10 +15,10 @@ type scanner struct {
 	*Node
 	epoch   uint64        // of the leadership held, 0 for none
 	renewed time.Duration // monotonic time at which the last renewal was sent
-	other   sighting      // of somebody else's leadership
+	others  *observer     // of somebody else's leadership
 }
 
-func newScanner(n *Node) *scanner { return &scanner{Node: n} }
+func newScanner(n *Node) *scanner { return &scanner{Node: n, others: newObserver(n.env.Clock)} }
 
 func (s *scanner) run(ctx context.Context) error {
 	err := s.every(ctx, "scanner", min(s.cfg.ScanEvery, s.cfg.ScannerLease/3), s.round)
@@ -85,7 +85,7 @@ func (s *scanner) acquire(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if last.worker != "" && !s.stale(&last) {
+		if last.worker != "" && s.others.unchanged(leaderKey, last.sign()) < s.cfg.ScannerLease {
 			return errNotClaimable
 		}
 		mine = leaderRow{epoch: last.epoch + 1, worker: self.Name, incarnation: self.Incarnation, beat: 1}
@@ -107,15 +107,6 @@ func (s *scanner) acquire(ctx context.Context) error {
 	s.env.Metrics.Add("leaderships_total", 1)
 	s.log(ctx, slog.LevelInfo, "scanner leads", leaderKey, nil)
 	return nil
-}
-
-// stale notes somebody's leadership and reports whether it has run out.
-func (s *scanner) stale(row *leaderRow) bool {
-	now := s.env.Clock.Monotonic()
-	if s.other.epoch != row.epoch || s.other.beat != row.beat {
-		s.other = sighting{epoch: row.epoch, beat: row.beat, since: now}
-	}
-	return now-s.other.since >= s.cfg.ScannerLease
 }
 
 // renew raises the beat of a leadership that is still this process's (R9).
@@ -191,17 +182,4 @@ func (s *scanner) letGo(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-func (l *leaderRow) heldBy(p env.Process) bool {
-	return l.worker == p.Name && l.incarnation == p.Incarnation
-}
-
-// readLeader returns the leader row; if there is none, one of epoch 0.
-func readLeader(ctx context.Context, tx env.Txn) (leaderRow, error) {
-	row, ok, err := get(ctx, tx, leaderKey)
-	if err != nil || !ok {
-		return leaderRow{}, err
-	}
-	return decodeLeader(leaderKey, row)
 }

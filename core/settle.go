@@ -27,31 +27,6 @@ func (c *controller) settleAll(ctx context.Context) error {
 	return first
 }
 
-// swept is a batch that has ended, with its sweep row.
-type swept struct {
-	id  batchID
-	row sweepRow
-}
-
-// sweeps lists the batches that have ended and are not yet forgotten.
-func (n *Node) sweeps(ctx context.Context) ([]swept, error) {
-	var list []swept
-	err := n.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
-		list = list[:0]
-		return scan(ctx, tx, sweepPrefix, n.cfg.Page, func(p env.Pair) (bool, error) {
-			id := p.Key[len(sweepPrefix):]
-			row, err := decodeSweep(p.Key, p.Value)
-			if err != nil || !validBatchID(id) {
-				n.log(ctx, slog.LevelError, "sweep row unreadable", p.Key, err)
-				return true, nil
-			}
-			list = append(list, swept{id: batchID(id), row: row})
-			return true, nil
-		})
-	})
-	return list, err
-}
-
 // settle brings the units of an ended batch to rest, page by page: what could
 // still run is cancelled, with its place in the queue, its lease and its
 // checkpoint; and no row points to a staged object any more, so that they can
@@ -84,7 +59,7 @@ func (c *controller) settle(ctx context.Context, id batchID) error {
 // settlePage settles the units of one page and returns where the next begins,
 // "" after the last.
 func (c *controller) settlePage(ctx context.Context, tx env.Txn, id batchID, from string) (string, error) {
-	priority, err := sweptPriority(ctx, tx, id)
+	sweep, err := readSweep(ctx, tx, id)
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +73,7 @@ func (c *controller) settlePage(ctx context.Context, tx env.Txn, id batchID, fro
 		if err != nil {
 			return "", err
 		}
-		if err := settleUnit(tx, id, p.Key[len(prefix):], &u, priority); err != nil {
+		if err := settleUnit(tx, id, splitUnitKey(id, p.Key), &u, sweep.priority); err != nil {
 			return "", err
 		}
 	}
@@ -106,16 +81,6 @@ func (c *controller) settlePage(ctx context.Context, tx env.Txn, id batchID, fro
 		return "", nil
 	}
 	return pairs[len(pairs)-1].Key + "\x00", nil
-}
-
-// sweptPriority is the batch's priority, from its sweep row.
-func sweptPriority(ctx context.Context, tx env.Txn, id batchID) (int, error) {
-	row, err := tx.Get(ctx, sweepKey(id))
-	if err != nil {
-		return 0, err
-	}
-	sweep, err := decodeSweep(sweepKey(id), row)
-	return sweep.priority, err
 }
 
 // settleUnit buffers the rest of one unit of an ended batch.
@@ -143,22 +108,17 @@ func settleUnit(tx env.Txn, id batchID, uid string, u *unitRow, priority int) er
 
 // settled writes the last status and passes the batch on to the janitor.
 func (c *controller) settled(ctx context.Context, tx env.Txn, id batchID) error {
-	key := sweepKey(id)
-	row, ok, err := get(ctx, tx, key)
-	if err != nil {
-		return err
-	}
-	if !ok {
+	sweep, err := readSweep(ctx, tx, id)
+	if env.ClassOf(err) == env.ClassNotFound {
 		return errUnchanged
 	}
-	sweep, err := decodeSweep(key, row)
 	if err != nil {
 		return err
 	}
 	if sweep.state != sweepSettle {
 		return errUnchanged
 	}
-	s, err := c.survey(ctx, tx, id, 0)
+	s, err := c.survey(ctx, tx, id)
 	if err != nil {
 		return err
 	}
@@ -166,6 +126,6 @@ func (c *controller) settled(ctx context.Context, tx env.Txn, id batchID) error 
 		return err
 	}
 	sweep.state = sweepCollect
-	tx.Put(key, sweep.encode())
+	tx.Put(sweepKey(id), sweep.encode())
 	return nil
 }

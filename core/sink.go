@@ -10,7 +10,7 @@ import (
 // sink stages an attempt's output: one put if it is small, else an upload in
 // parts.
 type sink struct {
-	*attempt
+	attempt *attempt
 	slot    string
 	buf     []byte // output behind the last part
 	key     string
@@ -40,9 +40,9 @@ func (s *sink) adopt(last *checkpointRow) {
 // cutAt is the number of bytes at which the next part ends.
 func (s *sink) cutAt() int64 {
 	if s.multipart() {
-		return s.cfg.PartSize
+		return s.attempt.node.cfg.PartSize
 	}
-	return max(s.cfg.PartSize, s.cfg.MultipartAbove)
+	return max(s.attempt.node.cfg.PartSize, s.attempt.node.cfg.MultipartAbove)
 }
 
 // multipart reports whether the output is known to need an upload.
@@ -52,7 +52,7 @@ func (s *sink) multipart() bool { return s.size > 0 }
 func (s *sink) cut() {
 	s.size += int64(len(s.buf))
 	s.pending = append(s.pending, s.buf)
-	s.buf = make([]byte, 0, min(cap(s.buf), int(s.cfg.PartSize)))
+	s.buf = make([]byte, 0, min(cap(s.buf), int(s.attempt.node.cfg.PartSize)))
 }
 
 // flush stores the pending parts. It returns errRestart if the upload is gone
@@ -63,7 +63,7 @@ func (s *sink) flush(ctx context.Context) error {
 		return nil
 	}
 	if s.upload == "" {
-		id, err := s.patient.CreateUpload(ctx, s.key)
+		id, err := s.attempt.node.patient.CreateUpload(ctx, s.key)
 		if err != nil {
 			return err
 		}
@@ -87,14 +87,14 @@ func (s *sink) uploadAll(ctx context.Context) ([]env.Part, error) {
 	first := len(s.parts) + 1
 	stored := make([]env.Part, len(s.pending))
 	if len(s.pending) == 1 {
-		part, err := s.patient.UploadPart(ctx, s.key, s.upload, first, s.pending[0])
+		part, err := s.attempt.node.patient.UploadPart(ctx, s.key, s.upload, first, s.pending[0])
 		stored[0] = part
 		return stored, err
 	}
-	g := s.env.Runtime.Group(ctx)
+	g := s.attempt.node.env.Runtime.Group(ctx)
 	for i, body := range s.pending {
 		g.Spawn(s.slot+"-part"+pad(uint64(i), 1), func(ctx context.Context) (err error) {
-			stored[i], err = s.patient.UploadPart(ctx, s.key, s.upload, first+i, body)
+			stored[i], err = s.attempt.node.patient.UploadPart(ctx, s.key, s.upload, first+i, body)
 			return err
 		})
 	}
@@ -106,7 +106,7 @@ func (s *sink) uploadAll(ctx context.Context) ([]env.Part, error) {
 // is this conversion's output, since nothing else is ever written under the
 // key; so the conversion goes on without storing, to compare in the end.
 func (s *sink) uploadGone(ctx context.Context) error {
-	_, err := s.patient.Head(ctx, s.key)
+	_, err := s.attempt.node.patient.Head(ctx, s.key)
 	if env.ClassOf(err) == env.ClassNotFound {
 		return errRestart
 	}
@@ -120,7 +120,7 @@ func (s *sink) uploadGone(ctx context.Context) error {
 
 // putWhole stages an output that needed no upload.
 func (s *sink) putWhole(ctx context.Context) (env.Object, error) {
-	return s.patient.Put(ctx, s.key, s.buf, env.IfAbsent)
+	return s.attempt.node.patient.Put(ctx, s.key, s.buf, env.IfAbsent)
 }
 
 // complete stores what is pending and completes the upload. digest is that of
@@ -132,7 +132,7 @@ func (s *sink) complete(ctx context.Context, digest dataset.Digest) (env.Object,
 	if s.gone {
 		return s.verify(ctx, digest)
 	}
-	obj, err := s.patient.CompleteUpload(ctx, s.key, s.upload, s.parts, env.IfAbsent)
+	obj, err := s.attempt.node.patient.CompleteUpload(ctx, s.key, s.upload, s.parts, env.IfAbsent)
 	switch env.ClassOf(err) {
 	case env.ClassNotFound, env.ClassConflict:
 		return s.verify(ctx, digest)
@@ -147,7 +147,7 @@ func (s *sink) complete(ctx context.Context, digest dataset.Digest) (env.Object,
 // verify reads the object under the key back and accepts it if it is, byte for
 // byte, what the upload would have become; else it returns errRestart.
 func (s *sink) verify(ctx context.Context, digest dataset.Digest) (env.Object, error) {
-	obj, err := s.patient.Head(ctx, s.key)
+	obj, err := s.attempt.node.patient.Head(ctx, s.key)
 	if env.ClassOf(err) == env.ClassNotFound {
 		return obj, errRestart
 	}
@@ -158,8 +158,8 @@ func (s *sink) verify(ctx context.Context, digest dataset.Digest) (env.Object, e
 		return obj, errRestart
 	}
 	var sum dataset.Digest
-	for at := int64(0); at < obj.Size; at += s.cfg.ReadChunk {
-		body, _, err := s.patient.Get(ctx, s.key, at, s.cfg.ReadChunk)
+	for at := int64(0); at < obj.Size; at += s.attempt.node.cfg.ReadChunk {
+		body, _, err := s.attempt.node.patient.Get(ctx, s.key, at, s.attempt.node.cfg.ReadChunk)
 		if err != nil {
 			return obj, err
 		}

@@ -11,13 +11,13 @@ import (
 // scratch space, so that an attempt that starts again on the same machine need
 // not fetch them again.
 type source struct {
-	*attempt
-	offset int64  // of the first byte of buf
-	buf    []byte // read, not yet converted
+	attempt *attempt
+	offset  int64  // of the first byte of buf
+	buf     []byte // read, not yet converted
 }
 
 // eof reports whether buf holds the rest of the source.
-func (s *source) eof() bool { return s.offset+int64(len(s.buf)) >= s.unit.size }
+func (s *source) eof() bool { return s.offset+int64(len(s.buf)) >= s.attempt.unit.size }
 
 // consume drops n bytes from the front of buf.
 func (s *source) consume(n int) {
@@ -28,12 +28,12 @@ func (s *source) consume(n int) {
 // fill appends the rest of the next chunk to buf.
 func (s *source) fill(ctx context.Context) error {
 	at := s.offset + int64(len(s.buf))
-	number := at / s.cfg.ReadChunk
+	number := at / s.attempt.node.cfg.ReadChunk
 	chunk, err := s.chunk(ctx, number)
 	if err != nil {
 		return err
 	}
-	chunk = chunk[at-number*s.cfg.ReadChunk:]
+	chunk = chunk[at-number*s.attempt.node.cfg.ReadChunk:]
 	if len(s.buf) == 0 {
 		s.buf = chunk
 		return nil
@@ -45,21 +45,21 @@ func (s *source) fill(ctx context.Context) error {
 
 // chunk returns a chunk of the source as it was when it was discovered.
 func (s *source) chunk(ctx context.Context, number int64) ([]byte, error) {
-	from := number * s.cfg.ReadChunk
-	want := min(s.cfg.ReadChunk, s.unit.size-from)
-	name := s.chunkName(number)
-	if data, err := s.env.Temp.Read(name); err == nil && int64(len(data)) == want {
+	from := number * s.attempt.node.cfg.ReadChunk
+	want := min(s.attempt.node.cfg.ReadChunk, s.attempt.unit.size-from)
+	name := s.attempt.chunkName(number)
+	if data, err := s.attempt.node.env.Temp.Read(name); err == nil && int64(len(data)) == want {
 		return data, nil
 	}
-	data, obj, err := s.patient.Get(ctx, s.unit.url, from, want)
+	data, obj, err := s.attempt.node.patient.Get(ctx, s.attempt.unit.url, from, want)
 	if err != nil {
 		return nil, err
 	}
-	if obj.ETag != s.unit.etag || int64(len(data)) != want {
-		return nil, poison(invalid("read source", s.unit.url, "changed since it was discovered"))
+	if obj.ETag != s.attempt.unit.etag || int64(len(data)) != want {
+		return nil, poison(invalid("read source", s.attempt.unit.url, "changed since it was discovered"))
 	}
-	if err := s.env.Temp.Write(name, data); err != nil {
-		s.log(ctx, slog.LevelDebug, "chunk not cached", s.unitKey, err)
+	if err := s.attempt.node.env.Temp.Write(name, data); err != nil {
+		s.attempt.node.log(ctx, slog.LevelDebug, "chunk not cached", s.attempt.unitKey, err)
 	}
 	return data, nil
 }
@@ -67,26 +67,26 @@ func (s *source) chunk(ctx context.Context, number int64) ([]byte, error) {
 // chunkName names a chunk in the scratch space, by the source's content.
 func (a *attempt) chunkName(number int64) string {
 	h := fnv(14695981039346656037, a.unit.url)
-	h = fnv(mix(h)^uint64(a.cfg.ReadChunk), a.unit.etag)
+	h = fnv(mix(h)^uint64(a.node.cfg.ReadChunk), a.unit.etag)
 	return hex16(mix(h)) + "-" + pad(uint64(number), 1)
 }
 
 // forgetChunks drops the chunks before an offset from the scratch space.
 func (a *attempt) forgetChunks(from, offset int64) {
-	for number := from / a.cfg.ReadChunk; (number+1)*a.cfg.ReadChunk <= offset; number++ {
+	for number := from / a.node.cfg.ReadChunk; (number+1)*a.node.cfg.ReadChunk <= offset; number++ {
 		a.forgetChunk(number)
 	}
 }
 
 // forgetSource drops all chunks of the source: the unit has ended.
 func (a *attempt) forgetSource() {
-	for number := int64(0); number*a.cfg.ReadChunk < a.unit.size; number++ {
+	for number := int64(0); number*a.node.cfg.ReadChunk < a.unit.size; number++ {
 		a.forgetChunk(number)
 	}
 }
 
 func (a *attempt) forgetChunk(number int64) {
-	if err := a.env.Temp.Remove(a.chunkName(number)); err != nil && env.ClassOf(err) != env.ClassNotFound {
-		a.env.Metrics.Add("temp_remove_errors_total", 1)
+	if err := a.node.env.Temp.Remove(a.chunkName(number)); err != nil && env.ClassOf(err) != env.ClassNotFound {
+		a.node.env.Metrics.Add("temp_remove_errors_total", 1)
 	}
 }

@@ -95,7 +95,7 @@ func (c *Client) Status(ctx context.Context, namespace, name string) (BatchStatu
 		}
 		status = b.status(full)
 		id := newBatchID(full, b.gen)
-		if err := status.readUnits(ctx, tx, unitsPrefix(id), c.cfg.Page); err != nil {
+		if err := status.readUnits(ctx, tx, id, c.cfg.Page); err != nil {
 			return err
 		}
 		for i, source := range b.sources {
@@ -110,17 +110,12 @@ func (c *Client) Status(ctx context.Context, namespace, name string) (BatchStatu
 	return status, err
 }
 
-func (s *BatchStatus) readUnits(ctx context.Context, tx env.Txn, prefix string, page int) error {
-	return scan(ctx, tx, prefix, page, func(p env.Pair) (bool, error) {
-		u, err := decodeUnit(p.Key, p.Value)
-		if err != nil {
-			return false, err
-		}
+func (s *BatchStatus) readUnits(ctx context.Context, tx env.Txn, id batchID, page int) error {
+	return scanUnits(ctx, tx, id, page, func(uid string, u *unitRow) (bool, error) {
 		s.Counts.add(u.state)
 		if u.state == UnitFailed || u.state == UnitDead {
 			s.Failures = append(s.Failures, UnitStatus{
-				ID: p.Key[len(prefix):], URL: u.url, State: u.state,
-				Attempts: u.attempts, Epoch: u.epoch, Error: u.err,
+				ID: uid, URL: u.url, State: u.state, Attempts: u.attempts, Epoch: u.epoch, Error: u.err,
 			})
 		}
 		return true, nil
@@ -145,20 +140,14 @@ func (c *Client) List(ctx context.Context, namespace string) ([]BatchStatus, err
 			if err != nil {
 				return false, err
 			}
-			full := strings.TrimPrefix(p.Key, batchPrefix)
+			full := splitBatchKey(p.Key)
 			status := b.status(full)
-			row, ok, err := get(ctx, tx, statusKey(full))
+			last, err := readStatus(ctx, tx, full)
 			if err != nil {
 				return false, err
 			}
-			if ok {
-				t, err := decodeStatus(statusKey(full), row)
-				if err != nil {
-					return false, err
-				}
-				if t.gen == b.gen {
-					status.Counts = t.Counts
-				}
+			if last.gen == b.gen {
+				status.Counts = last.counts
 			}
 			list = append(list, status)
 			return true, nil
@@ -179,13 +168,4 @@ func (b *batchRow) status(full string) BatchStatus {
 		s.Finished = time.UnixMilli(b.finishedMS).UTC()
 	}
 	return s
-}
-
-// readDiscovery returns the progress of one source, or that of none.
-func readDiscovery(ctx context.Context, tx env.Txn, key string) (discoveryRow, error) {
-	row, ok, err := get(ctx, tx, key)
-	if err != nil || !ok {
-		return discoveryRow{}, err
-	}
-	return decodeDiscovery(key, row)
 }

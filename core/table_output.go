@@ -7,25 +7,41 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
+// outputRow is output/<output>: whose the prefix is.
+type outputRow struct{ name string } // "<ns>/<name>"
+
+const outputPrefix = "output/"
+
+func outputKey(output string) string { return outputPrefix + output }
+
+func (o *outputRow) fields(f *fields) { f.text("name", &o.name) }
+
+func (o *outputRow) encode() []byte {
+	f := writeRow("o1")
+	o.fields(&f)
+	return f.row
+}
+
 // takeOutput makes sure that the output prefix is, and stays, the name's own.
 // Two batches with one prefix would write the same keys: generations count by
 // name (R1). A prefix within another's is refused, too. The rows of the
 // prefixes above are locked, so that two submissions, one inside the other, do
 // not both pass (R3).
 func takeOutput(ctx context.Context, tx env.Txn, output, name string) error {
-	key := outputPrefix + output
+	key := outputKey(output)
+	mine := outputRow{name: name}
 	row, ok, err := get(ctx, tx, key)
 	if err != nil {
 		return err
 	}
 	if ok {
-		if string(row) != string(outputRow(name)) {
+		if string(row) != string(mine.encode()) {
 			return ErrOutputTaken
 		}
 		return nil
 	}
 	for at := strings.LastIndexByte(output, '/'); at > 0; at = strings.LastIndexByte(output[:at], '/') {
-		above := outputPrefix + output[:at]
+		above := outputKey(output[:at])
 		if _, taken, err := get(ctx, tx, above); err != nil || taken {
 			return firstError(err, ErrOutputTaken)
 		}
@@ -38,13 +54,6 @@ func takeOutput(ctx context.Context, tx env.Txn, output, name string) error {
 	if len(below) > 0 {
 		return ErrOutputTaken
 	}
-	tx.Put(key, outputRow(name))
+	tx.Put(key, mine.encode())
 	return nil
-}
-
-// outputRow is output/<output>: whose it is.
-func outputRow(name string) []byte {
-	w := newRow("o1")
-	w.text("name", name)
-	return w.b
 }

@@ -1,0 +1,193 @@
+package core
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// batchRow is batch/<ns>/<name>: the guard of everything that starts or ends
+// work for the batch.
+type batchRow struct {
+	gen          uint64
+	phase        Phase
+	output       string
+	sources      []Source
+	maxAttempts  int
+	backoffLimit int
+	parallelism  int
+	priority     int
+	ttlMS        int64
+	chunk        int
+	units        int
+	mergeGen     uint64
+	manifest     string
+	manifestETag string
+	err          string
+	submitter    string
+	submittedMS  int64
+	finishedMS   int64
+}
+
+const batchPrefix = "batch/"
+
+func batchKey(name string) string { return batchPrefix + name }
+
+// splitBatchKey is batchKey's inverse.
+func splitBatchKey(key string) (name string) { return key[len(batchPrefix):] }
+
+func (b *batchRow) fields(f *fields) {
+	f.uint("gen", &b.gen)
+	f.text("phase", (*string)(&b.phase))
+	f.text("output", &b.output)
+	f.sources("sources", &b.sources)
+	f.int("max_attempts", &b.maxAttempts)
+	f.int("backoff_limit", &b.backoffLimit)
+	f.int("parallelism", &b.parallelism)
+	f.int("priority", &b.priority)
+	f.int64("ttl", &b.ttlMS)
+	f.int("chunk", &b.chunk)
+	f.int("units", &b.units)
+	f.uint("merge_gen", &b.mergeGen)
+	f.text("manifest", &b.manifest)
+	f.text("manifest_etag", &b.manifestETag)
+	f.text("error", &b.err)
+	f.text("submitter", &b.submitter)
+	f.int64("submitted_ms", &b.submittedMS)
+	f.int64("finished_ms", &b.finishedMS)
+}
+
+func (b *batchRow) encode() []byte {
+	f := writeRow("b1")
+	b.fields(&f)
+	return f.row
+}
+
+func decodeBatch(key string, row []byte) (batchRow, error) {
+	var b batchRow
+	f := readRow(key, row, "b1")
+	b.fields(&f)
+	return b, f.end()
+}
+
+// sources is a field of one source a line: the URL, then, if there is a filter,
+// a tab and the filter.
+func (f *fields) sources(name string, value *[]Source) {
+	text := joinSources(*value)
+	f.text(name, &text)
+	if !f.writing && text != "" {
+		*value = splitSources(text)
+	}
+}
+
+func joinSources(sources []Source) string {
+	var text strings.Builder
+	for i, s := range sources {
+		if i > 0 {
+			text.WriteByte('\n')
+		}
+		text.WriteString(s.URL)
+		if s.Filter != "" {
+			text.WriteByte('\t')
+			text.WriteString(s.Filter)
+		}
+	}
+	return text.String()
+}
+
+func splitSources(text string) []Source {
+	sources := make([]Source, 0, strings.Count(text, "\n")+1)
+	for line := range strings.SplitSeq(text, "\n") {
+		url, filter, _ := strings.Cut(line, "\t")
+		sources = append(sources, Source{URL: url, Filter: filter})
+	}
+	return sources
+}
+
+// Phase is the phase of a batch.
+type Phase string
+
+const (
+	PhasePending     Phase = "pending"     // submitted
+	PhaseDiscovering Phase = "discovering" // its sources are being listed
+	PhaseRunning     Phase = "running"     // every unit is known
+	PhaseMerging     Phase = "merging"     // every unit is complete, a merge was claimed
+	PhaseComplete    Phase = "complete"    // published
+	PhaseFailed      Phase = "failed"      // a unit is dead, or a source cannot be read
+	PhaseCancelled   Phase = "cancelled"   // by a client
+	PhaseExpired     Phase = "expired"     // terminal for longer than its TTL; only this row is left
+)
+
+// Terminal reports whether nothing more will be done for a batch in this phase.
+func (p Phase) Terminal() bool {
+	switch p {
+	case PhaseComplete, PhaseFailed, PhaseCancelled, PhaseExpired:
+		return true
+	}
+	return false
+}
+
+// nextPhases are the legal edges of a batch. Terminal phases absorb, but for
+// their expiry.
+var nextPhases = map[Phase][]Phase{
+	PhasePending:     {PhaseDiscovering, PhaseFailed, PhaseCancelled},
+	PhaseDiscovering: {PhaseRunning, PhaseFailed, PhaseCancelled},
+	PhaseRunning:     {PhaseMerging, PhaseFailed, PhaseCancelled},
+	PhaseMerging:     {PhaseComplete, PhaseFailed, PhaseCancelled},
+	PhaseComplete:    {PhaseExpired},
+	PhaseFailed:      {PhaseExpired},
+	PhaseCancelled:   {PhaseExpired},
+}
+
+// advance moves the batch to another phase, or refuses an illegal edge with
+// env.ErrInvalid.
+func (b *batchRow) advance(to Phase) error {
+	if !slices.Contains(nextPhases[b.phase], to) {
+		return &env.Error{Class: env.ClassInvalid, Op: "batch phase " + string(b.phase) + " to " + string(to)}
+	}
+	b.phase = to
+	return nil
+}
+
+// startsUnits reports whether units of the submission id may start.
+func (b *batchRow) startsUnits(id batchID) bool {
+	return b.gen == id.gen() && (b.phase == PhaseDiscovering || b.phase == PhaseRunning)
+}
+
+// mergeable reports whether the submission id is at the point where it is
+// merged, for the first time or again.
+func (b *batchRow) mergeable(id batchID) bool {
+	return b.gen == id.gen() && (b.phase == PhaseRunning || b.phase == PhaseMerging)
+}
+
+func readBatch(ctx context.Context, tx env.Txn, name string) (batchRow, error) {
+	key := batchKey(name)
+	row, err := tx.Get(ctx, key)
+	if err != nil {
+		return batchRow{}, err
+	}
+	return decodeBatch(key, row)
+}
+
+// readLastBatch returns the newest submission of a name, or one of generation 0
+// if there is none.
+func readLastBatch(ctx context.Context, tx env.Txn, name string) (batchRow, error) {
+	b, err := readBatch(ctx, tx, name)
+	if env.ClassOf(err) == env.ClassNotFound {
+		return batchRow{}, nil
+	}
+	return b, err
+}
+
+// finishBatch buffers the end of a batch whose row has just been given a
+// terminal phase: the row, its place in the index of living batches, and the
+// note of what is to be settled and collected after it, all in one transaction.
+func finishBatch(tx env.Txn, clock env.Clock, id batchID, b *batchRow) {
+	b.finishedMS = clock.Now().UnixMilli()
+	sweep := sweepRow{state: sweepSettle, output: b.output, priority: b.priority, mergeGen: b.mergeGen, ttlMS: b.ttlMS}
+	tx.Put(batchKey(id.name()), b.encode())
+	tx.Delete(activeKey(id.name()))
+	tx.Put(sweepKey(id), sweep.encode())
+}
