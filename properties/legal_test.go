@@ -225,6 +225,24 @@ var legal = []struct {
 		s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(time.Millisecond)
 		s.request(w0, "stage", "objects.put", "out/x", 0, "reply dropped").settle()
 	}},
+	{"a probe's refusal is dropped", "", func(s *story) {
+		s.published().collected()
+		for range 9 {
+			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(10 * time.Second)
+		}
+		s.request(w0, "stage", "objects.put", "out/x", 0, "refused")
+		s.request(w0, "stage", "objects.put", "out/x", 0, "reply dropped")
+		s.pass(time.Second).request(w0, "stage", "objects.put", "out/x", 0, "refused").settle()
+	}},
+	{"a probe's refusal comes too late to stop the next call", "", func(s *story) {
+		s.published().collected()
+		for range 9 {
+			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(10 * time.Second)
+		}
+		s.request(w0, "stage", "objects.put", "out/x", 0, "refused")
+		s.pass(time.Second).request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(time.Second)
+		s.request(w0, "stage", "objects.put", "out/x", 0, "reply dropped").settle()
+	}},
 	{"a look at the queue goes on while the store refuses", "", func(s *story) {
 		s.published().collected()
 		for range 9 {

@@ -2,6 +2,7 @@ package properties
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,17 @@ type storeSpared struct {
 	*view
 	scan     sim.Op
 	refused  map[string]*refusals // by process
-	broken   error
 	suspects []suspicion
+	again    []calledAgain
+}
+
+// calledAgain is a call that came too early, if its caller had heard of the
+// refusal before it. Only a reply that is dropped tells otherwise, and that may
+// be as late as replies are: so it is judged in the end.
+type calledAgain struct {
+	process, incarnation, task string
+	refusedCall
+	err error
 }
 
 // refusals are what an incarnation of a process got in a row.
@@ -45,20 +55,20 @@ func newStoreSpared(v *view) *storeSpared {
 
 func (i *storeSpared) Name() string { return "store-spared" }
 
-func (i *storeSpared) Observe(*sim.World, *sim.Effect) error { return i.broken }
+func (i *storeSpared) Observe(*sim.World, *sim.Effect) error { return nil }
 
 // Settled judges the looks at the queue: where nothing but refusals befell the
 // system, the process had heard of them.
 func (i *storeSpared) Settled(*sim.World) error {
-	if i.broken != nil {
-		return i.broken
+	if len(i.again) > 0 {
+		return i.again[0].err
 	}
 	return i.unexcused(i.suspects, refuses)
 }
 
 // ObserveCall follows the requests to the object store.
 func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
-	if i.cfg.BreakerFailures == 0 || i.broken != nil {
+	if i.cfg.BreakerFailures == 0 {
 		return
 	}
 	r := i.refused[c.Process]
@@ -83,14 +93,17 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 const inFlight = 6
 
 func (i *storeSpared) follow(r *refusals, c *sim.Call) {
-	if strings.HasPrefix(c.Result, "reply") { // the same call, on its way back
+	switch {
+	case c.Result == "reply dropped":
+		i.unheard(r, c)
+		return
+	case strings.HasPrefix(c.Result, "reply"): // the same call, on its way back
 		return
 	}
 	if last, ok := r.last[c.Task]; ok && last.op == c.Op && last.key == c.Key && c.At-last.ref.At < hurried(i.cfg.BreakerOpen) {
-		i.broken = i.wrong(c, last.ref, "unavailable store called again", "tried again",
+		i.again = append(i.again, calledAgain{c.Process, c.Incarnation, c.Task, last, i.wrong(c, last.ref, "unavailable store called again", "tried again",
 			fmt.Sprintf("%s called %s %s again %s after it had found the store unavailable, for the %dth time in a row; its breaker stays open for %s",
-				who(c), c.Op, c.Key, c.At-last.ref.At, r.count, i.cfg.BreakerOpen))
-		return
+				who(c), c.Op, c.Key, c.At-last.ref.At, r.count, i.cfg.BreakerOpen))})
 	}
 	delete(r.last, c.Task)
 	switch {
@@ -110,6 +123,26 @@ func (i *storeSpared) follow(r *refusals, c *sim.Call) {
 	r.last[c.Task] = refusedCall{c.Op, c.Key, r.newest}
 	if r.known == 0 {
 		r.known = c.At
+	}
+}
+
+// unheard takes a refusal back whose caller was gone when its reply came, or is
+// still to come for the call after it: the process knows nothing of it.
+func (i *storeSpared) unheard(r *refusals, c *sim.Call) {
+	for n := range i.again {
+		a := &i.again[n]
+		if a.process == c.Process && a.incarnation == c.Incarnation && a.task == c.Task && a.op == c.Op && a.key == c.Key {
+			i.again = slices.Delete(i.again, n, n+1)
+			return
+		}
+	}
+	last, ok := r.last[c.Task]
+	if !ok || last.op != c.Op || last.key != c.Key {
+		return
+	}
+	delete(r.last, c.Task)
+	if r.count--; r.count < i.cfg.BreakerFailures+inFlight {
+		r.known = 0
 	}
 }
 
