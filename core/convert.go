@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -56,6 +55,7 @@ func (a *attempt) convert(ctx context.Context, slot string) (staged, error) {
 	if err != nil {
 		return staged{}, err
 	}
+	var restart error
 	for range 1 + maxRestarts {
 		c, err := a.newConversion(ctx, slot, last)
 		if err != nil {
@@ -63,13 +63,13 @@ func (a *attempt) convert(ctx context.Context, slot string) (staged, error) {
 		}
 		a.conversion = c
 		result, err := c.run(ctx)
-		if !errors.Is(err, errRestart) {
+		if !restarts(err) {
 			return result, err
 		}
-		a.node.log(ctx, slog.LevelWarn, "conversion starts afresh", a.unitKey, nil)
-		last = nil
+		a.node.log(ctx, slog.LevelWarn, "conversion starts afresh", a.unitKey, err)
+		last, restart = nil, err
 	}
-	return staged{}, errRestart
+	return staged{}, restart
 }
 
 // mark is a point at which a conversion can be continued: all output before it

@@ -39,8 +39,8 @@ var (
 	errOver = errors.New("over")
 	// errUnitTimeout: an attempt took longer than Config.UnitTimeout.
 	errUnitTimeout = errors.New("unit timeout")
-	// errRestart: a conversion cannot be continued and starts afresh.
-	errRestart = errors.New("conversion starts afresh")
+	// errForeign: another object has the key.
+	errForeign = errors.New("another object has the key")
 	// errEmptyPage: a listing claims to go on, but does not.
 	errEmptyPage = errors.New("empty page within a listing")
 	// errShortBody: a body was cut short on its way.
@@ -57,9 +57,22 @@ func invalid(op, key, text string) error {
 	return &env.Error{Class: env.ClassInvalid, Op: op, Key: key, Err: errors.New(text)}
 }
 
+// restartError ends a conversion that cannot be continued and starts afresh. Its
+// cause is told, but is not the attempt's: it has no class (R17).
+type restartError struct{ cause error }
+
+func (e restartError) Error() string { return "conversion starts afresh: " + e.cause.Error() }
+
+// restarts reports whether err ends a conversion that starts afresh.
+func restarts(err error) bool {
+	var r restartError
+	return errors.As(err, &r)
+}
+
 // poisonError marks the error of a source that can never be converted: another
 // attempt would end like this one (R12). Only the codec's and the source's own
-// errors are, not those of the stores.
+// errors are, and of those of the stores the one that says that parts are too
+// small.
 type poisonError struct{ cause error }
 
 func (e poisonError) Error() string { return e.cause.Error() }

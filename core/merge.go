@@ -133,7 +133,7 @@ func (n *Node) mergeInput(ctx context.Context, tx env.Txn, id batchID, units int
 func (u *unitRow) episode(uid string) (dataset.Episode, error) {
 	digest, err := dataset.ParseDigest(u.digest)
 	return dataset.Episode{
-		UnitID: uid, Source: u.url, Key: u.staged, Size: u.stagedSize, ETag: u.stagedETag, Digest: digest,
+		UnitID: uid, Source: u.url, Key: u.staged, Size: u.stagedSize, Digest: digest,
 		Summary: dataset.Summary{Frames: u.frames, Task: u.task, Stats: u.stats},
 	}, err
 }
@@ -186,7 +186,7 @@ func (m *merge) write(ctx context.Context) (dataset.Manifest, error) {
 	if err != nil {
 		return manifest, err
 	}
-	if obj.ETag != manifest.ETag {
+	if obj.Size != manifest.Size {
 		return manifest, &env.Error{Class: env.ClassOther, Op: "merge", Key: manifest.Key, Err: errShortBody}
 	}
 	return manifest, nil

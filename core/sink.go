@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gauntlet-dst/gauntlet/core/dataset"
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -55,7 +56,7 @@ func (s *sink) cut() {
 	s.buf = make([]byte, 0, min(cap(s.buf), int(s.attempt.node.cfg.PartSize)))
 }
 
-// flush stores the pending parts. It returns errRestart if the upload is gone
+// flush stores the pending parts. It returns a restartError if the upload is gone
 // and nothing has come of it.
 func (s *sink) flush(ctx context.Context) error {
 	if s.gone {
@@ -71,7 +72,7 @@ func (s *sink) flush(ctx context.Context) error {
 	}
 	stored, err := s.uploadAll(ctx)
 	if env.ClassOf(err) == env.ClassNotFound {
-		return s.uploadGone(ctx)
+		return s.uploadGone(ctx, err)
 	}
 	if err != nil {
 		return err
@@ -105,10 +106,10 @@ func (s *sink) uploadAll(ctx context.Context) ([]env.Part, error) {
 // expired, it leaves nothing: start afresh. Completed, it left an object, which
 // is this conversion's output, since nothing else is ever written under the
 // key; so the conversion goes on without storing, to compare in the end.
-func (s *sink) uploadGone(ctx context.Context) error {
+func (s *sink) uploadGone(ctx context.Context, cause error) error {
 	_, err := s.attempt.node.patient.Head(ctx, s.key)
 	if env.ClassOf(err) == env.ClassNotFound {
-		return errRestart
+		return restartError{cause}
 	}
 	if err != nil {
 		return err
@@ -130,32 +131,37 @@ func (s *sink) complete(ctx context.Context, digest dataset.Digest) (env.Object,
 		return env.Object{}, err
 	}
 	if s.gone {
-		return s.verify(ctx, digest)
+		return s.verify(ctx, digest, errForeign)
 	}
 	obj, err := s.attempt.node.patient.CompleteUpload(ctx, s.key, s.upload, s.parts, env.IfAbsent)
 	switch env.ClassOf(err) {
 	case env.ClassNotFound, env.ClassConflict:
-		return s.verify(ctx, digest)
+		return s.verify(ctx, digest, err)
 	case env.ClassInvalid:
-		// A part is not what it was: another process cut parts elsewhere, as
-		// one with another configuration would.
-		return obj, errRestart
+		if errors.Is(err, env.ErrPartTooSmall) {
+			return obj, poison(err) // another conversion would cut the same parts
+		}
+		// A part is not what it was: an earlier try of it came late and replaced
+		// it, where ETags are no digests; or another process cut parts elsewhere,
+		// as one with another configuration would.
+		return obj, restartError{err}
 	}
 	return obj, err
 }
 
 // verify reads the object under the key back and accepts it if it is, byte for
-// byte, what the upload would have become; else it returns errRestart.
-func (s *sink) verify(ctx context.Context, digest dataset.Digest) (env.Object, error) {
+// byte, what the upload would have become; else the conversion starts afresh
+// for the given cause.
+func (s *sink) verify(ctx context.Context, digest dataset.Digest, cause error) (env.Object, error) {
 	obj, err := s.attempt.node.patient.Head(ctx, s.key)
 	if env.ClassOf(err) == env.ClassNotFound {
-		return obj, errRestart
+		return obj, restartError{cause}
 	}
 	if err != nil {
 		return obj, err
 	}
 	if obj.Size != s.size {
-		return obj, errRestart
+		return obj, restartError{errForeign}
 	}
 	var sum dataset.Digest
 	for at := int64(0); at < obj.Size; at += s.attempt.node.cfg.ReadChunk {
@@ -166,7 +172,7 @@ func (s *sink) verify(ctx context.Context, digest dataset.Digest) (env.Object, e
 		sum = sum.Append(body)
 	}
 	if sum != digest {
-		return obj, errRestart
+		return obj, restartError{errForeign}
 	}
 	return obj, nil
 }

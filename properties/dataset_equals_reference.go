@@ -11,7 +11,7 @@ import (
 // datasetEqualsReference: what is published is, object by object and byte by
 // byte, the dataset that follows from the description of the workload, whatever
 // befell the processes that built it; its manifest names every object of it,
-// with size, ETag and digest, and nothing else lies beside them. So it stays.
+// with size and digest, and nothing else lies beside them. So it stays.
 //
 // This is what the whole system is for.
 type datasetEqualsReference struct {
@@ -58,7 +58,6 @@ func (i *datasetEqualsReference) checkPublished(w *sim.World, e *sim.Effect, s *
 	}
 	p.keys = w.ObjectKeys(p.prefix)
 	bodies := make(map[string][]byte, len(p.keys))
-	stored := make(map[string]workload.Stored, len(p.keys))
 	var manifest []byte
 	for _, key := range p.keys {
 		object, _ := w.Object(key)
@@ -69,7 +68,6 @@ func (i *datasetEqualsReference) checkPublished(w *sim.World, e *sim.Effect, s *
 			continue
 		}
 		bodies[key[len(p.prefix):]] = body
-		stored[key[len(p.prefix):]] = workload.Stored{Body: body, ETag: object.ETag}
 	}
 	i.published = append(i.published, p)
 	what := fmt.Sprintf("published g%d", s.row.mergeGen)
@@ -79,7 +77,7 @@ func (i *datasetEqualsReference) checkPublished(w *sim.World, e *sim.Effect, s *
 	}
 	described := *s.wanted
 	described.Name = s.name // a manifest tells the namespace, too
-	if err := workload.CheckManifest(&described, manifest, stored); err != nil {
+	if err := workload.CheckManifest(&described, manifest, bodies); err != nil {
 		return breach("R6", "manifest is wrong", p.prefix, lastClaim(s.merge.claims), e, what,
 			fmt.Sprintf("the manifest of %s is wrong: %v", s.bid, err))
 	}
@@ -104,7 +102,7 @@ func (i *datasetEqualsReference) Settled(w *sim.World) error {
 		same := slices.Equal(keys, p.keys)
 		for k := 0; same && k < len(keys); k++ {
 			object, _ := w.Object(keys[k])
-			same = object == p.states[k]
+			same = object.Size == p.states[k].Size && object.Digest == p.states[k].Digest
 		}
 		if !same {
 			return settledBreach("R7", "published dataset changed", p.prefix, p.at.ref("published "+p.sub.bid),

@@ -7,12 +7,14 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
 
 // durablePointers: whenever a row names an object, the object is there, whole,
-// with that size and ETag, and it stays so for as long as the row names it. The
+// with that size and digest, and it stays so for as long as the row names it. The
 // same goes for every object that a published manifest names, and for the parts
-// of an upload that a checkpoint names.
+// of an upload that a checkpoint names. ETags prove nothing: a store may give the
+// same bytes another one at every write.
 //
 // A pointer written before its data, or data deleted before its pointer, is a
 // dataset that fails in the hands of who trains on it.
@@ -57,13 +59,13 @@ func (i *durablePointers) Observe(w *sim.World, e *sim.Effect) error {
 
 // stored checks that an object is what a pointer says. It returns the clause
 // that is broken and the sentence, or "".
-func (i *durablePointers) stored(w *sim.World, key string, size int64, etag, from string) (clause, text string) {
-	o, ok := w.Object(key)
-	switch {
-	case !ok:
+func (i *durablePointers) stored(w *sim.World, key string, size int64, digest, from string) (clause, text string) {
+	body, ok := w.Body(key)
+	if !ok {
 		return "pointer to a missing object", fmt.Sprintf("%s names the object %s, which is not there", from, key)
-	case o.Size != size || o.ETag != etag:
-		return "pointer to another object", fmt.Sprintf("%s says that %s has size %d and ETag %s; it has %d and %s", from, key, size, etag, o.Size, o.ETag)
+	}
+	if there := workload.Digest(body); int64(len(body)) != size || there != digest {
+		return "pointer to another object", fmt.Sprintf("%s says that %s has size %d and digest %s; it has %d and %s", from, key, size, digest, len(body), there)
 	}
 	return "", ""
 }
@@ -83,7 +85,7 @@ func (i *durablePointers) checkUnit(w *sim.World, e *sim.Effect, u *unit) error 
 	if now.staged == "" {
 		return nil
 	}
-	clause, text := i.stored(w, now.staged, now.stagedSize, now.stagedETag, u.key)
+	clause, text := i.stored(w, now.staged, now.stagedSize, now.digest, u.key)
 	if k := splitObjectKey(now.staged); clause == "" && (k.area != areaStaging || k.uid != u.uid || k.gen != u.sub.gen || k.epoch > now.epoch) {
 		clause, text = "pointer to another unit's object", fmt.Sprintf("unit %s names the staged object %s", u.uid, now.staged)
 	}
@@ -102,9 +104,9 @@ type named struct {
 		Source string `json:"source"`
 	} `json:"units"`
 	Objects []struct {
-		Path string `json:"path"`
-		Size int64  `json:"size"`
-		ETag string `json:"etag"`
+		Path   string `json:"path"`
+		Size   int64  `json:"size"`
+		Digest string `json:"digest"`
 	} `json:"objects"`
 }
 
@@ -117,12 +119,11 @@ func (i *durablePointers) checkBatch(w *sim.World, e *sim.Effect, c *change) err
 	wrong := func(clause, text string) error {
 		return breach("R6", clause, s.bid, lastClaim(s.merge.claims), e, fmt.Sprintf("published g%d", s.row.mergeGen), text)
 	}
-	o, ok := w.Object(key)
-	if !ok || o.ETag != s.row.manifestETag {
-		return wrong("published manifest is missing", fmt.Sprintf("%s names the manifest %s with ETag %s; the store has %q", s.key, key, s.row.manifestETag, o.ETag))
+	body, ok := w.Body(key)
+	if !ok {
+		return wrong("published manifest is missing", fmt.Sprintf("%s names the manifest %s, which is not there", s.key, key))
 	}
 	var m named
-	body, _ := w.Body(key)
 	if err := json.Unmarshal(body, &m); err != nil {
 		return wrong("published manifest is unreadable", fmt.Sprintf("the manifest %s cannot be read: %v", key, err))
 	}
@@ -130,7 +131,7 @@ func (i *durablePointers) checkBatch(w *sim.World, e *sim.Effect, c *change) err
 	prefix := strings.TrimSuffix(key, "manifest.json")
 	for n := range m.Objects {
 		object := &m.Objects[n]
-		if clause, text := i.stored(w, prefix+object.Path, object.Size, object.ETag, key); clause != "" {
+		if clause, text := i.stored(w, prefix+object.Path, object.Size, object.Digest, key); clause != "" {
 			return wrong(clause, text)
 		}
 		i.pointed[prefix+object.Path] = pointer{momentOf(e), key}
@@ -165,9 +166,9 @@ func (i *durablePointers) checkCheckpoint(e *sim.Effect, c *change) error {
 		if named, rest, ok = nextPart(rest); !ok || named.number != number {
 			return wrong("checkpoint's parts are not in a row", fmt.Sprintf("checkpoint %d.%d of unit %s names the parts %s", p.epoch, p.seq, c.unit.uid, p.parts))
 		}
-		if there := up.find(number); there == nil || there.etag != named.etag || there.size != named.size {
-			return wrong("checkpoint before its part", fmt.Sprintf("checkpoint %d.%d of unit %s names part %d of upload %s with ETag %s, which the store does not have",
-				p.epoch, p.seq, c.unit.uid, number, p.upload, named.etag))
+		if there := up.find(number); there == nil || there.size != named.size {
+			return wrong("checkpoint before its part", fmt.Sprintf("checkpoint %d.%d of unit %s names part %d of upload %s with %d bytes, which the store does not have",
+				p.epoch, p.seq, c.unit.uid, number, p.upload, named.size))
 		}
 	}
 	return nil
@@ -189,7 +190,7 @@ func (i *durablePointers) checkObject(e *sim.Effect) error {
 		return breach("R7", "object deleted while named", o.Key, p.ref("named it"), e, "deleted it",
 			fmt.Sprintf("%s/%s deleted %s, which %s names", e.Process, e.Incarnation, o.Key, p.from))
 	}
-	if o.Digest == e.Before.Digest && o.ETag == e.Before.ETag {
+	if o.Digest == e.Before.Digest {
 		return nil
 	}
 	return breach("R7", "object overwritten while named", o.Key, p.ref("named it"), e, "overwrote it",

@@ -320,8 +320,8 @@ func (s *story) complete(who, unit, counts string) *story {
 }
 
 func (s *story) completeRow(who, unit, counts, key string) row {
-	o, _ := s.w.Object(key)
-	return s.unitRow(unit, "complete", counts, who, fmt.Sprintf("staged=%s staged_size=%d staged_etag=%s digest=x", key, o.Size, o.ETag))
+	body, _ := s.w.Body(key)
+	return s.unitRow(unit, "complete", counts, who, fmt.Sprintf("staged=%s staged_size=%d staged_etag=any digest=%s", key, len(body), workload.Digest(body)))
 }
 
 // converted: both units are complete.

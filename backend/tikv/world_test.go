@@ -259,7 +259,6 @@ func (w *world) requireReference(batch *workload.Batch, status *core.BatchStatus
 	w.Helper()
 	require.Equal(w, core.PhaseComplete, status.Phase, status.Error)
 	bodies := map[string][]byte{}
-	stored := map[string]workload.Stored{}
 	var manifest []byte
 	w.InspectObjects(func(store *objstore.Store) {
 		for obj, body := range store.Objects() {
@@ -269,14 +268,13 @@ func (w *world) requireReference(batch *workload.Batch, status *core.BatchStatus
 				manifest = body
 			case inside:
 				bodies[name] = body
-				stored[name] = workload.Stored{Body: body, ETag: obj.ETag}
 			}
 		}
 	})
 	require.NoError(w, workload.Diff(workload.Reference(batch), bodies))
 	described := *batch
 	described.Name = batch.Namespace + "/" + batch.Name
-	require.NoError(w, workload.CheckManifest(&described, manifest, stored))
+	require.NoError(w, workload.CheckManifest(&described, manifest, bodies))
 }
 
 // rows returns the rows of a table.

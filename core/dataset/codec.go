@@ -15,7 +15,8 @@
 //	                           and component min, max, mean, std, and the count
 //	meta/stats.json            the same over all episodes; {} if there is none
 //	manifest.json              name, generation, totals, each unit with its
-//	                           episode, each other object with size, etag, digest
+//	                           episode, each other object with size, etag (as the
+//	                           store told it, for reference), digest
 //
 // Statistics are computed from exact integer sums. std is the population's;
 // mean and std are rounded float64s, printed in full.

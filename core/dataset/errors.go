@@ -16,12 +16,24 @@ var (
 	errSpec      = errors.New("incomplete or impossible specification")
 )
 
-// The causes that an env.Error of class unavailable wraps. The first also
-// tells object, inside the package, to write an object again.
+// The causes that an env.Error of class unavailable wraps.
 var (
 	errUploadGone = errors.New("the multipart upload is gone")
 	errShort      = errors.New("reads return no bytes")
+	errForeign    = errors.New("another object has the key")
 )
+
+// anewError tells publication.object to write an object again, and why.
+type anewError struct{ cause error }
+
+func (e anewError) Error() string { return e.cause.Error() }
+
+// unwritten says that an object could not be written for a reason that lies
+// with the store, not with what was to be written. The cause is kept as a text:
+// it may have a class of its own (rule R17).
+func unwritten(key string, cause error) error {
+	return &env.Error{Class: env.ClassUnavailable, Op: "write object", Key: key, Err: errors.New(cause.Error())}
+}
 
 var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
 

@@ -23,7 +23,8 @@ const (
 //
 // Every object has a key that only this generation writes (rule R1), and bytes
 // that depend on the inputs only. So an effect without an answer is simply
-// repeated (rule R4): if the first one happens late, it writes the same bytes.
+// repeated (rule R4): if the first one happens late, it finds the key taken, or
+// writes the same bytes.
 type objectWriter struct {
 	objects env.Objects
 	spec    *Spec
@@ -63,14 +64,20 @@ func (w *objectWriter) close(ctx context.Context) (Object, error) {
 	return Object{Size: w.size, ETag: stored.ETag, Digest: w.digest}, nil
 }
 
+// finish makes the object appear if nothing has the key: a repetition of an
+// earlier try that arrives late then changes nothing, not even the ETag.
 func (w *objectWriter) finish(ctx context.Context) (env.Object, error) {
 	body := w.buf
 	w.buf = nil
 	if w.upload == "" {
 		w.count(body)
-		return repeat(func() (env.Object, error) {
-			return w.objects.Put(ctx, w.key, body, env.Always)
+		stored, err := repeat(func() (env.Object, error) {
+			return w.objects.Put(ctx, w.key, body, env.IfAbsent)
 		})
+		if errors.Is(err, env.ErrConflict) {
+			return w.there(ctx)
+		}
+		return stored, err
 	}
 	if len(body) > 0 {
 		if err := w.uploadPart(ctx, body); err != nil {
@@ -78,27 +85,62 @@ func (w *objectWriter) finish(ctx context.Context) (env.Object, error) {
 		}
 	}
 	stored, err := repeat(func() (env.Object, error) {
-		return w.objects.CompleteUpload(ctx, w.key, w.upload, w.parts, env.Always)
+		return w.objects.CompleteUpload(ctx, w.key, w.upload, w.parts, env.IfAbsent)
 	})
-	if errors.Is(err, env.ErrNotFound) {
-		return w.completed(ctx)
-	}
-	return stored, err
-}
-
-// completed decides what became of an upload that is gone. Either an earlier
-// try of this very completion happened without telling: then the object is
-// there, with this size, since nothing else writes this key. Or the upload was
-// collected: then the object has to be written again.
-func (w *objectWriter) completed(ctx context.Context) (env.Object, error) {
-	stored, err := w.objects.Head(ctx, w.key)
-	if err == nil && stored.Size == w.size {
+	switch {
+	case err == nil:
 		return stored, nil
-	}
-	if err == nil || errors.Is(err, env.ErrNotFound) {
-		return env.Object{}, errUploadGone
+	case errors.Is(err, env.ErrNotFound):
+		return w.there(ctx)
+	case errors.Is(err, env.ErrConflict):
+		w.drop(ctx)
+		return w.there(ctx)
+	case errors.Is(err, env.ErrPartTooSmall):
+		w.drop(ctx)
+		return env.Object{}, unwritten(w.key, err)
+	case errors.Is(err, env.ErrInvalid):
+		// A part is not the one that was stored: an earlier try of it came late
+		// and replaced it, with the same bytes and another ETag. It says nothing
+		// of what is written.
+		w.drop(ctx)
+		return env.Object{}, anewError{err}
 	}
 	return env.Object{}, err
+}
+
+// there accepts the object under the key if it is, byte for byte, what was to
+// be written: then an earlier try of this wrote it. If nothing is there the
+// upload was collected, and the object has to be written anew.
+func (w *objectWriter) there(ctx context.Context) (env.Object, error) {
+	stored, err := w.objects.Head(ctx, w.key)
+	if errors.Is(err, env.ErrNotFound) {
+		return env.Object{}, anewError{errUploadGone}
+	}
+	if err != nil {
+		return env.Object{}, err
+	}
+	var digest Digest
+	for at := int64(0); stored.Size == w.size && at < w.size; {
+		body, _, err := w.objects.Get(ctx, w.key, at, int64(w.spec.ReadSize))
+		if err != nil {
+			return env.Object{}, err
+		}
+		if len(body) == 0 {
+			return env.Object{}, unwritten(w.key, errShort)
+		}
+		digest = digest.Append(body)
+		at += int64(len(body))
+	}
+	if stored.Size != w.size || digest != w.digest {
+		return env.Object{}, unwritten(w.key, errForeign)
+	}
+	return stored, nil
+}
+
+// drop aborts an upload that will not be completed, if the store is there: no
+// row names it.
+func (w *objectWriter) drop(ctx context.Context) {
+	_ = w.objects.AbortUpload(ctx, w.key, w.upload) // the janitor finds what stays
 }
 
 func (w *objectWriter) uploadPart(ctx context.Context, body []byte) error {
@@ -117,7 +159,7 @@ func (w *objectWriter) uploadPart(ctx context.Context, body []byte) error {
 		return w.objects.UploadPart(ctx, w.key, w.upload, len(w.parts)+1, body)
 	})
 	if errors.Is(err, env.ErrNotFound) {
-		return errUploadGone
+		return anewError{errUploadGone}
 	}
 	if err != nil {
 		return err

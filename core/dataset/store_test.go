@@ -63,11 +63,14 @@ func (s *store) store(key string, body []byte, parts int) env.Object {
 	return s.object(key)
 }
 
-func (s *store) Put(_ context.Context, key string, body []byte, _ env.Condition) (env.Object, error) {
+func (s *store) Put(_ context.Context, key string, body []byte, cond env.Condition) (env.Object, error) {
 	s.biggest = max(s.biggest, cap(body))
 	f := s.begin("put", key, len(body))
 	if !f.applied {
 		return env.Object{}, f.err
+	}
+	if s.taken(key, cond) {
+		return env.Object{}, env.ErrConflict
 	}
 	return s.store(key, slices.Clone(body), 0), f.err
 }
@@ -123,7 +126,7 @@ func (s *store) UploadPart(_ context.Context, key, id string, number int, body [
 	return env.Part{Number: number, Size: int64(len(body)), ETag: fmt.Sprintf("%08x", crc32.ChecksumIEEE(body))}, f.err
 }
 
-func (s *store) CompleteUpload(_ context.Context, key, id string, parts []env.Part, _ env.Condition) (env.Object, error) {
+func (s *store) CompleteUpload(_ context.Context, key, id string, parts []env.Part, cond env.Condition) (env.Object, error) {
 	f := s.begin("complete-upload", key, len(parts))
 	upload, ok := s.uploads[id]
 	if !ok {
@@ -135,12 +138,28 @@ func (s *store) CompleteUpload(_ context.Context, key, id string, parts []env.Pa
 	if len(upload) != len(parts) {
 		return env.Object{}, env.ErrInvalid
 	}
+	if s.taken(key, cond) {
+		return env.Object{}, env.ErrConflict
+	}
 	var body []byte
 	for _, p := range parts {
 		body = append(body, upload[p.Number]...)
 	}
 	delete(s.uploads, id)
 	return s.store(key, body, len(parts)), f.err
+}
+
+func (s *store) AbortUpload(_ context.Context, key, id string) error {
+	f := s.begin("abort-upload", key)
+	if f.applied {
+		delete(s.uploads, id)
+	}
+	return f.err
+}
+
+func (s *store) taken(key string, cond env.Condition) bool {
+	_, exists := s.objects[key]
+	return exists && cond == env.IfAbsent
 }
 
 func orNotFound(err error) error {

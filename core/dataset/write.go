@@ -50,12 +50,12 @@ type Episode struct {
 	Source  string // where the recording came from, for the manifest
 	Key     string
 	Size    int64
-	ETag    string
 	Digest  Digest
 	Summary Summary
 }
 
-// Object is one object of a published dataset.
+// Object is one object of a published dataset. ETag is what the store answered
+// when it was written; it proves nothing, Size and Digest do.
 type Object struct {
 	Path   string // its key without the prefix
 	Size   int64
@@ -66,6 +66,7 @@ type Object struct {
 // Manifest is what Write published.
 type Manifest struct {
 	Key      string // of manifest.json
+	Size     int64  // of manifest.json
 	ETag     string // of manifest.json
 	Episodes int
 	Frames   int64
@@ -76,7 +77,7 @@ type Manifest struct {
 // of it is durable, the manifest.json that names every object (rule R6).
 //
 // It holds neither a dataset nor a large episode in memory, only a short record
-// of each: staged episodes are read in ranges and verified against their recorded size, ETag and
+// of each: staged episodes are read in ranges and verified against their recorded size and
 // digest before their published form appears; everything whose size depends
 // on the inputs is written in parts.
 //
@@ -87,7 +88,9 @@ type Manifest struct {
 //
 // Errors: ErrInvalid when the specification is impossible, a staged episode is
 // not what was recorded, or its summary does not parse; ErrNotFound when a
-// staged episode is missing; otherwise whatever Objects and Work return. On
+// staged episode is missing; ErrUnavailable when the store does not take an
+// object, for whatever reason, or has another one under its key; otherwise
+// whatever Objects and Work return. On
 // every error some objects may have been written, and manifest.json only if
 // the error is ErrUndetermined or the context's.
 func Write(ctx context.Context, deps Deps, spec Spec, episodes []Episode) (Manifest, error) {
@@ -117,7 +120,7 @@ func Write(ctx context.Context, deps Deps, spec Spec, episodes []Episode) (Manif
 		return Manifest{}, err
 	}
 	return Manifest{
-		Key: spec.Prefix + manifestPath, ETag: manifest.ETag,
+		Key: spec.Prefix + manifestPath, Size: manifest.Size, ETag: manifest.ETag,
 		Episodes: len(episodes), Frames: p.frames, Objects: p.objects,
 	}, nil
 }
@@ -181,11 +184,12 @@ func (p *publication) write(ctx context.Context, path string, size int64, produc
 	return nil
 }
 
-// object writes one object, anew if its upload vanishes under it. size is a
-// guess at its size in bytes.
+// object writes one object, anew if its upload vanishes under it or is refused
+// for its parts. size is a guess at its size in bytes.
 func (p *publication) object(ctx context.Context, path string, size int64, produce func(w *objectWriter) error) (Object, error) {
 	key := p.spec.Prefix + path
 	most := max(p.spec.MultipartAbove, int64(p.spec.PartSize)) + int64(p.spec.ReadSize)
+	var again anewError
 	for range tries {
 		w := objectWriter{objects: p.deps.Objects, spec: p.spec, key: key, buf: make([]byte, 0, min(size, most))}
 		err := produce(&w)
@@ -193,13 +197,13 @@ func (p *publication) object(ctx context.Context, path string, size int64, produ
 		if err == nil {
 			object, err = w.close(ctx)
 		}
-		if errors.Is(err, errUploadGone) {
+		if errors.As(err, &again) {
 			continue
 		}
 		object.Path = path
 		return object, err
 	}
-	return Object{}, &env.Error{Class: env.ClassUnavailable, Op: "write object", Key: key, Err: errUploadGone}
+	return Object{}, unwritten(key, again.cause)
 }
 
 // copyEpisode streams one staged episode into its published form. It returns
@@ -243,8 +247,8 @@ func (p *publication) copyEpisode(ctx context.Context, w *objectWriter, i int) e
 	return nil
 }
 
-// read returns at least one byte of e from offset on, and makes sure that they
-// belong to the object that was recorded.
+// read returns at least one byte of e from offset on. Whether they are those
+// that were recorded, the digest tells in the end: an ETag tells of writes.
 func (p *publication) read(ctx context.Context, e *Episode, offset int64) ([]byte, error) {
 	want := min(int64(p.spec.ReadSize), e.Size-offset)
 	for range tries {
@@ -252,7 +256,7 @@ func (p *publication) read(ctx context.Context, e *Episode, offset int64) ([]byt
 		if err != nil {
 			return nil, err
 		}
-		if object.Size != e.Size || object.ETag != e.ETag || int64(len(body)) > want {
+		if object.Size != e.Size || int64(len(body)) > want {
 			return nil, invalid("verify staged", e.Key, errChanged)
 		}
 		if len(body) > 0 {

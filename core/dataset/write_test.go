@@ -46,7 +46,7 @@ func stage(t require.TestingT, s *store, source uint64, task string, n int) data
 	object := s.store(key, staged, 0)
 	return dataset.Episode{
 		UnitID: fmt.Sprintf("u%d", source), Source: fmt.Sprintf("in/%d.rec", source),
-		Key: key, Size: object.Size, ETag: object.ETag,
+		Key: key, Size: object.Size,
 		Digest: dataset.Digest(0).Append(staged), Summary: summary,
 	}
 }
@@ -203,25 +203,106 @@ func TestVanishedUploadIsWrittenAgain(t *testing.T) {
 	require.ErrorIs(t, err, env.ErrUnavailable)
 }
 
-// An object of another size under the key is no proof that the completion of
-// an upload happened.
-func TestVanishedUploadOverForeignObject(t *testing.T) {
+// TestRefusedPartsAreStoredAnew: a completion that is refused for its parts says
+// nothing of the dataset. The object is begun anew, a bounded number of times,
+// and the cause is kept; nothing stays open.
+func TestRefusedPartsAreStoredAnew(t *testing.T) {
 	s := newStore()
 	episodes := example(t, s)
-	path := "data/chunk-000/episode_000000.csv"
-	s.store(prefix+path, []byte("foreign"), 0)
-	lost := false
+	_, err := write(s, defaultSpec(), episodes)
+	require.NoError(t, err)
+	want := s.under(prefix)
+	refusal := &env.Error{Class: env.ClassInvalid, Op: "complete_upload", Err: errors.New("InvalidPart")}
+	for _, refusals := range []int{1, 4, 5, 100} {
+		s := newStore()
+		example(t, s)
+		refused := 0
+		s.fate = func(_ int, op, _ string) fate {
+			if op == "complete-upload" && refused < refusals {
+				refused++
+				return fate{err: refusal}
+			}
+			return fine
+		}
+		_, err := write(s, defaultSpec(), episodes)
+		require.Empty(t, s.uploads)
+		if refusals < 5 {
+			require.NoError(t, err)
+			require.Equal(t, want, s.under(prefix))
+			continue
+		}
+		require.Equal(t, 5, refused)
+		require.ErrorIs(t, err, env.ErrUnavailable)
+		require.NotErrorIs(t, err, env.ErrInvalid, "nothing is wrong with the staged episodes")
+		require.ErrorContains(t, err, "InvalidPart")
+	}
+}
+
+// TestPartsTooSmallAreNotStoredAnew: they would be refused again.
+func TestPartsTooSmallAreNotStoredAnew(t *testing.T) {
+	s := newStore()
+	episodes := example(t, s)
+	completions := 0
 	s.fate = func(_ int, op, _ string) fate {
-		if op == "complete-upload" && !lost {
-			lost = true
-			clear(s.uploads)
+		if op == "complete-upload" {
+			completions++
+			return fate{err: &env.Error{Class: env.ClassInvalid, Op: "complete_upload", Err: env.ErrPartTooSmall}}
 		}
 		return fine
 	}
-	manifest, err := write(s, defaultSpec(), episodes)
+	_, err := write(s, defaultSpec(), episodes)
+	require.ErrorIs(t, err, env.ErrUnavailable)
+	require.ErrorContains(t, err, "too small")
+	require.Equal(t, 1, completions)
+	require.Empty(t, s.uploads)
+}
+
+// TestLateRepetitionChangesNothing: of an object that is there every byte and
+// the ETag stay, whoever repeats what.
+func TestLateRepetitionChangesNothing(t *testing.T) {
+	s := newStore()
+	episodes := example(t, s)
+	_, err := write(s, defaultSpec(), episodes)
 	require.NoError(t, err)
-	require.True(t, lost)
-	require.Equal(t, manifest.Objects[0].Digest, dataset.Digest(0).Append(s.objects[prefix+path]))
+	want := maps.Clone(s.etags)
+	for key := range s.etags {
+		s.etags[key] += " kept"
+		want[key] += " kept"
+	}
+	_, err = write(s, defaultSpec(), episodes)
+	require.ErrorIs(t, err, env.ErrUnavailable, "manifest.json tells the ETags, which are others now")
+	require.ErrorContains(t, err, "another object has the key")
+	require.Equal(t, want, s.etags)
+	require.Empty(t, s.uploads)
+}
+
+// Another object under the key is no proof that an upload was completed, even
+// one of the same size; and it is not this generation's to replace.
+func TestForeignObjectIsLeftAlone(t *testing.T) {
+	path := "data/chunk-000/episode_000000.csv"
+	s := newStore()
+	episodes := example(t, s)
+	_, err := write(s, defaultSpec(), episodes)
+	require.NoError(t, err)
+	same := slices.Clone(s.objects[prefix+path])
+	same[7] ^= 1
+	for _, vanish := range []bool{false, true} {
+		for _, foreign := range [][]byte{[]byte("foreign"), same} {
+			s := newStore()
+			episodes := example(t, s)
+			s.store(prefix+path, foreign, 0)
+			s.fate = func(_ int, op, _ string) fate {
+				if op == "complete-upload" && vanish {
+					clear(s.uploads)
+				}
+				return fine
+			}
+			_, err := write(s, defaultSpec(), episodes)
+			require.ErrorIs(t, err, env.ErrUnavailable, "the next generation has another prefix")
+			require.Equal(t, foreign, s.objects[prefix+path])
+			require.Empty(t, s.uploads)
+		}
+	}
 }
 
 // lazyCodec never consumes the last record.
@@ -288,7 +369,6 @@ func TestStagedEpisodesAreVerified(t *testing.T) {
 		want  error
 	}{
 		"missing":        {func(s *store, e *dataset.Episode) { delete(s.objects, e.Key) }, env.ErrNotFound},
-		"other etag":     {func(s *store, e *dataset.Episode) { s.etags[e.Key] = "x" }, env.ErrInvalid},
 		"longer":         {func(s *store, e *dataset.Episode) { s.objects[e.Key] = append(s.objects[e.Key], '\n') }, env.ErrInvalid},
 		"shorter":        {func(s *store, e *dataset.Episode) { s.objects[e.Key] = s.objects[e.Key][1:] }, env.ErrInvalid},
 		"other bytes":    {func(s *store, e *dataset.Episode) { s.objects[e.Key][5] ^= 1 }, env.ErrInvalid},
@@ -364,6 +444,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		return fine
 	}
+	spec.Prefix = "elsewhere/"
 	_, err = write(s, spec, episodes[400:])
 	require.NoError(t, err)
 	require.Greater(t, parts, 200)

@@ -7,12 +7,6 @@ import (
 	"strings"
 )
 
-// Stored is one object of a published dataset as the store holds it.
-type Stored struct {
-	Body []byte
-	ETag string
-}
-
 // manifest mirrors manifest.json.
 type manifest struct {
 	Name       string `json:"name"`
@@ -28,16 +22,16 @@ type manifest struct {
 	Objects []struct {
 		Path   string `json:"path"`
 		Size   int    `json:"size"`
-		ETag   string `json:"etag"`
 		Digest string `json:"digest"`
 	} `json:"objects"`
 }
 
 // CheckManifest compares manifest.json with the batch that it must describe and
 // with the objects of the dataset, manifest.json aside: it must name each of
-// them, and nothing else, with its size, ETag and digest, and each recording
-// with its episode. The error tells the first difference in one sentence.
-func CheckManifest(b *Batch, text []byte, objects map[string]Stored) error {
+// them, and nothing else, with its size and digest, and each recording with its
+// episode. An ETag is the store's own affair. The error tells the first
+// difference in one sentence.
+func CheckManifest(b *Batch, text []byte, objects map[string][]byte) error {
 	var m manifest
 	if err := json.Unmarshal(text, &m); err != nil {
 		return fmt.Errorf("manifest.json does not parse: %w", err)
@@ -79,8 +73,13 @@ func (m *manifest) checkUnits(episodes []episode) error {
 	return nil
 }
 
-func (m *manifest) checkObjects(objects map[string]Stored) error {
-	ecma := crc64.MakeTable(crc64.ECMA)
+// Digest is what rows and manifests tell of an object's bytes: their CRC-64/XZ in
+// 16 hex digits.
+func Digest(body []byte) string {
+	return fmt.Sprintf("%016x", crc64.Checksum(body, crc64.MakeTable(crc64.ECMA)))
+}
+
+func (m *manifest) checkObjects(objects map[string][]byte) error {
 	seen := make(map[string]bool)
 	for _, named := range m.Objects {
 		stored, ok := objects[named.Path]
@@ -88,10 +87,9 @@ func (m *manifest) checkObjects(objects map[string]Stored) error {
 			return fmt.Errorf("manifest.json names object %s, which does not exist or was named before", named.Path)
 		}
 		seen[named.Path] = true
-		digest := fmt.Sprintf("%016x", crc64.Checksum(stored.Body, ecma))
-		if named.Size != len(stored.Body) || named.ETag != stored.ETag || named.Digest != digest {
-			return fmt.Errorf("manifest.json says that object %s has size %d, ETag %s, digest %s; it has %d, %s, %s",
-				named.Path, named.Size, named.ETag, named.Digest, len(stored.Body), stored.ETag, digest)
+		if digest := Digest(stored); named.Size != len(stored) || named.Digest != digest {
+			return fmt.Errorf("manifest.json says that object %s has size %d and digest %s; it has %d and %s",
+				named.Path, named.Size, named.Digest, len(stored), digest)
 		}
 	}
 	if len(seen) != len(objects) {

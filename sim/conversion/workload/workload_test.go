@@ -64,13 +64,13 @@ func convert(t require.TestingT, objects env.Objects, source []byte, key string,
 	object, err := objects.Put(ctx, key, staged, env.IfAbsent)
 	require.NoError(t, err)
 	return dataset.Episode{
-		UnitID: key, Key: key, Size: object.Size, ETag: object.ETag,
+		UnitID: key, Key: key, Size: object.Size,
 		Digest: dataset.Digest(0).Append(staged), Summary: summary,
 	}, nil
 }
 
 // publish converts a batch with core's code and returns the published dataset.
-func publish(t require.TestingT, b *workload.Batch, s shape) (map[string][]byte, map[string]workload.Stored, error) {
+func publish(t require.TestingT, b *workload.Batch, s shape) (map[string][]byte, error) {
 	ctx := context.Background()
 	objects := newStore()
 	spec := workload.Spec{Batches: []workload.Batch{*b}}
@@ -82,7 +82,7 @@ func publish(t require.TestingT, b *workload.Batch, s shape) (map[string][]byte,
 	for _, key := range b.Keys() {
 		e, err := convert(t, objects, sources[key], "staging/"+key, s)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		e.Source = "s3://bucket/" + key
 		episodes = append(episodes, e)
@@ -96,9 +96,9 @@ func publish(t require.TestingT, b *workload.Batch, s shape) (map[string][]byte,
 		ReadSize: s.read, PartSize: s.part, MultipartAbove: s.above,
 	}, episodes)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	published, stored := make(map[string][]byte), make(map[string]workload.Stored)
+	published := make(map[string][]byte)
 	listing, err := objects.List(ctx, prefix, "", 1000)
 	require.NoError(t, err)
 	require.False(t, listing.More)
@@ -107,14 +107,13 @@ func publish(t require.TestingT, b *workload.Batch, s shape) (map[string][]byte,
 		require.NoError(t, err)
 		path := strings.TrimPrefix(object.Key, prefix)
 		published[path] = body
-		stored[path] = workload.Stored{Body: body, ETag: object.ETag}
 	}
-	return published, stored, nil
+	return published, nil
 }
 
 // check compares core's dataset with the reference.
 func check(t require.TestingT, b *workload.Batch, s shape) {
-	published, stored, err := publish(t, b, s)
+	published, err := publish(t, b, s)
 	reference := workload.Reference(b)
 	if b.Poisoned() {
 		require.ErrorIs(t, err, env.ErrInvalid)
@@ -123,9 +122,9 @@ func check(t require.TestingT, b *workload.Batch, s shape) {
 	}
 	require.NoError(t, err)
 	require.NoError(t, workload.Diff(reference, published))
-	manifest := stored["manifest.json"]
-	delete(stored, "manifest.json")
-	require.NoError(t, workload.CheckManifest(b, manifest.Body, stored))
+	manifest := published["manifest.json"]
+	delete(published, "manifest.json")
+	require.NoError(t, workload.CheckManifest(b, manifest, published))
 }
 
 var plainShape = shape{read: 4096, part: 1 << 20, above: 1 << 20, cut: 4096}
