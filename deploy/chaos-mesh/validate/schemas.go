@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 
 	_ "github.com/chaos-mesh/chaos-mesh/pkg/version" // keeps the module that holds the definitions in go.mod
+	"github.com/go-logr/logr"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	v1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 )
 
@@ -31,6 +33,7 @@ const definitions = "github.com/chaos-mesh/chaos-mesh"
 // LoadSchemas reads the resource definitions from the module that go.mod pins,
 // downloading it if it is not there yet. It must run inside this module.
 func LoadSchemas() (Schemas, error) {
+	log.SetLogger(logr.Discard()) // Chaos Mesh's admission logs each object
 	out, err := exec.Command("go", "mod", "download", "-json", definitions).Output()
 	if err != nil {
 		return nil, fmt.Errorf("finding %s: %w", definitions, err)

@@ -3,7 +3,9 @@
 // definitions, then a strict decoding, then Chaos Mesh's own admission
 // (defaulting and validation). It takes all of them: Chaos Mesh's admission
 // alone accepts an action that does not exist, the schemas alone accept a
-// duration that cannot be parsed.
+// duration that cannot be parsed. What a resource lets the cluster create later
+// (a schedule's workflow, a workflow's chaos) is judged in the same way now: a
+// cluster accepts the schedule, and refuses its workflow each night.
 //
 // It is a module of its own, because Chaos Mesh brings hundreds of packages.
 package validate
@@ -11,17 +13,14 @@ package validate
 import (
 	"bufio"
 	"bytes"
-	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
-	chaos "github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
-	strictjson "sigs.k8s.io/json"
 	strictyaml "sigs.k8s.io/yaml"
 )
 
@@ -61,64 +60,32 @@ func blank(document []byte) bool {
 }
 
 func (s Schemas) document(document []byte) (r Result) {
-	fail := func(layer string, err error) {
-		if err != nil {
-			r.Problems = append(r.Problems, fmt.Errorf("%s: %w", layer, err))
-		}
-	}
 	raw, err := strictyaml.YAMLToJSONStrict(document)
 	if err != nil {
-		fail("yaml", err)
+		r.fail("yaml", err)
 		return r
 	}
-	var head struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
-		Metadata   struct {
-			Name string `json:"name"`
-		} `json:"metadata"`
-	}
-	if err := strictyaml.Unmarshal(raw, &head); err != nil {
-		fail("yaml", err)
+	var object map[string]any
+	if err := json.Unmarshal(raw, &object); err != nil {
+		r.fail("yaml", errors.New("the document is no mapping"))
 		return r
 	}
-	r.Kind, r.Name = head.Kind, head.Metadata.Name
-	kind, known := chaos.AllKindsIncludeScheduleAndWorkflow()[head.Kind]
-	if !known || head.APIVersion != chaos.SchemeGroupVersion.String() {
-		fail("kind", fmt.Errorf("%s %s is no resource of Chaos Mesh", head.APIVersion, head.Kind))
-		return r
-	}
+	r.Kind, r.Name = text(object, "kind"), text(object, "metadata", "name")
 	if r.Name == "" {
-		fail("metadata", errors.New("no name"))
+		r.Name = text(object, "metadata", "generateName")
 	}
-	for _, err := range s.check(head.Kind, raw) {
-		fail("schema", err)
-	}
-	object := kind.SpawnObject()
-	unknown, err := strictjson.UnmarshalStrict(raw, object)
-	fail("decode", err)
-	for _, err := range unknown {
-		fail("decode", err)
-	}
-	if err != nil {
-		return r
-	}
-	fail("admission", admit(object))
+	s.judge(&r, "", object)
 	return r
 }
 
-// admit does what Chaos Mesh's webhooks do when an object is created.
-func admit(object runtime.Object) error {
-	ctx := context.Background()
-	if defaulter, ok := any(object).(webhook.CustomDefaulter); ok {
-		if err := defaulter.Default(ctx, object); err != nil {
-			return err
-		}
+func (r *Result) fail(layer string, err error) {
+	if err != nil {
+		r.Problems = append(r.Problems, fmt.Errorf("%s: %w", layer, err))
 	}
-	validator, ok := any(object).(webhook.CustomValidator)
-	if !ok {
-		return fmt.Errorf("%T has no validation", object)
-	}
-	_, err := validator.ValidateCreate(ctx, object)
-	return err
+}
+
+// text returns the string at a path of keys, or "".
+func text(object map[string]any, path ...string) string {
+	value, _, _ := unstructured.NestedString(object, path...)
+	return value
 }

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,6 +67,42 @@ func TestManifests(t *testing.T) {
 	for _, kind := range []string{"PodChaos", "NetworkChaos", "StressChaos", "IOChaos", "TimeChaos", "HTTPChaos", "Workflow", "Schedule"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no %s among the manifests", kind)
+		}
+	}
+}
+
+// What a cluster takes and the product does not use is not refused.
+func TestGoodManifests(t *testing.T) {
+	schemas := load(t)
+	for _, path := range glob(t, "testdata/good/*.yaml") {
+		for _, r := range judge(t, schemas, path) {
+			for _, problem := range r.Problems {
+				t.Errorf("%s: %s %s: %v", path, r.Kind, r.Name, problem)
+			}
+		}
+	}
+}
+
+// What was wrong with the product's own schedule and nobody saw: the same bad
+// manifest, made of the good one.
+func TestScheduleIsJudgedThroughout(t *testing.T) {
+	schemas := load(t)
+	content, err := os.ReadFile("../schedule.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"entry: in-turn", "entry: in-turns", "can not find a template with name in-turns"},
+		{"        action: pod-kill\n", "        action: pod-kill\n        duration: 30s\n", "should not define duration in chaos"},
+		{"templateType: PodChaos", "templateType: IOChaos", "spec.workflow: spec.templates[1].ioChaos: Required value: templateType is IOChaos"},
+		{"        action: pod-kill\n", "        action: pod-kil\n", "Unsupported value: \"pod-kil\""},
+	} {
+		if !strings.Contains(string(content), c.old) {
+			t.Fatalf("schedule.yaml has no %q any more", c.old)
+		}
+		results, err := schemas.File([]byte(strings.Replace(string(content), c.old, c.new, 1)))
+		if err != nil || len(results) != 1 || !strings.Contains(fmt.Sprint(results[0].Problems), c.want) {
+			t.Errorf("%q: want %q, got %v %v", c.new, c.want, results, err)
 		}
 	}
 }
