@@ -17,6 +17,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 // breach is a story that must break one clause of one invariant.
@@ -392,7 +393,7 @@ var breaches = []breach{
 
 	{"runs-once", "claimed again without a fault", func(s *story) { s.takenOver().settle() }},
 	{"runs-once", "claimed more often than the faults explain", func(s *story) {
-		s.running().fault(sim.Fault{Kind: sim.Crash, For: time.Second})
+		s.running().fault(&fault.Crash{Restart: time.Second})
 		for _, counts := range []string{"1 1 0 0", "2 2 0 0", "3 3 0 0", "4 4 0 0"} {
 			s.claim(w0, unitA, counts)
 			s.commit(w0, s.unitRow(unitA, "pending", counts, w0, ""))
@@ -439,25 +440,25 @@ var breaches = []breach{
 	}},
 
 	{"orphan-claimable", "orphan left behind", func(s *story) {
-		s.process("boot", w0)
-		s.running().claim(w0, unitA, "1 1 0 0").process("crash", w0)
+		s.process(sim.Booted, w0)
+		s.running().claim(w0, unitA, "1 1 0 0").process(sim.Crashed, w0)
 		s.w.Heal(s.at)
-		s.process("heal", "")
+		s.process(sim.Healed, "")
 		s.pass(time.Hour)
 		s.settle()
 	}},
 	{"drains-gracefully", "drain takes too long", func(s *story) {
-		s.process("boot", w0)
-		s.fault(sim.Fault{Kind: sim.Terminate, For: time.Hour, At: sim.Anchor{Process: "w0"}})
-		s.process("terminate", w0)
-		s.pass(time.Hour).process("kill", w0)
+		s.process(sim.Booted, w0)
+		s.faultOf("w0", &fault.Terminate{Grace: time.Hour})
+		s.process(sim.Terminated, w0)
+		s.pass(time.Hour).process(sim.Killed, w0)
 		s.settle()
 	}},
 	{"drains-gracefully", "drain burnt an attempt", func(s *story) {
-		s.process("boot", w0)
-		s.fault(sim.Fault{Kind: sim.Terminate, For: time.Hour, At: sim.Anchor{Process: "w0"}})
-		s.running().claim(w0, unitA, "1 1 0 0").process("terminate", w0)
-		s.process("exit", w0)
+		s.process(sim.Booted, w0)
+		s.faultOf("w0", &fault.Terminate{Grace: time.Hour})
+		s.running().claim(w0, unitA, "1 1 0 0").process(sim.Terminated, w0)
+		s.process(sim.Exited, w0)
 		s.reap(w1, w0, unitA, "1 1 0 0", 1).settle()
 	}},
 	{"limits-enforced", "more units in execution than allowed", func(s *story) {
@@ -467,25 +468,25 @@ var breaches = []breach{
 	}},
 	{"limits-enforced", "attempt not stopped", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0")
-		s.fault(sim.Fault{Kind: sim.Slow, For: time.Hour})
+		s.fault(&fault.Slow{For: time.Hour})
 		s.pass(2*time.Hour).complete(w0, unitA, "1 1 0 0").settle()
 	}},
 	{"owners-know", "owner that works and does not beat", func(s *story) {
-		s.process("boot", w0)
-		s.fault(sim.Fault{Kind: sim.LoseReply})
+		s.process(sim.Booted, w0)
+		s.fault(&fault.LoseReply{})
 		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, leaseRow(w0, unitA, 1, 2))
 		s.pass(9*time.Second).put(w0, stagingKey(unitA, 1), "x")
 		s.reap(w1, w0, unitA, "1 1 0 0", 1).settle()
 	}},
 	{"owners-know", "owner that does not know", func(s *story) {
-		s.process("boot", w0)
-		s.fault(sim.Fault{Kind: sim.LoseReply})
+		s.process(sim.Booted, w0)
+		s.fault(&fault.LoseReply{})
 		s.running().claim(w0, unitA, "1 1 0 0").reap(w1, w0, unitA, "1 1 0 0", 1).settle()
 	}},
 	{"limits-enforced", "batch beyond its back-off limit", func(s *story) {
 		s.running().claim(w0, unitA, "11 11 0 0").fail(w0, unitA, "failed", "11 11 0 0", 11)
 		s.w.Heal(s.at)
-		s.process("heal", "")
+		s.process(sim.Healed, "")
 		s.pass(time.Hour).settle()
 	}},
 	{"attempts-bounded", "queued again before its back-off", func(s *story) {
@@ -554,23 +555,23 @@ var breaches = []breach{
 	{"orphan-claimable", "failed unit left behind", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1)
 		s.w.Heal(s.at)
-		s.process("heal", "")
+		s.process(sim.Healed, "")
 		s.pass(time.Hour)
 		s.settle()
 	}},
 	{"no-idle-beside-work", "idle worker beside a claimable unit", func(s *story) {
-		s.process("boot", w1)
+		s.process(sim.Booted, w1)
 		s.running()
 		s.w.Heal(s.at)
-		s.process("heal", "")
+		s.process(sim.Healed, "")
 		s.pass(time.Hour)
-		s.process("heal", "")
+		s.process(sim.Healed, "")
 	}},
 	{"merge-taken-over", "abandoned merge", func(s *story) {
-		s.process("boot", w0)
-		s.converted().claimMerge(w0, 1).process("crash", w0)
+		s.process(sim.Booted, w0)
+		s.converted().claimMerge(w0, 1).process(sim.Crashed, w0)
 		s.w.Heal(s.at)
-		s.process("heal", "")
+		s.process(sim.Healed, "")
 		s.pass(time.Hour)
 		s.settle()
 	}},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 // drainsGracefully: a process that is asked to stop, and hindered by nothing
@@ -52,7 +53,8 @@ func (i *drainsGracefully) Observe(w *sim.World, e *sim.Effect) error {
 // rows that others may have locked.
 func (i *drainsGracefully) Settled(*sim.World) error {
 	return i.unexcused(i.suspects, func(s *suspicion, f *strike) bool {
-		return f.fault.Kind == sim.Terminate && (f.fault.At.Process == s.process || f.fault.For >= i.cfg.DrainTimeout)
+		stop, ok := f.fault.Kind.(*fault.Terminate)
+		return ok && (f.fault.At.Process == s.process || stop.Grace >= i.cfg.DrainTimeout)
 	})
 }
 
@@ -60,14 +62,14 @@ func (i *drainsGracefully) Settled(*sim.World) error {
 func (i *drainsGracefully) follow(e *sim.Effect) {
 	who := e.Process + "/" + e.Incarnation
 	d := i.drains[who]
-	switch e.Record.What {
-	case "terminate":
+	switch e.Happened {
+	case sim.Terminated:
 		i.drains[who] = &drain{asked: momentOf(e)}
-	case "exit":
+	case sim.Exited:
 		if d != nil {
 			d.exited = momentOf(e)
 		}
-	case "kill":
+	case sim.Killed:
 		if d == nil {
 			return
 		}

@@ -9,21 +9,35 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // crashed: a fault ended a process.
 func (s *story) crashed(who string) *story {
-	s.fault(sim.Fault{Kind: sim.Crash, For: time.Second})
-	s.process("crash", who)
+	s.fault(&fault.Crash{Restart: time.Second})
+	s.process(sim.Crashed, who)
 	return s
 }
 
 // request: a store was asked, with that result.
 func (s *story) request(who, step, op, key string, startTS uint64, result string) *story {
-	c := sim.Call{Event: s.event, At: s.at, Step: step, Key: key, StartTS: startTS, Result: result}
-	c.Op, _ = sim.OpNamed(op)
+	c := sim.Call{Event: s.event, At: s.at, Step: step, Key: key, StartTS: startTS}
+	switch result {
+	case "ok":
+	case "refused":
+		c.Fate, c.Answer.Class = sim.Refused, env.ClassUnavailable
+	case "reply dropped":
+		c.Fate = sim.ReplyDropped
+	case "write conflict":
+		c.Answer.KV = tikv.StatusWriteConflict
+	default:
+		panic("no result " + result)
+	}
+	c.Op, _ = ops.Named(op)
 	c.Process, c.Incarnation, _ = strings.Cut(who, "/")
 	s.w.Call(c)
 	return s
@@ -67,7 +81,7 @@ var legal = []struct {
 		s.checkpoint(w0, 1, 2, 40, "part one")
 	}},
 	{"an attempt fails, is tried again, dies, is retried", "attempt_timed_out dead_letter", func(s *story) {
-		s.fault(sim.Fault{Kind: sim.Partition, For: time.Hour})
+		s.fault(&fault.Partition{Service: ops.Every, For: time.Hour})
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1).requeue(unitA, "1 1 0 0", 1)
 		s.claim(w0, unitA, "2 2 0 0").fail(w0, unitA, "failed", "2 2 0 0", 2).requeue(unitA, "2 2 0 0", 2)
 		s.claim(w0, unitA, "3 3 0 0").fail(w0, unitA, "dead", "3 3 0 0", 3)
@@ -75,7 +89,7 @@ var legal = []struct {
 		s.claim(w0, unitA, "4 4 0 1").complete(w0, unitA, "4 4 0 1")
 	}},
 	{"poison dies at a checkpoint, is retried, begins anew", "dead_letter", func(s *story) {
-		s.fault(sim.Fault{Kind: sim.Partition, For: time.Hour})
+		s.fault(&fault.Partition{Service: ops.Every, For: time.Hour})
 		s.atCheckpoint().fail(w0, unitA, "failed", "1 1 0 0", 1).requeue(unitA, "1 1 0 0", 1)
 		s.claim(w0, unitA, "2 2 0 0").fail(w0, unitA, "failed", "2 2 0 0", 2).requeue(unitA, "2 2 0 0", 2)
 		s.claim(w0, unitA, "3 3 0 0")
@@ -88,9 +102,9 @@ var legal = []struct {
 		s.commit(w0, checkpointRow(unitA, 4, 1, 10, key, up, "1:"+p.ETag+":4"))
 	}},
 	{"a process drains", "drain_mid_unit", func(s *story) {
-		s.process("boot", w0)
-		s.fault(sim.Fault{Kind: sim.Terminate, For: time.Second})
-		s.running().claim(w0, unitA, "1 1 0 0").process("terminate", w0)
+		s.process(sim.Booted, w0)
+		s.fault(&fault.Terminate{Grace: time.Second})
+		s.running().claim(w0, unitA, "1 1 0 0").process(sim.Terminated, w0)
 		s.commit(w0, s.unitRow(unitA, "pending", "1 0 1 0", w0, ""), queueRow(unitA, 1), gone(leaseRow(w0, unitA, 1, 1)))
 		s.claim(w1, unitA, "2 1 1 0").complete(w1, unitA, "2 1 1 0")
 	}},
@@ -99,7 +113,7 @@ var legal = []struct {
 		s.complete(w1, unitA, "2 2 0 0").claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
 		s.claimMerge(w1, 1).write(w1, 1, nil).flip(w1, 1)
 		s.collectedBy(w1, "2 2 0 0", w1).forgotten()
-		s.fault(sim.Fault{Kind: sim.Delay, For: time.Hour})
+		s.fault(&fault.Delay{For: time.Hour})
 		s.settle()
 	}},
 	{"a heartbeat is written again, and beats", "", func(s *story) {
@@ -116,7 +130,7 @@ var legal = []struct {
 	}},
 	{"a merge is let go", "merge_takeover", func(s *story) {
 		s.converted().claimMerge(w0, 1)
-		s.fault(sim.Fault{Kind: sim.Refuse})
+		s.fault(&fault.Refuse{})
 		s.commit(w0, mergeRow("", 1, "claimed", 1, 2))
 		s.claimMerge(w1, 2).write(w1, 2, nil).flip(w1, 2)
 	}},
@@ -162,7 +176,7 @@ var legal = []struct {
 	{"faults end every attempt, and the batch fails", "dead_letter", func(s *story) {
 		s.running()
 		for epoch, counts := range []string{"1 1 0 0", "2 2 0 0", "3 3 0 0"} {
-			s.fault(sim.Fault{Kind: sim.Partition, For: time.Minute})
+			s.fault(&fault.Partition{Service: ops.Every, For: time.Minute})
 			s.claim(w0, unitA, counts)
 			if epoch < 2 {
 				s.fail(w0, unitA, "failed", counts, epoch+1).requeue(unitA, counts, epoch+1)
@@ -185,13 +199,13 @@ var legal = []struct {
 		s.settle()
 	}},
 	{"a request of the dead arrives", "late_request_of_old_run", func(s *story) {
-		s.process("boot", w0)
+		s.process(sim.Booted, w0)
 		s.running().claim(w0, unitA, "1 1 0 0").crashed(w0)
 		_, effects := s.w.Handle(objstore.Request{Kind: objstore.KindPut, Key: stagingKey(unitA, 1), Body: []byte("late")})
 		s.show(sim.Effect{Kind: sim.EffectObject, Object: effects[0], Late: true}, w0)
 	}},
 	{"zombies are refused", "merge_takeover zombie_complete_refused zombie_flip_refused", func(s *story) {
-		s.fault(sim.Fault{Kind: sim.Pause, For: time.Hour})
+		s.fault(&fault.Pause{For: time.Hour})
 		s.takenOver().request(w0, "complete_unit", "kv.get", "unit/"+unitA, 1, "ok").expire(stagingKey(unitA, 1), upload1)
 		s.complete(w1, unitA, "2 2 0 0").claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
 		s.claimMerge(w0, 1).pass(time.Minute)
@@ -209,7 +223,7 @@ var legal = []struct {
 		s.answered("status", "gen=1 running total=2 pending=1 complete=1 source=2,true,\"\"")
 	}},
 	{"an outage is waited out", "", func(s *story) {
-		s.published().collected().fault(sim.Fault{Kind: sim.Outage, For: time.Minute})
+		s.published().collected().fault(&fault.Outage{Service: ops.Every, For: time.Minute})
 		for range 20 {
 			s.request(w0, "merge", "objects.put", "out/x", 0, "refused").pass(20 * time.Second)
 			s.request(w1, "claim_unit", "kv.scan", "queue/", 0, "ok")
@@ -218,7 +232,7 @@ var legal = []struct {
 		s.request(w0, "merge", "objects.put", "out/x", 0, "ok").settle()
 	}},
 	{"a caller gives up in an outage, and its reply comes too late", "", func(s *story) {
-		s.published().collected().fault(sim.Fault{Kind: sim.Outage, For: time.Minute})
+		s.published().collected().fault(&fault.Outage{Service: ops.Every, For: time.Minute})
 		for range 9 {
 			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(20 * time.Second)
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 // limitsEnforced: never are more units of a batch in execution than its
@@ -50,7 +51,7 @@ func (i *limitsEnforced) Observe(w *sim.World, e *sim.Effect) error {
 }
 
 func (i *limitsEnforced) Settled(w *sim.World) error {
-	if err := i.unexcused(i.suspects, func(_ *suspicion, f *strike) bool { return f.fault.Kind == sim.Slow }); err != nil {
+	if err := i.unexcused(i.suspects, func(_ *suspicion, f *strike) bool { return fault.Is[*fault.Slow](f.fault) }); err != nil {
 		return err
 	}
 	return i.check(w.Now())

@@ -7,6 +7,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // marks never objects. It counts the situations that a search must reach before
@@ -14,9 +15,8 @@ import (
 // through, both from what the stores did and what they refused.
 type marks struct {
 	*view
-	prewrite, commit, list, get sim.Op
-	prewritten                  []prewritten
-	last                        uint64 // abstract state
+	prewritten []prewritten
+	last       uint64 // abstract state
 }
 
 // prewritten is a transaction that was prewritten and not yet decided.
@@ -26,12 +26,7 @@ type prewritten struct {
 }
 
 func newMarks(v *view) *marks {
-	m := &marks{view: v}
-	m.prewrite, _ = sim.OpNamed("kv.prewrite")
-	m.commit, _ = sim.OpNamed("kv.commit")
-	m.get, _ = sim.OpNamed("kv.get")
-	m.list, _ = sim.OpNamed("objects.list")
-	return m
+	return &marks{view: v}
 }
 
 // Marks returns the names of the marks that a search must reach; the simulator
@@ -159,16 +154,16 @@ func (i *marks) markRecord(w *sim.World, r *sim.Record) {
 }
 
 func (i *marks) markProcess(w *sim.World, e *sim.Effect) {
-	switch e.Record.What {
-	case "crash", "kill":
+	switch e.Happened {
+	case sim.Crashed, sim.Killed:
 		for _, p := range i.prewritten {
 			if p.process == e.Process && p.incarnation == e.Incarnation {
 				w.Mark("crash_between_prewrite_and_commit")
 			}
 		}
 	}
-	switch e.Record.What {
-	case "crash", "kill", "exit":
+	switch e.Happened {
+	case sim.Crashed, sim.Killed, sim.Exited:
 		i.prewritten = slices.DeleteFunc(i.prewritten, func(p prewritten) bool {
 			return p.process == e.Process && p.incarnation == e.Incarnation
 		})
@@ -178,25 +173,25 @@ func (i *marks) markProcess(w *sim.World, e *sim.Effect) {
 // ObserveCall sees requests, also those that were refused.
 func (i *marks) ObserveCall(w *sim.World, c *sim.Call) {
 	switch c.Op {
-	case i.prewrite:
+	case ops.Prewrite:
 		i.markPrewrite(w, c)
-	case i.commit:
-		if c.Result == "ok" {
+	case ops.Commit:
+		if c.OK() {
 			i.decided(c.StartTS)
 		} else {
 			i.markRefused(w, c)
 		}
-	case i.get:
+	case ops.KVGet:
 		i.markRefused(w, c)
-	case i.list:
-		if c.Result != "ok" && c.Step == "discover" {
+	case ops.List:
+		if !c.OK() && c.Step == "discover" {
 			w.Mark("list_page_failed")
 		}
 	}
 }
 
 func (i *marks) markPrewrite(w *sim.World, c *sim.Call) {
-	if c.Result != "ok" {
+	if !c.OK() {
 		i.decided(c.StartTS)
 		i.markRefused(w, c)
 		return
@@ -242,7 +237,7 @@ func (i *marks) lostUnit(c *sim.Call) bool {
 		return lost(u)
 	}
 	s := i.batches[c.Key]
-	return s != nil && c.Op != i.get && slices.ContainsFunc(s.units, lost)
+	return s != nil && c.Op != ops.KVGet && slices.ContainsFunc(s.units, lost)
 }
 
 // lostTo reports whether the caller once claimed this and lost it to another.

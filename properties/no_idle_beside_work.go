@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 // noIdleBesideWork: no worker stays idle for two polls while a unit can be
@@ -50,7 +51,7 @@ func (i *noIdleBesideWork) Settled(w *sim.World) error {
 // locks that it may have left have run out.
 func elsewhere(s *suspicion, f *strike) bool {
 	const locks = 20 * time.Second
-	return f.fault.Kind != sim.Outage && f.fault.At.Process != s.process && f.at+locks < s.from
+	return !fault.Is[*fault.Outage](f.fault) && f.fault.At.Process != s.process && f.at+locks < s.from
 }
 
 // bound is how long a worker may stay idle: claims of one batch conflict, so some

@@ -79,7 +79,7 @@ func (i *ownersKnow) quiet(from, until time.Duration) bool {
 	needed := drifted(i.cfg.OpTimeout+i.cfg.Heartbeat/4) + time.Second + 16*i.cfg.MaxLatency
 	for n := range i.faults {
 		f := &i.faults[n]
-		if lasts := max(f.fault.For, 0); f.at-lasts <= until {
+		if lasts := f.fault.Kind.Lasts(); f.at-lasts <= until {
 			from = max(from, f.at+lasts)
 		}
 	}

@@ -9,19 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // place is a fault before it is put into a plan: rapid draws a slice of these,
 // so that its own shrinking removes whole faults.
 type place struct {
 	At      int // per mille of the run's calls
-	Kind    sim.FaultKind
-	Phase   sim.Phase
+	Kind    string
+	Options uint64 // keys the options that are not durations
 	Seconds int
-	Reset   bool
 }
 
 // TestUniversesHold draws a workload, a configuration and a plan of faults, and
@@ -69,7 +70,7 @@ func universe(t *rapid.T, target sim.Target) *sim.Result {
 
 // configure draws the settings that matter most on top of the seed's own. A unit
 // that has more frames than the seed's still gets done within its time-out.
-func configure(t *rapid.T, plan *sim.Plan) {
+func configure(t *rapid.T, plan *plan.Plan) {
 	setting := func(name string) *string {
 		for i := range plan.Settings {
 			if plan.Settings[i].Name == name {
@@ -102,38 +103,25 @@ func drawPlace() *rapid.Generator[place] {
 	return rapid.Custom(func(t *rapid.T) place {
 		return place{
 			At:      rapid.IntRange(0, 999).Draw(t, "at"),
-			Kind:    rapid.SampledFrom(sim.FaultKinds()).Draw(t, "kind"),
-			Phase:   rapid.SampledFrom([]sim.Phase{sim.Before, sim.Applied, sim.After}).Draw(t, "phase"),
+			Kind:    rapid.SampledFrom(fault.Names()).Draw(t, "kind"),
+			Options: rapid.Uint64().Draw(t, "options"),
 			Seconds: rapid.IntRange(1, 400).Draw(t, "seconds"),
-			Reset:   rapid.Bool().Draw(t, "reset"),
 		}
 	})
 }
 
 // fault puts the place at the next call of the run that its kind can strike; it
 // is nil if there is none.
-func (p place) fault(anchors []sim.Anchor) *sim.Fault {
+func (p place) fault(anchors []fault.Anchor) *fault.Fault {
+	kind, _ := fault.Named(p.Kind)
+	length := []time.Duration{time.Duration(p.Seconds) * time.Second}
+	scale := fault.Scale{Magnitudes: length, Leases: length, MaxInFlight: time.Hour, GiveUp: time.Minute, LongWork: time.Hour}
 	for _, at := range anchors[len(anchors)*p.At/1000:] {
-		if !p.Kind.Applies(at.Op) || strings.HasPrefix(at.Process, "client") {
+		if !kind.Strikes(at.Op) || strings.HasPrefix(at.Process, "client") {
 			continue
 		}
-		f := &sim.Fault{Kind: p.Kind, At: at, For: time.Duration(p.Seconds) * time.Second, Reset: p.Reset}
-		if p.Kind.HasPhase() && at.Op.IsRequest() {
-			f.Phase = p.Phase
-		}
-		switch p.Kind {
-		case sim.Slow:
-			f.Factor = int64(2 + p.Seconds)
-		case sim.Drift:
-			f.Factor = int64(p.Seconds-200) * 500
-		case sim.Truncate:
-			f.Factor = int64(p.Seconds)
-		case sim.RegionError:
-			f.Region = [...]tikv.RegionError{tikv.RegionNotLeader, tikv.RegionEpochNotMatch, tikv.RegionServerIsBusy}[p.Seconds%3]
-		case sim.Partition, sim.Outage:
-			f.Service, f.Direction = sim.AllServices, sim.Direction(p.Seconds%3)
-		}
-		return f
+		site := fault.Site{Process: at.Process, Task: at.Task, Step: at.Step, Op: at.Op, Class: at.Class}
+		return fault.Draw(kind, keyed.Of(p.Options), &scale, &fault.Crossing{Site: &site, Nth: at.Nth})
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (i *runsOnce) cost() int {
 	total := 0
 	for n := range i.faults {
 		total += 2
-		if lasts := i.faults[n].fault.For; lasts > 0 && period > 0 {
+		if lasts := i.faults[n].fault.Kind.Lasts(); lasts > 0 && period > 0 {
 			total += 2 * int(min(lasts/period, 1000))
 		}
 	}

@@ -3,10 +3,10 @@ package properties
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // storeSpared: a process that has found the object store unavailable again and
@@ -17,7 +17,6 @@ import (
 // an attempt that begins in an outage is one that is lost.
 type storeSpared struct {
 	*view
-	scan     sim.Op
 	refused  map[string]*refusals // by process
 	suspects []suspicion
 	again    []calledAgain
@@ -42,15 +41,13 @@ type refusals struct {
 }
 
 type refusedCall struct {
-	op  sim.Op
+	op  ops.Op
 	key string
 	ref sim.EventRef
 }
 
 func newStoreSpared(v *view) *storeSpared {
-	i := &storeSpared{view: v, refused: map[string]*refusals{}}
-	i.scan, _ = sim.OpNamed("kv.scan")
-	return i
+	return &storeSpared{view: v, refused: map[string]*refusals{}}
 }
 
 func (i *storeSpared) Name() string { return "store-spared" }
@@ -73,16 +70,16 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 	}
 	r := i.refused[c.Process]
 	if r == nil || r.incarnation != c.Incarnation {
-		if c.Result != "refused" {
+		if !c.Unavailable() {
 			return
 		}
 		r = &refusals{incarnation: c.Incarnation, last: map[string]refusedCall{}}
 		i.refused[c.Process] = r
 	}
 	switch {
-	case strings.HasPrefix(c.Op.String(), "objects."):
+	case c.Op.Service() == ops.Objects:
 		i.follow(r, c)
-	case c.Op == i.scan && c.Step == "claim_unit" && c.Key == "queue/" && w.Timely():
+	case c.Op == ops.KVScan && c.Step == "claim_unit" && c.Key == "queue/" && w.Timely():
 		i.look(r, c)
 	}
 }
@@ -93,11 +90,11 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 const inFlight = 6
 
 func (i *storeSpared) follow(r *refusals, c *sim.Call) {
-	switch {
-	case c.Result == "reply dropped":
+	switch c.Fate {
+	case sim.ReplyDropped:
 		i.unheard(r, c)
 		return
-	case strings.HasPrefix(c.Result, "reply"): // the same call, on its way back
+	case sim.ReplyLost: // the same call, on its way back
 		return
 	}
 	if last, ok := r.last[c.Task]; ok && last.op == c.Op && last.key == c.Key && c.At-last.ref.At < hurried(i.cfg.BreakerOpen) {
@@ -107,9 +104,9 @@ func (i *storeSpared) follow(r *refusals, c *sim.Call) {
 	}
 	delete(r.last, c.Task)
 	switch {
-	case c.Result == "refused":
+	case c.Unavailable():
 		r.count++
-	case unanswered(c.Result):
+	case c.Unheard():
 		return
 	default:
 		r.count, r.known = 0, 0
@@ -166,8 +163,3 @@ func (i *storeSpared) wrong(c *sim.Call, first sim.EventRef, clause, what, text 
 }
 
 func who(c *sim.Call) string { return c.Process + "/" + c.Incarnation }
-
-// unanswered reports whether a request's caller hears nothing of the store.
-func unanswered(result string) bool {
-	return strings.HasPrefix(result, "lost") || strings.HasPrefix(result, "reply") || strings.HasPrefix(result, "refused") || strings.HasPrefix(result, "expired")
-}

@@ -16,6 +16,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 const (
@@ -159,12 +160,15 @@ func (s *story) answered(what, told string) {
 	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch, Returned: true, Told: told}}, "client/1")
 }
 
-func (s *story) process(what, who string) {
-	s.show(sim.Effect{Kind: sim.EffectProcess, Record: sim.Record{What: what}}, who)
+func (s *story) process(what sim.ProcessEvent, who string) {
+	s.show(sim.Effect{Kind: sim.EffectProcess, Happened: what}, who)
 }
 
-func (s *story) fault(f sim.Fault) {
-	s.show(sim.Effect{Kind: sim.EffectProcess, Record: sim.Record{What: "fault", Of: f.Kind.String(), Fault: &f}}, w0)
+func (s *story) fault(k fault.Kind) { s.faultOf("", k) }
+
+func (s *story) faultOf(process string, k fault.Kind) {
+	f := &fault.Fault{Kind: k, At: fault.Anchor{Process: process}}
+	s.show(sim.Effect{Kind: sim.EffectProcess, Happened: sim.FaultFired, Fault: f}, w0)
 }
 
 func (s *story) pass(d time.Duration) *story {

@@ -3,7 +3,7 @@ package properties
 import (
 	"time"
 
-	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 // suspicion is a violation that a fault may excuse, also one that becomes known
@@ -37,7 +37,7 @@ func (v *view) excused(s *suspicion, ignore func(s *suspicion, f *strike) bool) 
 
 // nearby reports whether a fault may have had an effect in that time.
 func (v *view) nearby(f *strike, from, until time.Duration) bool {
-	lasts := max(f.fault.For, 0)
+	lasts := f.fault.Kind.Lasts()
 	return f.at-lasts <= until && f.at+lasts+v.cfg.slack() >= from
 }
 
@@ -48,5 +48,5 @@ func (v *view) struckBetween(from, until time.Duration) bool {
 
 // refuses reports whether a fault makes a store unavailable, which it says.
 func refuses(_ *suspicion, f *strike) bool {
-	return f.fault.Kind == sim.Refuse || f.fault.Kind == sim.Outage
+	return fault.Is[*fault.Refuse](f.fault) || fault.Is[*fault.Outage](f.fault)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 // view is what the stores hold as of the observed effect, decoded, with as much
@@ -258,7 +259,7 @@ type process struct {
 
 // strike is one fault that fired.
 type strike struct {
-	fault *sim.Fault
+	fault *fault.Fault
 	at    time.Duration
 }
 
@@ -759,8 +760,8 @@ func (v *view) place(o *object) {
 
 // takeProcess follows the processes' lives, and the faults.
 func (v *view) takeProcess(e *sim.Effect) {
-	if e.Record.What == "fault" {
-		v.faults = append(v.faults, strike{fault: e.Record.Fault, at: e.At})
+	if e.Happened == sim.FaultFired {
+		v.faults = append(v.faults, strike{fault: e.Fault, at: e.At})
 		return
 	}
 	p := v.processes[e.Process]
@@ -768,12 +769,12 @@ func (v *view) takeProcess(e *sim.Effect) {
 		p = &process{name: e.Process}
 		v.processes[e.Process] = p
 	}
-	switch e.Record.What {
-	case "boot":
+	switch e.Happened {
+	case sim.Booted:
 		p.incarnation, p.alive, p.draining, p.since = e.Incarnation, true, false, momentOf(e)
-	case "crash", "exit", "kill":
+	case sim.Crashed, sim.Exited, sim.Killed:
 		p.alive, p.gone = false, momentOf(e)
-	case "terminate":
+	case sim.Terminated:
 		p.draining = true
 	}
 }

@@ -5,10 +5,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/inject"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
@@ -16,40 +19,38 @@ import (
 // every run, is survived; each answer is given; and a plan says and replays it.
 func TestWrongAnswers(t *testing.T) {
 	for _, c := range []struct {
-		op    string
-		fault sim.Fault
+		op   ops.Op
+		kind fault.Kind
 	}{
-		{"kv.prewrite", sim.Fault{Kind: sim.Conflict}},
-		{"objects.put", sim.Fault{Kind: sim.Conflict}},
-		{"kv.get", sim.Fault{Kind: sim.RegionError, Region: tikv.RegionNotLeader}},
-		{"kv.commit", sim.Fault{Kind: sim.RegionError, Region: tikv.RegionServerIsBusy}},
-		{"kv.scan", sim.Fault{Kind: sim.RegionError, Region: tikv.RegionEpochNotMatch}},
-		{"objects.complete_upload", sim.Fault{Kind: sim.ErrorBody}},
-		{"objects.get", sim.Fault{Kind: sim.Outage, Service: sim.ServiceObjects, For: 20e9}},
-		{"pd.tso", sim.Fault{Kind: sim.Outage, Service: sim.AllServices, For: 20e9}},
+		{ops.Prewrite, &fault.Conflict{}},
+		{ops.Put, &fault.Conflict{}},
+		{ops.KVGet, &fault.RegionError{Says: fault.NotLeader}},
+		{ops.Commit, &fault.RegionError{Says: fault.ServerIsBusy}},
+		{ops.KVScan, &fault.RegionError{Says: fault.EpochNotMatch}},
+		{ops.CompleteUpload, &fault.ErrorBody{}},
+		{ops.Get, &fault.Outage{Service: ops.Objects, For: 20e9}},
+		{ops.TSO, &fault.Outage{Service: ops.Every, For: 20e9}},
 	} {
-		t.Run(c.fault.Kind.String()+" "+c.op, func(t *testing.T) {
-			op, ok := sim.OpNamed(c.op)
-			require.True(t, ok)
+		t.Run(c.kind.Info().Name+" "+c.op.String(), func(t *testing.T) {
 			target := suite.Target()
 			target.Calm = true
 			target.Vary = func(_ *sim.Config, a sim.Assembly) {
 				k := &a.(*conversion.Config).Core
 				k.PartSize, k.MultipartAbove = 100, 100
-				if c.op == "objects.put" {
+				if c.op == ops.Put {
 					k.MultipartAbove = 1 << 20
 				}
 			}
-			target.Rules = func(sim.Assembly) []*sim.Rule {
-				var rules []*sim.Rule
+			target.Inject = func(sim.Assembly) []fault.Injector {
+				var rules []fault.Injector
 				for nth := range 3 {
-					rules = append(rules, &sim.Rule{Op: op, Nth: 3*nth + 1, Fault: c.fault})
+					rules = append(rules, &inject.Rule{Op: c.op, Nth: 3*nth + 1, Kind: c.kind})
 				}
 				return rules
 			}
 			totals, err := sweep.Run(target, sweep.Options{Base: 1, Count: 60}, func(r *sim.Result) bool {
 				require.Nil(t, r.Violation, "seed 0x%x", r.Seed)
-				plan, err := sim.ParsePlan("printed", []byte(r.Plan.String()))
+				plan, err := plan.Parse("printed", []byte(r.Plan.String()))
 				require.NoError(t, err)
 				again, err := sim.Replay(suite.Target(), plan)
 				require.NoError(t, err)
@@ -57,7 +58,7 @@ func TestWrongAnswers(t *testing.T) {
 				return true
 			})
 			require.NoError(t, err)
-			require.Greater(t, totals.Fired[c.fault.Kind.String()], 30)
+			require.Greater(t, totals.Fired[c.kind.Info().Name], 30)
 			require.GreaterOrEqual(t, totals.Outcome("published"), 40)
 		})
 	}

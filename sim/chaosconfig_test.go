@@ -15,6 +15,9 @@ import (
 	"github.com/gauntlet-dst/gauntlet/chaos/protocol"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/inject"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
@@ -53,7 +56,9 @@ func target() sim.Target {
 func underChaos(config chaos.Config) sim.Target {
 	t := suite.Target()
 	t.Calm = true
-	t.Deviations = func(sim.Assembly) sim.Deviations { return sim.ConfigDeviations(config, protocol.Catalogue()) }
+	t.Inject = func(sim.Assembly) []fault.Injector {
+		return []fault.Injector{inject.Config(config, protocol.Catalogue())}
+	}
 	return t
 }
 
@@ -65,9 +70,9 @@ func printInjected(totals *sweep.Totals) error {
 		return nil
 	}
 	var never []string
-	points := sim.ConfigPoints(*chaosConfig, protocol.Catalogue())
+	points := inject.Points(*chaosConfig, protocol.Catalogue())
 	for _, name := range points {
-		mark := sim.InjectedMark + name
+		mark := inject.MarkPrefix + name
 		fmt.Printf("sim: injected %-40s %d times in %d seeds\n", name, totals.Marks[mark], totals.MarkSeeds[mark])
 		if totals.Marks[mark] == 0 {
 			never = append(never, name)
@@ -89,7 +94,7 @@ func fired(t *testing.T, text string) (map[string]int, *sweep.Totals) {
 	require.NoError(t, err)
 	totals, err := sweep.Run(underChaos(config), sweep.Options{Base: 1, Count: 40}, func(r *sim.Result) bool {
 		require.Nil(t, r.Violation, "seed 0x%x", r.Seed)
-		plan, err := sim.ParsePlan("printed", []byte(r.Plan.String()))
+		plan, err := plan.Parse("printed", []byte(r.Plan.String()))
 		require.NoError(t, err)
 		replayed, err := sim.Replay(suite.Target(), plan)
 		require.NoError(t, err)
@@ -134,8 +139,8 @@ func TestChaosConfigCounts(t *testing.T) {
   kv.commit: {fail_after: {nth: [1]}}
 `)
 	// Only the client submits, and always does; its first commit is that.
-	require.Equal(t, 40, totals.MarkSeeds[sim.InjectedMark+"submit/kv.commit fail_after"])
-	require.Positive(t, totals.Marks[sim.InjectedMark+"kv.commit fail_after"])
+	require.Equal(t, 40, totals.MarkSeeds[inject.MarkPrefix+"submit/kv.commit fail_after"])
+	require.Positive(t, totals.Marks[inject.MarkPrefix+"kv.commit fail_after"])
 }
 
 // A failure of a call lasts as long as the store's client tries; it is counted
@@ -165,7 +170,7 @@ func TestChaosExample(t *testing.T) {
 		return true
 	})
 	require.NoError(t, err)
-	for _, name := range sim.ConfigPoints(config, protocol.Catalogue()) {
-		require.NotZero(t, totals.Marks[sim.InjectedMark+name], name)
+	for _, name := range inject.Points(config, protocol.Catalogue()) {
+		require.NotZero(t, totals.Marks[inject.MarkPrefix+name], name)
 	}
 }

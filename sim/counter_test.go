@@ -11,6 +11,8 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // A tiny system on env, to show that the simulator knows nothing of the
@@ -23,15 +25,15 @@ type counter struct {
 
 func (c *counter) Name() string { return "counter" }
 
-func (c *counter) Settings() []sim.Setting {
-	return []sim.Setting{
+func (c *counter) Settings() []plan.Setting {
+	return []plan.Setting{
 		{Name: "counter.workers", Int: &c.workers, Min: 1, Max: 100},
 		{Name: "counter.target", Int: &c.target, Min: 1, Max: 10000},
 		{Name: "counter.careless", Bool: &c.careless},
 	}
 }
 
-func (c *counter) Draw(d sim.Draw) {
+func (c *counter) Draw(d keyed.Draw) {
 	c.workers = int(d.Between("workers", 2, 4))
 	c.target = int(d.Between("target", 5, 20))
 }
@@ -69,7 +71,7 @@ func (c *counter) Done(w *sim.World) bool { return counterValue(w) >= c.target }
 func (c *counter) Quiet(*sim.World) bool { return true }
 
 func (c *counter) Describe(w *sim.World, s *sim.Summary) {
-	s.Fields = []sim.Field{{Name: "workers", Value: strconv.Itoa(c.workers)}}
+	s.Fields = []plan.Field{{Name: "workers", Value: strconv.Itoa(c.workers)}}
 	s.Outcome, s.Outcomes = "raised", []sim.Count{{Name: "raised", N: counterValue(w)}}
 }
 

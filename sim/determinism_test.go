@@ -17,6 +17,8 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
@@ -79,7 +81,7 @@ func TestHashTellsUniversesApart(t *testing.T) {
 		again, err := sim.Run(target, r.Seed)
 		require.NoError(t, err)
 		require.Equal(t, r.Hash, again.Hash, "seed 0x%x ran differently the second time", r.Seed)
-		plan, err := sim.ParsePlan("printed", []byte(r.Plan.String()))
+		plan, err := plan.Parse("printed", []byte(r.Plan.String()))
 		require.NoError(t, err)
 		replayed, err := sim.Replay(target, plan)
 		require.NoError(t, err)
@@ -186,7 +188,7 @@ func TestCounterIsJudged(t *testing.T) {
 		if r.Violation == nil {
 			continue
 		}
-		report, err := sim.Explain(counterTarget(true), r, 200)
+		report, err := explain.Failure(counterTarget(true), r, 200)
 		require.NoError(t, err)
 		text := report.String()
 		require.LessOrEqual(t, strings.Count(text, "\n")+1, 30, text)

@@ -1,32 +1,20 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // The doorway: every effect that the system has on the world passes through
 // enter and, if it is a request, through roundTrip. Here it is named, counted,
 // traced and given its fate; faults live nowhere else.
-
-// Purposes of keyed draws about one call.
-const (
-	purposeWork = iota + 1
-	purposeRequest
-	purposeReply
-	purposePick
-	purposeTimer
-	purposeTimeout
-	purposeFault
-	purposeAim
-	purposeRival
-	purposeTie
-)
 
 // stepName is an interned protocol step.
 type stepName struct {
@@ -38,7 +26,7 @@ type stepName struct {
 func (u *Universe) stepNamed(name string) *stepName {
 	s := u.steps[name]
 	if s == nil {
-		s = &stepName{name: name, key: hashText(name), first: u.events}
+		s = &stepName{name: name, key: keyed.HashText(name), first: u.events}
 		u.steps[name] = s
 	}
 	return s
@@ -46,14 +34,11 @@ func (u *Universe) stepNamed(name string) *stepName {
 
 var noStep = stepName{}
 
-// site is a place from which calls are made: process, task, step, operation
-// and key class. Its counter numbers the calls.
+// site is a place from which calls are made. Its counter numbers them.
 type site struct {
-	step   *stepName
-	op     Op
-	class  string
-	calls  int
-	faults []*Fault // of the plan, on any n-th call
+	fault.Site
+	step  *stepName
+	calls int
 }
 
 // call is one passage through the doorway.
@@ -66,190 +51,144 @@ type call struct {
 // enter names and counts a call of the running task, and lets the faults that
 // strike before it happen: a crash never returns from here, a pause returns
 // when it is over.
-func (u *Universe) enter(t *task, c *simCtx, op Op, key string) call {
-	cl, faults := u.name(t, c, op, key, nil)
-	for _, f := range faults {
+func (u *Universe) enter(t *task, c *simCtx, op ops.Op) call {
+	cl, struck := u.name(t, c, op, "", nil)
+	for _, f := range struck {
 		u.strike(t, f, nil)
 	}
 	return cl
 }
 
-// name counts a call and looks up its fate. m is nil for calls that are not
-// requests.
-func (u *Universe) name(t *task, c *simCtx, op Op, key string, m *message) (call, []*Fault) {
+// name counts a call and asks the injectors for its fate. m is nil for calls
+// that are not requests.
+func (u *Universe) name(t *task, c *simCtx, op ops.Op, key string, m *message) (call, []*fault.Fault) {
 	step := c.step
 	if step == nil {
 		step = &noStep
 	}
-	class := ""
-	if key != "" {
-		class = u.system.Classify(key)
-	}
-	siteKey := mix(mix(t.nameKey, step.key), uint64(op)<<56^hashText(class)>>8)
-	s := u.sites[siteKey]
-	if s == nil {
-		s = &site{step: step, op: op, class: class}
-		s.faults = u.planned[Anchor{t.proc.program.Name, t.name, dash(step.name), op, dash(class), 0}]
-		u.sites[siteKey] = s
-	}
+	s := u.siteOf(t, step, op, key)
 	s.calls++
 	if t.where.step != nil && t.where.step != step && t.where.step != &noStep {
 		t.before = t.where.step
 	}
 	t.where = waitPlace{step: step, op: op, since: u.now}
-	cl := call{site: s, nth: s.calls, id: mix(mix(u.seed, siteKey), uint64(s.calls)<<16^uint64(t.inc))}
+	cl := call{site: s, nth: s.calls, id: keyed.Mix(keyed.Mix(u.seed, s.Key), uint64(s.calls)<<16^uint64(t.inc))}
 	if u.phase != chaosPhase {
 		return cl, nil
 	}
 	if u.passed != nil {
-		u.passed(t, cl)
+		u.passed(cl.anchor())
 	}
 	if u.rivals > 0 {
 		u.meetRival(t, cl)
 	}
-	var faults []*Fault
-	for _, f := range s.faults {
-		if f.At.Nth == s.calls {
-			faults = append(faults, f)
+	if len(u.injectors) == 0 {
+		return cl, nil
+	}
+	return cl, u.fate(t, c, cl, m)
+}
+
+// siteOf finds the site of a call.
+func (u *Universe) siteOf(t *task, step *stepName, op ops.Op, key string) *site {
+	class := ""
+	if key != "" {
+		class = u.system.Classify(key)
+	}
+	id := keyed.Mix(keyed.Mix(t.nameKey, step.key), uint64(op)<<56^keyed.HashText(class)>>8)
+	s := u.sites[id]
+	if s == nil {
+		program := &t.proc.program
+		s = &site{step: step, Site: fault.Site{
+			Process: program.Name, Task: t.name, Step: step.name, Op: op, Class: class,
+			Client: program.Client, Expendable: program.Expendable, Key: id, StepEntered: step.first,
+		}}
+		u.sites[id] = s
+	}
+	return s
+}
+
+func (c call) anchor() fault.Anchor {
+	crossing := fault.Crossing{Site: &c.site.Site, Nth: c.nth}
+	return crossing.Anchor()
+}
+
+// fate asks every injector which faults strike a call.
+func (u *Universe) fate(t *task, c *simCtx, cl call, m *message) []*fault.Fault {
+	x := &u.crossing
+	*x = fault.Crossing{
+		Site: &cl.site.Site, Nth: cl.nth, Seed: u.seed, ID: cl.id,
+		Now: time.Duration(u.now), Event: u.events, Thread: t.serial, Scope: c.scope,
+	}
+	if m != nil {
+		x.Subject = m.subject()
+		x.Conditional = m.Op == ops.Prewrite || m.Object.Cond != env.Always
+	}
+	var struck []*fault.Fault
+	for _, injector := range u.injectors {
+		struck = injector.Strike(x, struck)
+	}
+	for _, f := range struck {
+		if !f.Listed {
+			f.Listed = true
+			u.faults = append(u.faults, f)
 		}
 	}
-	for _, r := range u.rules {
-		if f := r.match(u, t, cl); f != nil {
-			faults = append(faults, f)
-		}
-	}
-	if u.deviations != nil {
-		faults = u.deviations.pick(u, t, c, cl, m, faults)
-	}
-	if u.chaos != nil {
-		if f := u.chaos.draw(u, t, cl); f != nil {
-			faults = append(faults, f)
-		}
-	}
-	return cl, faults
+	return struck
 }
 
 // strike applies the part of a fault that happens before the call, and gives
 // the rest to the message.
-func (u *Universe) strike(t *task, f *Fault, m *message) {
+func (u *Universe) strike(t *task, f *fault.Fault, m *message) {
 	if u.phase != chaosPhase { // the world was healed while an earlier one held the call
 		return
 	}
-	p := t.proc
-	if m == nil && f.needsRPC() {
+	if m == nil && f.Kind.Info().Requests {
 		u.strikeStep(t, f)
 		return
 	}
-	switch f.Kind {
-	case Crash, Terminate, Pause:
-		if m != nil && f.Phase == Applied {
-			m.onApplied = f
-		} else if m != nil && f.Phase == After {
-			m.onReply = f
-		} else {
-			u.acts = append(u.acts, act{fault: f, proc: p, inc: p.inc})
-			u.wake(t, wakeAct)
-			t.wait(nil)
-		}
-	case Slow:
-		p.slow = slowness{factor: f.Factor, until: u.now + int64(f.For), fault: f}
-	case Partition:
-		u.cut(p, f)
-	case Skew:
-		p.skew += int64(f.For)
-		p.skewed = f
-	case Drift:
-		p.driftBase, p.began = p.monotonic(u.now), u.now
-		p.driftPPM = f.Factor
-		u.fired(f)
-	case Refuse, Conflict, RegionError, ErrorBody:
-		m.refused = f
-	case Outage:
-		u.outage = outage{service: f.Service, until: u.now + int64(f.For), fault: f}
-	case LoseRequest:
-		m.lost = f
-	case LoseReply:
-		m.replyLost = f
-	case Delay:
-		m.delay = f
-	case DelayReply:
-		m.replyDelay = f
-	case Truncate:
-		m.truncate = f
-	case ExpireUpload:
-		m.expire = f
+	phase, moment := f.Kind.Moment()
+	switch {
+	case moment && (m == nil || phase == fault.Before):
+		u.acts = append(u.acts, act{fault: f, proc: t.proc, inc: t.inc})
+		u.wake(t, wakeAct)
+		t.wait(nil)
+	case moment || !f.Kind.Befall(t.proc, f):
+		m.struck = append(m.struck, f)
 	}
 }
 
 // strikeStep applies a fault made for requests to the entry of a step.
-func (u *Universe) strikeStep(t *task, f *Fault) {
-	switch f.Kind {
-	case Refuse:
-		t.stepError = errRefused
-	case Conflict:
-		t.stepError = errStepConflict
-	case Delay:
-		t.setTimer(t.identity(), int64(f.For))
+func (u *Universe) strikeStep(t *task, f *fault.Fault) {
+	hold, err := f.Kind.EnterStep()
+	if err != nil {
+		t.stepError = err
+	}
+	if hold > 0 {
+		t.setTimer(t.identity(), int64(hold))
 		t.wait(nil)
 	}
 	u.fired(f)
 }
 
-// outage is a time during which services refuse every request.
-type outage struct {
-	service Service
-	until   int64
-	fault   *Fault
-}
-
-func (o *outage) hits(op Op, now int64) bool {
-	return now < o.until && (o.service == AllServices || o.service == op.service())
-}
-
-// cut breaks the links that a partition names until its end.
-func (u *Universe) cut(p *process, f *Fault) {
-	until := u.now + int64(f.For)
-	for s := range p.links {
-		if f.Service != AllServices && f.Service != Service(s) {
-			continue
-		}
-		l := &p.links[s]
-		l.fault = f
-		if f.Direction != Replies {
-			l.requests = until
-		}
-		if f.Direction != Requests {
-			l.replies = until
-		}
-	}
-}
-
 // message is one request with its reply, alive until both are done with.
 type message struct {
+	fault.Message
 	event    event
 	task     *task
 	gen      uint32 // of the task when it began to wait
 	inc      int
 	call     call
 	gone     bool // the caller gave up or died: the reply goes nowhere
+	copied   bool // arrives once more, for nobody
 	sent     int64
 	sentStep uint64
 
-	kv         tikv.Request
-	kvReply    tikv.Response
-	object     objstore.Request
-	objReply   objstore.Response
-	answered   bool // with "unavailable", without being handled
-	broken     bool // the caller sees a reset connection
-	refused    *Fault
-	lost       *Fault
-	replyLost  *Fault
-	delay      *Fault
-	replyDelay *Fault
-	truncate   *Fault
-	expire     *Fault
-	onApplied  *Fault
-	onReply    *Fault
+	answered bool           // with "unavailable", without being handled
+	broken   bool           // the caller sees a reset connection
+	struck   []*fault.Fault // what befalls it at the stages of its way
+	// What holds the request back, and the reply: they count as fired if that
+	// changes the order of events.
+	held, replyHeld *fault.Fault
 }
 
 func (u *Universe) newMessage() *message {
@@ -268,6 +207,23 @@ func (u *Universe) release(m *message) {
 	u.free = append(u.free, m)
 }
 
+// subject is the key that stands for a request in its anchor.
+func (m *message) subject() string {
+	if m.Op.Service() == ops.Objects {
+		return m.Object.Key
+	}
+	req := &m.KV
+	switch {
+	case req.Primary != "":
+		return req.Primary
+	case req.Key != "":
+		return req.Key
+	case len(req.Keys) > 0:
+		return req.Keys[0]
+	}
+	return ""
+}
+
 // kvTransport carries one process's requests to TiKV and PD.
 type kvTransport struct{ p *process }
 
@@ -279,26 +235,13 @@ func (k kvTransport) Send(ctx context.Context, req *tikv.Request, resp *tikv.Res
 		return n.cause
 	}
 	m := u.newMessage()
-	m.kv = *req
-	err := u.roundTrip(t, c, m, kvOps[req.Kind], kvKey(req), timeout)
+	m.Op, m.KV = ops.OfKV(req.Kind), *req
+	err := u.roundTrip(t, c, m, timeout)
 	if err == nil {
-		*resp = m.kvReply
+		*resp = m.KVReply
 		u.release(m)
 	}
 	return err
-}
-
-// kvKey is the key that stands for a request in its anchor.
-func kvKey(req *tikv.Request) string {
-	switch {
-	case req.Primary != "":
-		return req.Primary
-	case req.Key != "":
-		return req.Key
-	case len(req.Keys) > 0:
-		return req.Keys[0]
-	}
-	return ""
 }
 
 // objectTransport carries one process's requests to the object store.
@@ -312,10 +255,10 @@ func (o objectTransport) Send(ctx context.Context, req *objstore.Request, resp *
 		return n.cause
 	}
 	m := u.newMessage()
-	m.object = *req
-	err := u.roundTrip(t, c, m, objectOps[req.Kind], req.Key, timeout)
+	m.Op, m.Object = ops.OfObjects(req.Kind), *req
+	err := u.roundTrip(t, c, m, timeout)
 	if err == nil {
-		*resp = m.objReply
+		*resp = m.ObjectReply
 		u.release(m)
 	}
 	return err
@@ -325,17 +268,15 @@ func (o objectTransport) Send(ctx context.Context, req *objstore.Request, resp *
 var (
 	errRefused error = &env.Error{Class: env.ClassUnavailable, Op: "send"}
 	errNoReply error = &env.Error{Class: env.ClassUndetermined, Op: "send"}
-	// What a step is refused with.
-	errStepConflict error = &env.Error{Class: env.ClassConflict, Op: "step"}
 )
 
 // roundTrip sends a message and waits for its reply, its time-out or the end
 // of ctx. Request, reply and time-out are independent events: giving up never
 // retracts a request that was sent. On nil the caller owns m again.
-func (u *Universe) roundTrip(t *task, c *simCtx, m *message, op Op, key string, timeout time.Duration) error {
-	cl, faults := u.name(t, c, op, key, m)
+func (u *Universe) roundTrip(t *task, c *simCtx, m *message, timeout time.Duration) error {
+	cl, struck := u.name(t, c, m.Op, m.subject(), m)
 	m.task, m.call, m.inc = t, cl, t.inc
-	for _, f := range faults {
+	for _, f := range struck {
 		u.strike(t, f, m)
 	}
 	if n := c.scope.ended(); n != nil { // while a pause held the call back
@@ -344,13 +285,13 @@ func (u *Universe) roundTrip(t *task, c *simCtx, m *message, op Op, key string, 
 	}
 	m.gen, m.sent, m.sentStep = t.gen, u.now, u.events
 	t.waiting = m
-	u.send(t, m)
-	t.setTimer(mix(cl.id, purposeTimeout), t.proc.trueDuration(timeout))
+	u.send(m)
+	t.setTimer(keyed.Mix(cl.id, keyed.ForTimeout), t.proc.trueDuration(timeout))
 	reason := t.wait(c.scope)
 	if m := t.waiting; m != nil {
 		if m.gone = reason != wakeReply; m.gone {
-			u.fired(m.delay)
-			u.fired(m.replyDelay)
+			u.fired(m.held)
+			u.fired(m.replyHeld)
 		}
 		t.waiting = nil
 	}
@@ -363,136 +304,184 @@ func (u *Universe) roundTrip(t *task, c *simCtx, m *message, op Op, key string, 
 	return errNoReply
 }
 
-// send puts a request on its way, unless it is lost or refused at once.
-func (u *Universe) send(t *task, m *message) {
-	l := &t.proc.links[m.call.site.op.service()]
-	switch {
-	case u.now < l.requests:
-		u.fired(l.fault)
-		u.noteCall(m, "lost: partition")
-		u.drop(m)
-		return
-	case m.lost != nil:
-		u.fired(m.lost)
-		u.noteCall(m, "lost")
-		if !m.lost.Reset {
-			u.drop(m)
-			return
+// stage is where on its way a message is when faults decide about it.
+type stage uint8
+
+const (
+	sending stage = iota
+	admitting
+	replying
+)
+
+// decide asks the faults at a message about it: those that stand around its
+// process, the latest first, those that stand everywhere, and its own. The first
+// that decides anything decides; who only changes the message lets it go on.
+func (u *Universe) decide(m *message, at stage) (fault.Verdict, *fault.Fault) {
+	p := m.task.proc
+	if len(p.standing)+len(u.standing)+len(m.struck) == 0 || m.copied {
+		return fault.Passed, nil
+	}
+	for _, list := range [][]standing{p.standing, u.standing} {
+		for i := len(list) - 1; i >= 0; i-- {
+			if s := &list[i]; u.now < s.until {
+				if v := at.ask(s.fault, m); v > fault.Changed {
+					u.fired(s.fault)
+					return v, s.fault
+				}
+			}
 		}
-		m.broken = true
-		u.reply(m)
-		return
-	case u.outage.hits(m.call.site.op, u.now):
-		u.refuse(m, u.outage.fault)
-		return
-	case m.refused != nil && m.canRefuse(m.refused.Kind):
-		u.refuse(m, m.refused)
+	}
+	for _, f := range m.struck {
+		v := at.ask(f, m)
+		if v == fault.Passed {
+			continue
+		}
+		u.fired(f)
+		if v > fault.Changed {
+			return v, f
+		}
+	}
+	return fault.Passed, nil
+}
+
+func (at stage) ask(f *fault.Fault, m *message) fault.Verdict {
+	switch at {
+	case sending:
+		return f.Kind.Send(&m.Message)
+	case admitting:
+		return f.Kind.Admit(&m.Message)
+	}
+	return f.Kind.Reply(&m.Message)
+}
+
+// send puts a request on its way, unless it is lost or refused at once.
+func (u *Universe) send(m *message) {
+	if verdict, f := u.decide(m, sending); verdict != fault.Passed {
+		u.lose(m, verdict, Lost, f)
 		return
 	}
-	m.event = event{pos: -1, kind: evRequest, msg: m, id: mix(m.call.id, purposeRequest)}
-	m.event.tie = mix(m.event.id, purposeTie)
-	if m.delay != nil {
-		hold := min(int64(m.delay.For), int64(u.config.MaxInFlight)-1)
-		m.event.when = u.now + hold
-		m.event.due = m.event.when
-		u.timers.push(&m.event)
+	if verdict, f := u.decide(m, admitting); verdict != fault.Passed {
+		m.answered = verdict == fault.Refused
+		u.noteCall(m, Refused, f)
+		u.reply(m)
+		return
+	}
+	m.event = event{pos: -1, kind: evRequest, msg: m, id: keyed.Mix(m.call.id, keyed.ForRequest)}
+	m.event.tie = keyed.Mix(m.event.id, keyed.ForTie)
+	hold := time.Duration(0)
+	for _, f := range m.struck {
+		if h := f.Kind.Hold(); h > 0 {
+			m.held, hold = f, h
+		}
+		if later := f.Kind.Repeat(); later > 0 {
+			u.repeat(m, f, later)
+		}
+	}
+	if m.held != nil {
+		u.holdRequest(m, hold)
 		return
 	}
 	u.pushMessage(&m.event, u.latency(m.event.id))
 }
 
-// canRefuse reports whether the store could answer this very request so: only a
-// conditional write of an object can conflict.
-func (m *message) canRefuse(kind FaultKind) bool {
-	op := m.call.site.op
-	return kind != Conflict || op == opPrewrite || op > opPrewrite && m.object.Cond != env.Always
+// holdRequest lets a request arrive later, as long as it may be under way.
+func (u *Universe) holdRequest(m *message, hold time.Duration) {
+	m.event.when = u.now + min(int64(hold), int64(u.config.MaxInFlight)-1)
+	m.event.due = m.event.when
+	u.timers.push(&m.event)
 }
 
-// refuse answers a request that the store never handles.
-func (u *Universe) refuse(m *message, f *Fault) {
-	u.fired(f)
-	switch f.Kind {
-	case Conflict:
-		m.kvReply = tikv.Response{Status: tikv.StatusWriteConflict, Key: m.kv.Primary}
-		m.objReply = objstore.Response{Err: env.ClassConflict, Code: "PreconditionFailed"}
-	case RegionError:
-		m.kvReply = tikv.Response{Region: cmp.Or(f.Region, tikv.RegionNotLeader)}
-	case ErrorBody:
-		m.objReply = objstore.Response{Err: env.ClassUndetermined, Code: "InternalError"}
-	default:
-		m.answered = true
+// repeat lets a copy of the request arrive later. Nobody waits for its reply.
+func (u *Universe) repeat(m *message, f *fault.Fault, later time.Duration) {
+	again := u.newMessage()
+	*again = *m
+	again.struck, again.copied, again.gone, again.held = nil, true, true, f
+	again.event = event{pos: -1, kind: evRequest, msg: again, id: keyed.Mix(m.call.id, keyed.ForCopy)}
+	again.event.tie = keyed.Mix(again.event.id, keyed.ForTie)
+	u.holdRequest(again, later)
+}
+
+// lose ends the way of a message, or tells its caller of the broken connection.
+func (u *Universe) lose(m *message, verdict fault.Verdict, fate Fate, f *fault.Fault) {
+	u.noteCall(m, fate, f)
+	if verdict != fault.Broken {
+		u.drop(m)
+		return
 	}
-	what := "refused"
-	if !m.answered {
-		what += ": " + f.Kind.String()
-	}
-	u.noteCall(m, what)
+	m.broken = true
 	u.reply(m)
 }
 
 // handle lets the store execute a request and sends the reply.
 func (u *Universe) handle(m *message) {
 	if u.now-m.sent > int64(u.config.MaxInFlight) {
-		u.noteCall(m, "expired in flight")
+		u.noteCall(m, Expired, nil)
 		u.drop(m)
 		return
 	}
-	if m.delay != nil && u.events > m.sentStep+1 {
-		u.fired(m.delay)
+	if m.held != nil && u.events > m.sentStep+1 {
+		u.fired(m.held)
 	}
-	op := m.call.site.op
+	u.execute(m)
+	if f := m.momentOf(fault.Applied); f != nil && m.task.proc.inc == m.inc && m.task.proc.alive {
+		u.acts = append(u.acts, act{fault: f, proc: m.task.proc, inc: m.inc})
+	}
+	if m.copied {
+		u.drop(m)
+		return
+	}
+	if verdict, f := u.decide(m, replying); verdict != fault.Passed {
+		u.lose(m, verdict, ReplyLost, f)
+		return
+	}
+	u.reply(m)
+}
+
+// execute lets the store handle a request, and collects what it did.
+func (u *Universe) execute(m *message) {
 	u.actor = m
-	if op < opPut {
-		if op == opTSO {
-			m.kv.PhysicalMS = epoch.UnixMilli() + u.now/1e6
+	if m.Op.Service() != ops.Objects {
+		if m.Op == ops.TSO {
+			m.KV.PhysicalMS = epoch.UnixMilli() + u.now/1e6
 		}
-		u.kv.Handle(&m.kv, &m.kvReply)
+		u.kv.Handle(&m.KV, &m.KVReply)
 		u.foldKV(m)
 		u.collectCommits(m)
 	} else {
-		if m.expire != nil && m.object.UploadID != "" && u.objects.ExpireUpload(m.object.Key, m.object.UploadID) {
-			u.fired(m.expire)
+		for _, f := range m.struck {
+			if f.Kind.Store(&m.Message, u.objects) {
+				u.fired(f)
+			}
 		}
-		u.objects.Handle(&m.object, &m.objReply)
+		u.objects.Handle(&m.Object, &m.ObjectReply)
 		u.foldObject(m)
 		u.collectObjects(m)
 	}
-	if op.hasEffect() && (m.gone || !m.task.proc.alive || m.task.inc != m.task.proc.inc) {
+	switch {
+	case m.copied:
+		u.Mark("repeated_execution")
+	case m.Op.HasEffect() && (m.gone || !m.task.proc.alive || m.task.inc != m.task.proc.inc):
 		u.Mark("late_execution")
 	}
 	u.actor = nil
-	u.noteCall(m, "")
-	if f := m.onApplied; f != nil && m.task.proc.inc == m.inc && m.task.proc.alive {
-		u.acts = append(u.acts, act{fault: f, proc: m.task.proc, inc: m.inc})
-	}
-	l := &m.task.proc.links[op.service()]
-	switch {
-	case u.now < l.replies:
-		u.fired(l.fault)
-		u.noteCall(m, "reply lost: partition")
-		u.drop(m)
-	case m.replyLost != nil && !m.replyLost.Reset:
-		u.fired(m.replyLost)
-		u.noteCall(m, "reply lost")
-		u.drop(m)
-	case m.replyLost != nil:
-		u.fired(m.replyLost)
-		u.noteCall(m, "reply lost, connection reset")
-		m.broken = true
-		u.reply(m)
-	default:
-		if m.truncate != nil && op == opGetObject && len(m.objReply.Body) > 0 {
-			u.fired(m.truncate)
-			m.objReply.Body = m.objReply.Body[:int64(len(m.objReply.Body))*m.truncate.Factor/1000]
+	u.noteCall(m, Handled, nil)
+}
+
+// momentOf takes out of the message the last fault that befalls its process at
+// that moment.
+func (m *message) momentOf(phase fault.Phase) *fault.Fault {
+	for i := len(m.struck) - 1; i >= 0; i-- {
+		if at, ok := m.struck[i].Kind.Moment(); ok && at == phase {
+			f := m.struck[i]
+			m.struck = append(m.struck[:i:i], m.struck[i+1:]...)
+			return f
 		}
-		u.reply(m)
 	}
+	return nil
 }
 
 // spare lifts what was still to befall a message.
-func (m *message) spare() {
-	m.replyLost, m.replyDelay, m.truncate, m.expire, m.onApplied, m.onReply = nil, nil, nil, nil, nil, nil
-}
+func (m *message) spare() { m.struck, m.replyHeld = nil, nil }
 
 // drop forgets a message that will never be answered. Its caller, if it still
 // waits, runs into its time-out.
@@ -505,10 +494,16 @@ func (u *Universe) drop(m *message) {
 
 // reply sends the answer back to the caller.
 func (u *Universe) reply(m *message) {
-	m.event = event{pos: -1, kind: evReply, msg: m, id: mix(m.call.id, purposeReply), task: m.task, gen: m.gen}
-	m.event.tie = mix(m.event.id, purposeTie)
-	if m.replyDelay != nil {
-		m.event.when = u.now + int64(m.replyDelay.For)
+	m.event = event{pos: -1, kind: evReply, msg: m, id: keyed.Mix(m.call.id, keyed.ForReply), task: m.task, gen: m.gen}
+	m.event.tie = keyed.Mix(m.event.id, keyed.ForTie)
+	hold := time.Duration(0)
+	for _, f := range m.struck {
+		if h := f.Kind.HoldReply(); h > 0 {
+			m.replyHeld, hold = f, h
+		}
+	}
+	if m.replyHeld != nil {
+		m.event.when = u.now + int64(hold)
 		m.event.due = m.event.when
 		u.timers.push(&m.event)
 		return
@@ -520,18 +515,17 @@ func (u *Universe) reply(m *message) {
 func (u *Universe) deliver(m *message) {
 	t := m.task
 	if t.dead || t.gen != m.gen || m.gone {
-		u.noteCall(m, "reply dropped")
+		u.noteCall(m, ReplyDropped, nil)
 		u.drop(m)
 		return
 	}
-	if f := m.onReply; f != nil {
-		m.onReply = nil
+	if f := m.momentOf(fault.After); f != nil {
 		u.acts = append(u.acts, act{fault: f, proc: t.proc, inc: t.inc})
 		u.pushMessage(&m.event, 0)
 		return
 	}
-	if m.replyDelay != nil && u.events > m.sentStep+2 {
-		u.fired(m.replyDelay)
+	if m.replyHeld != nil && u.events > m.sentStep+2 {
+		u.fired(m.replyHeld)
 	}
 	t.replyError = nil
 	switch {

@@ -17,6 +17,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // Each test tells one hazard of published designs as a script, and fails when
@@ -202,7 +203,7 @@ func TestOutageDoesNotFailTheBatch(t *testing.T) {
 	s := scenario(t, conversion.Setup{})
 	w0 := s.Worker(0)
 	s.Until(func() bool { return mergeRow(s) != nil })
-	w0.Partition(sim.ServiceObjects)
+	w0.Partition(ops.Objects)
 	s.Advance(time.Minute)
 	require.Equal(t, "merging", s.Phase(0))
 	w0.Heal()
@@ -522,7 +523,7 @@ func TestUndeterminedClaimIsRecognised(t *testing.T) {
 	w0 := s.Worker(0)
 	lost := w0.Before(core.StepClaimUnit).On("kv.commit").LoseReply()
 	s.Until(lost.Fired)
-	w0.Partition(sim.ServiceKV, sim.ServicePD)
+	w0.Partition(ops.KV, ops.PD)
 	s.Advance(4 * time.Second)
 	w0.Heal()
 	s.Until(unitIs(s, 0, "state", "complete"))
@@ -778,7 +779,7 @@ func TestPrefixDoesNotMixBatches(t *testing.T) {
 func TestFailedListingIsNotEmpty(t *testing.T) {
 	s := scenario(t, conversion.Setup{Units: 2})
 	w0 := s.Worker(0)
-	w0.Partition(sim.ServiceObjects)
+	w0.Partition(ops.Objects)
 	s.Advance(time.Minute)
 	require.Equal(t, "discovering", s.Phase(0))
 	require.NotEmpty(t, storedRow(s, "discovery/lab/data/00000001/0000").get("error"))

@@ -11,6 +11,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // narrator tells what happened in a script: commits with the rows that they
@@ -188,7 +189,7 @@ func (n *narrator) tellLog(e sim.TraceEvent) string {
 
 // tellCall is a request that did not do what it was sent for.
 func (n *narrator) tellCall(e sim.TraceEvent) string {
-	op, _ := sim.OpNamed(e.What)
+	op, _ := ops.Named(e.What)
 	switch {
 	case strings.HasSuffix(e.Result, ": partition") && !writes[e.What]:
 		return ""

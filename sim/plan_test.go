@@ -12,6 +12,8 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // TestBadPlans: whatever is wrong with a plan, one line says where, what, and
@@ -45,7 +47,7 @@ func TestBadPlans(t *testing.T) {
 		default:
 			d.Fatalf(t, "unknown directive %s", d.Cmd)
 		}
-		plan, err := sim.ParsePlan("bad.plan", []byte(text))
+		plan, err := plan.Parse("bad.plan", []byte(text))
 		if err == nil {
 			_, err = sim.Replay(target, plan)
 		}
@@ -63,13 +65,13 @@ func TestGoodPlanRoundTrips(t *testing.T) {
 	require.NoError(t, err)
 	draft, err := sim.Draft(suite.Target(), 1)
 	require.NoError(t, err)
-	plan, err := sim.ParsePlan("every_fault", append([]byte(draft.String()), faults...))
+	plan, err := plan.Parse("every_fault", append([]byte(draft.String()), faults...))
 	require.NoError(t, err)
-	kinds := map[sim.FaultKind]bool{}
+	kinds := map[string]bool{}
 	for _, f := range plan.Faults {
-		kinds[f.Kind] = true
+		kinds[f.Name()] = true
 	}
-	require.Len(t, kinds, len(sim.FaultKinds()), "the file lacks a kind of fault")
+	require.Len(t, kinds, len(fault.Kinds()), "the file lacks a kind of fault")
 	require.True(t, strings.HasSuffix(plan.String(), string(faults)), "printed otherwise than written:\n%s", plan)
 	r, err := sim.Replay(suite.Target(), plan)
 	require.NoError(t, err)
@@ -83,7 +85,7 @@ func TestDraftsAreAllowed(t *testing.T) {
 	for seed := range uint64(5000) {
 		draft, err := sim.Draft(target, seed)
 		require.NoError(t, err)
-		plan, err := sim.ParsePlan("draft", []byte(draft.String()))
+		plan, err := plan.Parse("draft", []byte(draft.String()))
 		require.NoError(t, err)
 		require.NoError(t, sim.Replayable(target, plan), "seed %#x", seed)
 	}
@@ -134,12 +136,12 @@ func TestSeedForms(t *testing.T) {
 		"00000000000000ff000000000000000000000000": 0xff,
 		"ABCDEF0123456789abcdef0123456789abcdef01": 0xabcdef0123456789,
 	} {
-		got, err := sim.ParseSeed(text)
+		got, err := plan.ParseSeed(text)
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
 	}
 	for _, text := range []string{"", "x", "0x", "1e3", "-1", "18446744073709551616", "abcdef0123456789abcdef0123456789abcdef0", " 1"} {
-		_, err := sim.ParseSeed(text)
+		_, err := plan.ParseSeed(text)
 		require.Error(t, err, text)
 	}
 }

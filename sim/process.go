@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // Program is what a process runs: its main function, called once for each
@@ -43,11 +46,10 @@ type process struct {
 	never     bool   // crashed for good: heal does not restart it
 	began     int64
 	skew      int64 // wall clock minus true time
-	skewed    *Fault
+	skewed    *fault.Fault
 	driftPPM  int64
-	driftBase int64 // monotonic time at began
-	slow      slowness
-	links     [serviceCount]link
+	driftBase int64      // monotonic time at began
+	standing  []standing // what strikes everything that it does
 	root      *cancelNode
 	tasks     []*task
 	held      []*event // what would have happened to a paused process
@@ -57,19 +59,6 @@ type process struct {
 	restart   *event
 	resumeAt  *event
 	exit      error // how the last incarnation ended
-}
-
-type slowness struct {
-	factor int64 // 0 or 1: not slow
-	until  int64
-	fault  *Fault
-}
-
-// link is one process's connection to one service. A direction is cut until
-// the given time.
-type link struct {
-	requests, replies int64
-	fault             *Fault
 }
 
 // taskNamed returns the process's living task of that name, or nil.
@@ -88,6 +77,7 @@ type task struct {
 	proc       *process
 	inc        int
 	name       string
+	serial     uint64 // of all tasks of the universe
 	nameKey    uint64 // of process and task name: part of every anchor
 	key        uint64 // also of seed and incarnation: keys this task's draws
 	calls      uint64 // draws so far
@@ -109,9 +99,12 @@ type task struct {
 // waitPlace says what a blocked task waits for, for reports.
 type waitPlace struct {
 	step  *stepName
-	op    Op
+	op    ops.Op
 	since int64
 }
+
+// idle reports whether the task neither calls a store nor computes.
+func (t *task) idle() bool { return t.where.op == ops.Sleep || t.where.op == ops.Wait }
 
 type wakeReason uint8
 
@@ -135,15 +128,16 @@ func (p *process) boot() {
 	p.watched = nil
 	p.env = p.u.newEnv(p)
 	ctx := &simCtx{scope: p.root}
-	p.u.note(p, "boot", strconv.Itoa(p.inc))
+	p.u.note(p, Booted, strconv.Itoa(p.inc))
 	p.spawn("main", ctx, nil, func(ctx context.Context) error { return p.program.Main(ctx, p.env) })
 }
 
 func (p *process) spawn(name string, ctx *simCtx, g *group, fn func(context.Context) error) {
 	u := p.u
-	t := &task{proc: p, inc: p.inc, name: name, group: g}
-	t.nameKey = mix(hashText(p.program.Name), hashText(name))
-	t.key = mix(mix(u.seed, t.nameKey), uint64(p.inc))
+	u.threads++
+	t := &task{proc: p, inc: p.inc, name: name, group: g, serial: u.threads}
+	t.nameKey = keyed.Mix(keyed.HashText(p.program.Name), keyed.HashText(name))
+	t.key = keyed.Mix(keyed.Mix(u.seed, t.nameKey), uint64(p.inc))
 	t.timer.pos, t.wakeup.pos = -1, -1
 	t.co.start(func() { t.result = fn(ctx) })
 	p.tasks = append(p.tasks, t)
@@ -153,7 +147,7 @@ func (p *process) spawn(name string, ctx *simCtx, g *group, fn func(context.Cont
 // identity returns a fresh key for one of the task's own decisions.
 func (t *task) identity() uint64 {
 	t.calls++
-	return mix(t.key, t.calls)
+	return keyed.Mix(t.key, t.calls)
 }
 
 // resumeTask gives the task the processor until it blocks or ends.
@@ -193,7 +187,7 @@ func (u *Universe) finished(t *task) {
 		return
 	}
 	p.exit = t.result
-	u.note(p, "exit", classText(t.result))
+	u.note(p, Exited, classText(t.result))
 	u.end(p)
 	if p.program.Restart > 0 {
 		u.restartAfter(p, int64(p.program.Restart))
@@ -276,7 +270,7 @@ func (t *task) sleep(c *simCtx, d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
-	call := u.enter(t, c, opSleep, "")
+	call := u.enter(t, c, ops.Sleep)
 	if n := c.scope.ended(); n != nil {
 		return n.cause
 	}
@@ -309,7 +303,7 @@ func (r runtimeSeam) Step(ctx context.Context, step env.Step) (context.Context, 
 		next.values = ctx
 	}
 	t.stepError = nil
-	r.p.u.enter(t, next, opStep, "")
+	r.p.u.enter(t, next, ops.Step)
 	if n := c.scope.ended(); n != nil {
 		return nil, n.cause
 	}
@@ -329,16 +323,12 @@ func (r runtimeSeam) Work(ctx context.Context, frames int) error {
 	if frames <= 0 {
 		return nil
 	}
-	call := r.p.u.enter(t, c, opWork, "")
-	cost := int64(frames) * r.p.u.config.FrameTime.Nanoseconds()
-	if s := &r.p.slow; s.factor > 1 && r.p.u.now < s.until {
-		cost *= s.factor
-		r.p.u.fired(s.fault)
-	}
+	call := r.p.u.enter(t, c, ops.Work)
+	cost := r.p.stretch(int64(frames) * r.p.u.config.FrameTime.Nanoseconds())
 	if cost <= 0 {
 		return nil
 	}
-	t.setTimer(mix(call.id, purposeWork), cost)
+	t.setTimer(keyed.Mix(call.id, keyed.ForWork), cost)
 	if t.wait(c.scope) == wakeCancel {
 		return c.scope.ended().cause
 	}
@@ -369,7 +359,7 @@ func (g *group) Wait() error {
 	t := g.p.u.running(g.p)
 	for g.running > 0 {
 		g.waiter = t
-		t.where = waitPlace{step: g.ctx.step, op: opWait, since: g.p.u.now}
+		t.where = waitPlace{step: g.ctx.step, op: ops.Wait, since: g.p.u.now}
 		t.wait(nil)
 	}
 	return g.first

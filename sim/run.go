@@ -1,10 +1,17 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/inject"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+	"github.com/gauntlet-dst/gauntlet/sim/search"
 )
 
 // Target is a system under test with what must hold of it.
@@ -16,11 +23,9 @@ type Target struct {
 	// Vary, if set, changes a drawn configuration before the system is
 	// assembled; tests use it to pin what they are about.
 	Vary func(*Config, Assembly)
-	// Rules inject faults beside the drawn ones.
-	Rules func(Assembly) []*Rule
-	// Deviations, if set, returns what a scenario or a chaos configuration
-	// injects: fresh for every universe.
-	Deviations func(Assembly) Deviations
+	// Inject, if set, returns who injects faults beside the drawn ones, fresh
+	// for every universe.
+	Inject func(Assembly) []fault.Injector
 	// Calm leaves the drawn faults out.
 	Calm bool
 	// Pulse, if set, shows a watchdog how far the one universe is that runs.
@@ -37,7 +42,7 @@ type Result struct {
 	Events  uint64
 	Virtual time.Duration
 	// Fired are the faults that changed the outcome or order of a call.
-	Fired []*Fault
+	Fired []*fault.Fault
 	// Marks counts the interesting things that happened.
 	Marks map[string]int
 	// States are the abstract states seen, as the invariants name them; a
@@ -50,25 +55,25 @@ type Result struct {
 	// Inconclusive is set when the chaos phase ran into its limit.
 	Inconclusive bool
 	// Plan replays the run: its configuration and every fault injected.
-	Plan *Plan
+	Plan *plan.Plan
 
-	trace    []TraceEvent
-	outcomes []outcome
+	// Trace is every event of a recorded run, nil of others.
+	Trace []TraceEvent
 }
 
 // Run runs the universe of a seed.
 func Run(target Target, seed uint64) (*Result, error) {
-	u, plan, err := target.universe(seed)
+	u, p, err := target.universe(seed)
 	if err != nil {
 		return nil, err
 	}
-	return u.run(plan), nil
+	return u.run(p), nil
 }
 
 // universe draws a seed's configuration and faults.
-func (target Target) universe(seed uint64) (*Universe, *Plan, error) {
+func (target Target) universe(seed uint64) (*Universe, *plan.Plan, error) {
 	assembly := target.Assemble()
-	assembly.Draw(NewDraw(seed, "system"))
+	assembly.Draw(keyed.New(seed, "system"))
 	var config Config
 	if target.Vary != nil {
 		target.Vary(&config, assembly)
@@ -78,83 +83,103 @@ func (target Target) universe(seed uint64) (*Universe, *Plan, error) {
 		return nil, nil, fmt.Errorf("seed 0x%x draws a bad configuration: %w", seed, err)
 	}
 	bounds := system.Bounds()
-	config.draw(NewDraw(seed, "sim"), bounds)
+	config.draw(keyed.New(seed, "sim"), bounds)
 	if target.Vary != nil {
 		target.Vary(&config, assembly)
 	}
 	u := newUniverse(seed, config, system)
 	u.pulse = target.Pulse
+	if target.Inject != nil {
+		u.injectors = target.Inject(assembly)
+	}
 	if !target.Calm {
-		u.chaos = newChaosMonkey(NewDraw(seed, "chaos"), bounds)
-	}
-	if target.Rules != nil {
-		u.rules = target.Rules(assembly)
-	}
-	if target.Deviations != nil {
-		u.deviations = target.Deviations(assembly)
+		if swarm := search.NewSwarm(keyed.New(seed, "chaos"), bounds.scale()); swarm != nil {
+			u.injectors = append(u.injectors, swarm)
+		}
 	}
 	u.observeBy(target.Invariants(assembly, system))
 	return u, planOf(seed, assembly, &u.config), nil
 }
 
 // Replay runs a plan: its configuration, its faults and no others.
-func Replay(target Target, plan *Plan) (*Result, error) {
-	u, err := target.replay(plan)
+func Replay(target Target, p *plan.Plan) (*Result, error) {
+	u, err := target.replay(p)
 	if err != nil {
 		return nil, err
 	}
-	return u.run(plan.clone()), nil
+	return u.run(p.Clone()), nil
 }
 
-func (target Target) replay(plan *Plan) (*Universe, error) {
+func (target Target) replay(p *plan.Plan) (*Universe, error) {
 	assembly := target.Assemble()
-	config, err := plan.apply(assembly)
-	if err != nil {
+	var config Config
+	if err := p.Apply(assembly.Name(), append(config.settings(), assembly.Settings()...)); err != nil {
 		return nil, err
+	}
+	if config.LatencyMax < config.LatencyMin {
+		return nil, p.Wrong("set sim.latency_max", errors.New("sim.latency_max is below sim.latency_min"))
 	}
 	system, err := assembly.New()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", plan.place(plan.lines["system"]), err)
+		return nil, p.Wrong("system", err)
 	}
-	u := newUniverse(plan.Seed, config, system)
+	u := newUniverse(p.Seed, config, system)
 	u.pulse = target.Pulse
-	u.planned = map[Anchor][]*Fault{}
-	for _, f := range plan.Faults {
+	for _, f := range p.Faults {
 		if err := u.checkFault(f); err != nil {
-			return nil, fmt.Errorf("%s: %w", plan.place(f.line), err)
+			return nil, p.WrongFault(f, err)
 		}
-		copied := *f
-		copied.fired = 0
-		u.faults = append(u.faults, &copied)
-		at := f.At
-		at.Nth = 0
-		u.planned[at] = append(u.planned[at], &copied)
+		planned := f.Again()
+		planned.Listed = true
+		u.faults = append(u.faults, planned)
 	}
+	u.injectors = []fault.Injector{inject.Anchored(u.faults)}
 	u.observeBy(target.Invariants(assembly, system))
 	return u, nil
 }
 
+// ReplayRecorded replays a plan and keeps every event in the result's Trace.
+func ReplayRecorded(target Target, p *plan.Plan) (*Result, error) {
+	u, err := target.replay(p)
+	if err != nil {
+		return nil, err
+	}
+	u.recorder = &recorder{}
+	return u.run(p.Clone()), nil
+}
+
+// Replayable reports what keeps a plan from being replayed, without running it.
+func Replayable(target Target, p *plan.Plan) error {
+	_, err := target.replay(p)
+	return err
+}
+
+// planOf is the plan of a universe without its faults.
+func planOf(seed uint64, assembly Assembly, config *Config) *plan.Plan {
+	return plan.Of(seed, assembly.Name(), append(config.settings(), assembly.Settings()...))
+}
+
 // Draft returns the plan of a seed without any fault: its configuration alone.
-func Draft(target Target, seed uint64) (*Plan, error) {
-	_, plan, err := target.universe(seed)
-	return plan, err
+func Draft(target Target, seed uint64) (*plan.Plan, error) {
+	_, p, err := target.universe(seed)
+	return p, err
 }
 
 // Anchors replays a plan and returns the anchor of every call that passed the
 // doorway before the world was healed, in order: the places for faults.
-func Anchors(target Target, plan *Plan) ([]Anchor, error) {
-	u, err := target.replay(plan)
+func Anchors(target Target, p *plan.Plan) ([]fault.Anchor, error) {
+	u, err := target.replay(p)
 	if err != nil {
 		return nil, err
 	}
-	var anchors []Anchor
-	u.passed = func(t *task, cl call) { anchors = append(anchors, u.anchor(t, cl)) }
-	u.run(plan.clone())
+	var anchors []fault.Anchor
+	u.passed = func(at fault.Anchor) { anchors = append(anchors, at) }
+	u.run(p.Clone())
 	return anchors, nil
 }
 
 // checkFault refuses faults for processes that the system does not have.
-func (u *Universe) checkFault(f *Fault) error {
+func (u *Universe) checkFault(f *fault.Fault) error {
 	i := slices.IndexFunc(u.processes, func(p *process) bool { return p.program.Name == f.At.Process })
 	if i < 0 {
 		var names []string
@@ -163,14 +188,14 @@ func (u *Universe) checkFault(f *Fault) error {
 		}
 		return fmt.Errorf("no process %q; this plan's are %s", f.At.Process, strings.Join(names, ", "))
 	}
-	if !applies(f.Kind, f.At.Op, u.processes[i].program.Client) {
-		return fmt.Errorf("%s cannot strike %s of %s", f.Kind, f.At.Op, f.At.Process)
+	if !f.Kind.Info().CanStrike(f.At.Op, u.processes[i].program.Client) {
+		return fmt.Errorf("%s cannot strike %s of %s", f.Name(), f.At.Op, f.At.Process)
 	}
 	return nil
 }
 
 // run takes a universe through its phases.
-func (u *Universe) run(plan *Plan) *Result {
+func (u *Universe) run(p *plan.Plan) *Result {
 	for _, p := range u.processes {
 		p.boot()
 	}
@@ -182,7 +207,7 @@ func (u *Universe) run(plan *Plan) *Result {
 			u.settled()
 		}
 	}
-	r := u.result(plan)
+	r := u.result(p)
 	r.Inconclusive = inconclusive
 	u.shutdown()
 	return r
@@ -291,7 +316,7 @@ func (u *Universe) waiting() string {
 				step = t.where.step.name + " "
 			}
 			text := fmt.Sprintf("%s/%s waits in %s%s since %s", p.program.Name, t.name, step, t.where.op, time.Duration(t.where.since))
-			if t.where.op == opSleep || t.where.op == opWait {
+			if t.idle() {
 				idle = append(idle, text)
 			} else {
 				parts = append(parts, text)
@@ -304,7 +329,7 @@ func (u *Universe) waiting() string {
 	return strings.Join(append(parts, idle...), "; ")
 }
 
-func (u *Universe) result(plan *Plan) *Result {
+func (u *Universe) result(p *plan.Plan) *Result {
 	for _, startTS := range u.undetermined {
 		if slices.Contains(u.committed, startTS) {
 			u.Mark("undetermined_applied")
@@ -312,20 +337,20 @@ func (u *Universe) result(plan *Plan) *Result {
 			u.Mark("undetermined_not_applied")
 		}
 	}
-	u.hash = fold(u.hash, u.kv.Digest())
-	u.hash = fold(u.hash, u.objects.Digest())
+	u.hash = keyed.Fold(u.hash, u.kv.Digest())
+	u.hash = keyed.Fold(u.hash, u.objects.Digest())
 	r := &Result{
 		Seed: u.seed, Arm: u.config.Arm, Events: u.events, Virtual: time.Duration(u.now),
 		Fired: u.world.Faults(), Marks: u.world.marks, Hash: u.hash, Violation: u.violation, States: u.world.states,
-		Plan: plan, outcomes: u.outcomes,
+		Plan: p,
 	}
-	plan.Faults = u.faults
+	p.Faults = u.faults
 	if u.violation != nil {
-		plan.Expect = u.violation.Invariant
+		p.Expect = u.violation.Invariant
 	}
 	u.system.Describe(&u.world, &r.Summary)
 	if u.recorder != nil {
-		r.trace = u.recorder.events
+		r.Trace = u.recorder.events
 	}
 	return r
 }

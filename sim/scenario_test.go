@@ -12,6 +12,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/inject"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
@@ -50,7 +51,7 @@ func playScenario(t *testing.T, s chaos.Scenario) {
 	before := cpuSeconds()
 	totals, err := sweep.Run(target, options, func(r *sim.Result) bool {
 		if r.Violation != nil {
-			t.Error("\n" + explain(t, target, r, fmt.Sprintf("go test ./sim -run '^TestScenario/%s$' -seed=0x%016x", s.Name, r.Seed)))
+			t.Error("\n" + report(t, target, r, fmt.Sprintf("go test ./sim -run '^TestScenario/%s$' -seed=0x%016x", s.Name, r.Seed)))
 			return false
 		}
 		if n := observed(s, r.Marks); n > told {
@@ -61,10 +62,10 @@ func playScenario(t *testing.T, s chaos.Scenario) {
 	require.NoError(t, err)
 	fmt.Printf("scenario %s: %s\n", s.Name, strings.TrimPrefix(totals.Line(cpuSeconds()-before), "sim: total "))
 	for i, in := range s.Inject {
-		name := sim.InjectionName(s, i)
+		name := inject.Name(s, i)
 		if in.Fault != chaos.WeakObjects { // a property of the whole run
-			n := totals.Marks[sim.InjectedMark+name]
-			fmt.Printf("  injected %-44s %6d times in %3d seeds\n", name, n, totals.MarkSeeds[sim.InjectedMark+name])
+			n := totals.Marks[inject.MarkPrefix+name]
+			fmt.Printf("  injected %-44s %6d times in %3d seeds\n", name, n, totals.MarkSeeds[inject.MarkPrefix+name])
 			require.NotZero(t, n, "%s was never injected", name)
 		}
 	}

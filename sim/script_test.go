@@ -15,6 +15,8 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/script"
 )
 
 // A worker that stalls past its lease with a merge flip in hand must lose it.
@@ -50,7 +52,7 @@ func (st *stage) Fatalf(format string, args ...any) {
 }
 
 // fail plays a script that must fail, and returns how it did.
-func fail(t *testing.T, target sim.Target, play func(s *sim.Script)) (failure string) {
+func fail(t *testing.T, target sim.Target, play func(s *script.Script)) (failure string) {
 	t.Helper()
 	st := &stage{}
 	defer func() {
@@ -63,7 +65,7 @@ func fail(t *testing.T, target sim.Target, play func(s *sim.Script)) (failure st
 		failure = st.failure
 		require.NotEmpty(t, failure, "the script passed")
 	}()
-	play(sim.NewScript(st, target))
+	play(script.New(st, target))
 	return ""
 }
 
@@ -76,7 +78,7 @@ func twoCounters(careless bool) sim.Target {
 
 // A script works on any system, and fails with the report of a seed.
 func TestScriptFailsWithAReport(t *testing.T) {
-	careless := func(s *sim.Script) {
+	careless := func(s *script.Script) {
 		w0, w1 := s.Process("w0"), s.Process("w1")
 		stall := w0.Before("raise").On("pd.tso").Nth(2).Pause() // between reading and writing
 		s.Until(stall.Fired)
@@ -98,14 +100,14 @@ func TestScriptFailsWithAReport(t *testing.T) {
 // What a script waits for in vain is reported with what everybody waits for.
 func TestScriptSaysWhatItWaitedFor(t *testing.T) {
 	never := func() bool { return false }
-	paused := fail(t, twoCounters(false), func(s *sim.Script) {
+	paused := fail(t, twoCounters(false), func(s *script.Script) {
 		s.Process("w0").Pause()
 		s.Process("w1").Pause()
 		s.Until(never)
 	})
 	require.Contains(t, paused, "FAIL script: not reached within 10m0s (virtual); w0/main waits in")
 
-	unseen := fail(t, twoCounters(false), func(s *sim.Script) {
+	unseen := fail(t, twoCounters(false), func(s *script.Script) {
 		s.Process("w1").Crash()
 		s.Advance(time.Minute)
 		s.Process("w0").Saw(env.ErrConflict)
@@ -115,12 +117,12 @@ func TestScriptSaysWhatItWaitedFor(t *testing.T) {
 
 // A script that asks for the impossible is told so.
 func TestScriptRefusesTheImpossible(t *testing.T) {
-	for want, play := range map[string]func(s *sim.Script){
-		`no process "w7"`:       func(s *sim.Script) { s.Process("w7") },
-		`no operation "kv.foo"`: func(s *sim.Script) { s.Process("w0").Before("raise").On("kv.foo") },
-		"cannot resume w0":      func(s *sim.Script) { s.Process("w0").Resume() },
-		"cannot restart w0":     func(s *sim.Script) { s.Process("w0").Restart() },
-		"pause of w0, which is dead": func(s *sim.Script) {
+	for want, play := range map[string]func(s *script.Script){
+		`no process "w7"`:       func(s *script.Script) { s.Process("w7") },
+		`no operation "kv.foo"`: func(s *script.Script) { s.Process("w0").Before("raise").On("kv.foo") },
+		"cannot resume w0":      func(s *script.Script) { s.Process("w0").Resume() },
+		"cannot restart w0":     func(s *script.Script) { s.Process("w0").Restart() },
+		"pause of w0, which is dead": func(s *script.Script) {
 			s.Process("w0").Crash()
 			s.Process("w0").Pause()
 		},
@@ -131,7 +133,7 @@ func TestScriptRefusesTheImpossible(t *testing.T) {
 
 // Nothing moves but in Until, Advance and Settle, and time is exact.
 func TestScriptMovesWhenTold(t *testing.T) {
-	s := sim.NewScript(t, twoCounters(false))
+	s := script.New(t, twoCounters(false))
 	w0 := s.Process("w0")
 	job := w0.Do("nap", func(ctx context.Context, e *env.Env) error {
 		if err := e.Clock.Sleep(ctx, time.Minute); err != nil {
@@ -155,18 +157,18 @@ func TestScriptMovesWhenTold(t *testing.T) {
 // A slow process takes longer, a partitioned one gets nowhere, and both are
 // well again when told.
 func TestScriptSlowsAndPartitions(t *testing.T) {
-	raised := func(s *sim.Script) func() bool {
+	raised := func(s *script.Script) func() bool {
 		n := counterValue(s.World())
 		return func() bool { return counterValue(s.World()) > n }
 	}
-	s := sim.NewScript(t, twoCounters(false))
+	s := script.New(t, twoCounters(false))
 	w0, w1 := s.Process("w0"), s.Process("w1")
 	w1.Crash()
 	w0.Slow(20)
 	s.Until(raised(s))
 	require.Equal(t, 20*time.Second, s.World().Now())
 	w0.Slow(1)
-	w0.Partition(sim.ServicePD)
+	w0.Partition(ops.PD)
 	s.Advance(time.Minute)
 	require.Equal(t, 1, counterValue(s.World()))
 	w0.Heal()

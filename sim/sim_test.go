@@ -19,6 +19,8 @@ import (
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
@@ -34,7 +36,7 @@ var (
 var (
 	baseSeed  uint64 = 1
 	seedCount        = 200
-	casePlan  *sim.Plan
+	casePlan  *plan.Plan
 )
 
 func TestMain(m *testing.M) {
@@ -49,7 +51,7 @@ func TestMain(m *testing.M) {
 
 func readFlags() (err error) {
 	if *seedFlag != "" {
-		if baseSeed, err = sim.ParseSeed(*seedFlag); err != nil {
+		if baseSeed, err = plan.ParseSeed(*seedFlag); err != nil {
 			return err
 		}
 		seedCount = 1
@@ -73,7 +75,7 @@ var published = sweep.Expectation{Outcome: "published", AtLeast: 0.8}
 // moduleRoot is where go.mod lies; tests run in their package's folder.
 const moduleRoot = ".."
 
-func readPlan(file string) (*sim.Plan, error) {
+func readPlan(file string) (*plan.Plan, error) {
 	text, err := os.ReadFile(file)
 	if err != nil && !filepath.IsAbs(file) {
 		if fromRoot, rootErr := os.ReadFile(filepath.Join(moduleRoot, file)); rootErr == nil {
@@ -83,7 +85,7 @@ func readPlan(file string) (*sim.Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: no such plan; kept ones are in seeds/", file)
 	}
-	return sim.ParsePlan(file, text)
+	return plan.Parse(file, text)
 }
 
 // TestSim runs the universe of -seed, the -seeds from there on, or a fixed
@@ -111,7 +113,7 @@ func TestSim(t *testing.T) {
 		t.Fail()
 		if reports < limit && (*stopFlag == "" || r.Violation.Invariant == *stopFlag) {
 			reports++
-			t.Error("\n" + explain(t, target, r, replayCommand(r)))
+			t.Error("\n" + report(t, target, r, replayCommand(r)))
 		}
 		return r.Violation.Invariant != *stopFlag
 	})
@@ -137,7 +139,7 @@ func TestSim(t *testing.T) {
 
 // tell prints the story of a universe that held.
 func tell(t *testing.T, target sim.Target, r *sim.Result) {
-	lines, err := sim.Tell(target, r.Plan, 30)
+	lines, err := explain.Tell(target, r.Plan, 30)
 	require.NoError(t, err)
 	fmt.Println("sim: what happened (virtual time)\n" + strings.Join(lines, "\n"))
 	for _, f := range r.Fired {
@@ -150,17 +152,17 @@ func tell(t *testing.T, target sim.Target, r *sim.Result) {
 	fmt.Printf("sim: %d invariants held: %s\n", len(judges), strings.Join(judges, " "))
 }
 
-// explain reduces a failing run and renders its report; with -keep it also
+// report reduces a failing run and renders its report; with -keep it also
 // writes the reduced plan.
-func explain(t *testing.T, target sim.Target, r *sim.Result, replay string) string {
-	report, err := sim.Explain(target, r, 400)
+func report(t *testing.T, target sim.Target, r *sim.Result, replay string) string {
+	failure, err := explain.Failure(target, r, 400)
 	require.NoError(t, err)
-	report.Commit, report.GoVersion = commit(), runtime.Version()
-	report.Replay, report.Keep = replay, replay+" -keep"
+	failure.Commit, failure.GoVersion = commit(), runtime.Version()
+	failure.Replay, failure.Keep = replay, replay+" -keep"
 	if *keepFlag {
-		keep(t, report)
+		keep(t, failure)
 	}
-	return report.String()
+	return failure.String()
 }
 
 // replayCommand runs the universe of r again.
@@ -173,7 +175,7 @@ func replayCommand(r *sim.Result) string {
 }
 
 // keep writes a reduced plan to seeds/, never over another.
-func keep(t *testing.T, report *sim.Report) {
+func keep(t *testing.T, report *explain.Report) {
 	plan := report.Reduced.Plan
 	plan.Why = []string{report.Reduced.Result.Violation.Error()}
 	name := filepath.Join("seeds", fmt.Sprintf("%s-%016x.plan", report.Reduced.Result.Violation.Invariant, report.Seed))
@@ -227,7 +229,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-func replayCase(t *testing.T, name string, plan *sim.Plan) *sim.Result {
+func replayCase(t *testing.T, name string, plan *plan.Plan) *sim.Result {
 	target := suite.Target()
 	r, err := sim.Replay(target, plan)
 	require.NoError(t, err)
@@ -240,7 +242,7 @@ func replayCase(t *testing.T, name string, plan *sim.Plan) *sim.Result {
 		}
 		return r
 	}
-	report, err := sim.Explain(target, r, 0)
+	report, err := explain.Failure(target, r, 0)
 	require.NoError(t, err)
 	report.Commit, report.GoVersion = commit(), runtime.Version()
 	report.Replay = "go test ./sim -run '^TestSeeds$' -case=" + name

@@ -5,6 +5,9 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // Assembly is a system under test before a universe is made of it: its
@@ -14,9 +17,9 @@ type Assembly interface {
 	// Name is the system's name in plans.
 	Name() string
 	// Settings binds the configuration's fields to their names.
-	Settings() []Setting
+	Settings() []plan.Setting
 	// Draw chooses the configuration for a seed.
-	Draw(d Draw)
+	Draw(d keyed.Draw)
 	// New assembles the system, or says in one line what is wrong with the
 	// configuration.
 	New() (System, error)
@@ -79,10 +82,15 @@ type Bounds struct {
 	Leases []time.Duration
 }
 
+// scale is what a search must know of the system's times.
+func (b *Bounds) scale() fault.Scale {
+	return fault.Scale{Magnitudes: b.Magnitudes, Leases: b.Leases, MaxInFlight: b.MaxInFlight, GiveUp: b.GiveUp, LongWork: b.LongWork}
+}
+
 // Summary is what a run's line says of the system.
 type Summary struct {
 	// Fields are the system's own, in order: workers, units.
-	Fields []Field
+	Fields []plan.Field
 	// Outcome is one word for the whole run, such as "published" or "mixed".
 	Outcome string
 	// Outcomes count pieces of work by how they ended: the same names in the same
@@ -91,9 +99,6 @@ type Summary struct {
 	// Left says, for reports, what the system is not done with; "" for nothing.
 	Left string
 }
-
-// Field is one name=value of a line.
-type Field struct{ Name, Value string }
 
 // Count is how often something of that name came about.
 type Count struct {

@@ -9,7 +9,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // The rolling hash covers every event: what it was, whose, when, the keys and
@@ -18,34 +22,34 @@ import (
 
 // fold takes an event into the hash.
 func (u *Universe) fold(e *event, extra uint64) {
-	u.hash = fold(u.hash^uint64(u.now), e.id^uint64(e.kind)<<56^extra)
+	u.hash = keyed.Fold(u.hash^uint64(u.now), e.id^uint64(e.kind)<<56^extra)
 }
 
 // foldKV takes a handled TiKV request and how it ended into the hash. Values
 // that were read need no folding: they were folded when they were written.
 func (u *Universe) foldKV(m *message) {
-	req, resp := &m.kv, &m.kvReply
-	h := fold(u.hash^req.StartTS, req.CommitTS^uint64(resp.Status)<<56^uint64(resp.Action)<<48^resp.TS)
-	h = fold(h^hashText(req.Key), resp.CommitTS^uint64(len(resp.Value))<<32^uint64(len(resp.Pairs)))
+	req, resp := &m.KV, &m.KVReply
+	h := keyed.Fold(u.hash^req.StartTS, req.CommitTS^uint64(resp.Status)<<56^uint64(resp.Action)<<48^resp.TS)
+	h = keyed.Fold(h^keyed.HashText(req.Key), resp.CommitTS^uint64(len(resp.Value))<<32^uint64(len(resp.Pairs)))
 	for i := range req.Mutations {
 		mut := &req.Mutations[i]
-		h = fold(h^hashText(mut.Key), hashBytes(mut.Value)^uint64(mut.Op))
+		h = keyed.Fold(h^keyed.HashText(mut.Key), keyed.HashBytes(mut.Value)^uint64(mut.Op))
 	}
 	for _, key := range req.Keys {
-		h = fold(h, hashText(key))
+		h = keyed.Fold(h, keyed.HashText(key))
 	}
 	u.hash = h
 }
 
 func (u *Universe) foldObject(m *message) {
-	req, resp := &m.object, &m.objReply
-	h := fold(u.hash^hashText(req.Key), hashBytes(req.Body)^uint64(resp.Err)<<56)
-	h = fold(h^uint64(req.Offset), uint64(req.Number)^uint64(len(resp.Body))<<20^uint64(len(resp.Listing.Objects))<<40)
-	u.hash = fold(h, hashText(req.UploadID)^hashText(resp.UploadID)<<1)
+	req, resp := &m.Object, &m.ObjectReply
+	h := keyed.Fold(u.hash^keyed.HashText(req.Key), keyed.HashBytes(req.Body)^uint64(resp.Err)<<56)
+	h = keyed.Fold(h^uint64(req.Offset), uint64(req.Number)^uint64(len(resp.Body))<<20^uint64(len(resp.Listing.Objects))<<40)
+	u.hash = keyed.Fold(h, keyed.HashText(req.UploadID)^keyed.HashText(resp.UploadID)<<1)
 }
 
 func (u *Universe) foldCommit(c *tikv.Commit) {
-	u.hash = fold(u.hash^c.StartTS, c.CommitTS)
+	u.hash = keyed.Fold(u.hash^c.StartTS, c.CommitTS)
 }
 
 // TraceEvent is one line of a recorded run.
@@ -56,9 +60,12 @@ type TraceEvent struct {
 	Task    string
 	Step    string
 	What    string // an operation, "crash", a fault's line, a log message
-	Key     string
-	Result  string
-	Level   TraceLevel
+	Op      ops.Op // TraceCall
+	// Happened is what befell the process: TraceWorld, but for client records.
+	Happened ProcessEvent
+	Key      string
+	Result   string
+	Level    TraceLevel
 }
 
 // TraceLevel says what kind of thing a TraceEvent is.
@@ -107,113 +114,121 @@ func (r *recorder) log(u *Universe, t *task, level slog.Level, msg string, attrs
 	r.add(u, TraceEvent{Process: t.proc.program.Name, Task: t.name, Step: step, What: b.String(), Level: TraceLog})
 }
 
-// noteCall records a request at a store, or what became of it; result "" means
-// that it was handled.
-func (u *Universe) noteCall(m *message, result string) {
+// noteCall tells of a request at a store, or of what became of it; by is the
+// fault that did that, if one did.
+func (u *Universe) noteCall(m *message, fate Fate, by *fault.Fault) {
 	if len(u.judge.watchers) > 0 {
-		u.showCall(m, result)
+		u.showCall(m, fate)
 	}
 	if u.recorder == nil {
 		return
 	}
 	e := TraceEvent{
-		Process: m.task.proc.program.Name, Task: m.task.name, Step: m.call.site.step.name,
-		What: m.call.site.op.String(), Key: m.object.Key, Result: result,
-	}
-	if m.call.site.op < opPut {
-		e.Key = kvKeys(&m.kv)
-	}
-	if result == "" {
-		e.Result = m.outcome()
+		Process: m.task.proc.program.Name, Task: m.task.name, Step: m.call.site.Step,
+		What: m.Op.String(), Op: m.Op, Key: m.keys(), Result: m.outcome(fate, by),
 	}
 	u.recorder.add(u, e)
 }
 
 // showCall tells those invariants that want to know of a request.
-func (u *Universe) showCall(m *message, result string) {
+func (u *Universe) showCall(m *message, fate Fate) {
 	t := m.task
 	c := &u.judge.call // watchers must not keep it
 	*c = Call{
 		Event: u.events, At: time.Duration(u.now),
-		Process: t.proc.program.Name, Incarnation: incarnation(m.inc), Task: t.name, Step: m.call.site.step.name,
-		Op: m.call.site.op, Key: m.object.Key, Result: result, Late: m.gone || t.dead,
+		Process: t.proc.program.Name, Incarnation: incarnation(m.inc), Task: t.name, Step: m.call.site.Step,
+		Op: m.Op, Key: m.subject(), StartTS: m.KV.StartTS, Fate: fate, Late: m.gone || t.dead,
 	}
-	if c.Op < opPut {
-		c.Key, c.StartTS = kvKey(&m.kv), m.kv.StartTS
-	}
-	if result == "" {
-		c.Result = m.status()
+	if fate == Handled || fate == Refused {
+		c.Answer = m.answer()
 	}
 	for _, watcher := range u.judge.watchers {
 		watcher.ObserveCall(&u.world, c)
 	}
 }
 
-// kvKeys names every key of a request, for traces.
-func kvKeys(req *tikv.Request) string {
-	if len(req.Mutations) > 0 {
-		keys := make([]string, len(req.Mutations))
-		for i, m := range req.Mutations {
-			keys[i] = m.Key
+// answer is what the request was answered with.
+func (m *message) answer() Answer {
+	switch {
+	case m.answered:
+		return Answer{Class: env.ClassUnavailable}
+	case m.Op.Service() != ops.Objects:
+		return Answer{KV: m.KVReply.Status, Region: m.KVReply.Region}
+	}
+	return Answer{Class: m.ObjectReply.Err, Code: m.ObjectReply.Code}
+}
+
+// keys names every key of a request, for traces.
+func (m *message) keys() string {
+	if len(m.KV.Mutations) > 0 {
+		keys := make([]string, len(m.KV.Mutations))
+		for i, mutation := range m.KV.Mutations {
+			keys[i] = mutation.Key
 		}
 		return strings.Join(keys, " ")
 	}
-	if len(req.Keys) > 0 {
-		return strings.Join(req.Keys, " ")
+	if len(m.KV.Keys) > 0 {
+		return strings.Join(m.KV.Keys, " ")
 	}
-	return kvKey(req)
+	return m.subject()
 }
 
-// status is what the store answered.
-func (m *message) status() string {
+// outcome is what became of a request, for traces.
+func (m *message) outcome(fate Fate, by *fault.Fault) string {
+	text := fate.String()
 	switch {
-	case m.call.site.op < opPut:
-		return m.kvReply.Status.String()
-	case m.objReply.Code != "":
-		return m.objReply.Code
+	case fate == Handled:
+		text = m.status()
+	case fate == Refused && !m.answered, by != nil && by.Kind.Lasts() > 0:
+		text += ": " + by.Name()
+	case m.broken || fate == ReplyLost && by != nil && by.Kind.Reply(&m.Message) == fault.Broken:
+		text += ", connection reset"
 	}
-	return m.objReply.Err.String()
-}
-
-// outcome is how a handled request ended, for traces.
-func (m *message) outcome() string {
-	text := m.status()
-	if m.gone || m.task.dead {
+	if fate == Handled && (m.gone || m.task.dead) {
 		text += " (nobody waits)"
 	}
 	return text
 }
 
+// status is what the store answered, in words.
+func (m *message) status() string {
+	switch {
+	case m.Op.Service() != ops.Objects:
+		return m.KVReply.Status.String()
+	case m.ObjectReply.Code != "":
+		return m.ObjectReply.Code
+	}
+	return m.ObjectReply.Err.String()
+}
+
 func (u *Universe) noteTimer(t *task) {
-	if u.recorder != nil && t.where.op.isRPC() {
-		u.recorder.add(u, TraceEvent{Process: t.proc.program.Name, Task: t.name, Step: t.where.step.name, What: t.where.op.String(), Result: "timed out"})
+	if u.recorder != nil && t.where.op.IsRequest() {
+		u.recorder.add(u, TraceEvent{Process: t.proc.program.Name, Task: t.name, Step: t.where.step.name, What: t.where.op.String(), Op: t.where.op, Result: "timed out"})
 	}
 }
 
-// note records what the world did to a process, and shows it to invariants.
-func (u *Universe) note(p *process, what, detail string) {
-	u.hash = fold(u.hash^hashText(what), uint64(u.now))
-	name := ""
+// note records what befell a process, or the world, and shows it to
+// invariants.
+func (u *Universe) note(p *process, happened ProcessEvent, detail string) {
 	e := u.effect(nil)
 	if p != nil {
-		name = p.program.Name
-		e.Process, e.Incarnation = name, incarnation(p.inc)
+		e.Process, e.Incarnation = p.program.Name, incarnation(p.inc)
 	}
-	e.Kind, e.TS, e.Record = EffectProcess, u.kv.LastTS(), Record{What: what, Of: detail}
-	if u.recorder != nil {
-		u.recorder.add(u, TraceEvent{Process: name, What: what, Result: detail, Level: TraceWorld})
-	}
-	u.submit(e)
-	u.observe()
+	e.Happened = happened
+	u.noteEffect(e, happened.String(), TraceEvent{Process: e.Process, What: happened.String(), Happened: happened, Result: detail, Level: TraceWorld})
 }
 
-func (u *Universe) noteFault(f *Fault) {
-	u.hash = fold(u.hash^hashText(f.Kind.String()), uint64(u.now))
+func (u *Universe) noteFault(f *fault.Fault) {
 	e := u.effect(nil)
-	e.Kind, e.TS, e.Process = EffectProcess, u.kv.LastTS(), f.At.Process
-	e.Record = Record{What: "fault", Of: f.Kind.String(), Fault: f}
+	e.Process, e.Happened, e.Fault = f.At.Process, FaultFired, f
+	u.noteEffect(e, f.Name(), TraceEvent{Process: f.At.Process, Task: f.At.Task, Step: f.At.Step, What: f.String(), Happened: FaultFired, Level: TraceFault})
+}
+
+func (u *Universe) noteEffect(e Effect, folded string, traced TraceEvent) {
+	u.hash = keyed.Fold(u.hash^keyed.HashText(folded), uint64(u.now))
+	e.Kind, e.TS = EffectProcess, u.kv.LastTS()
 	if u.recorder != nil {
-		u.recorder.add(u, TraceEvent{Process: f.At.Process, Task: f.At.Task, Step: f.At.Step, What: f.String(), Level: TraceFault})
+		u.recorder.add(u, traced)
 	}
 	u.submit(e)
 	u.observe()

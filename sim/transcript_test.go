@@ -11,9 +11,9 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
-	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
+	"github.com/gauntlet-dst/gauntlet/sim/script"
 )
 
 // TestTranscripts plays the files in testdata/transcripts, which document the
@@ -36,8 +36,8 @@ func TestTranscripts(t *testing.T) {
 type play struct {
 	s       *conversion.Scenario
 	story   *narrator
-	trigger *sim.Trigger // the last one set
-	job     *sim.Job     // the client's last call
+	trigger *script.Trigger // the last one set
+	job     *script.Job     // the client's last call
 }
 
 // newPlay sets the stage: new workers=2 units=1 frames=4 poison unsubmitted
@@ -105,7 +105,7 @@ func (p *play) command(t *testing.T, d *datadriven.TestData) string {
 }
 
 // process is the command's first word.
-func (p *play) process(t *testing.T, d *datadriven.TestData) *sim.Process {
+func (p *play) process(t *testing.T, d *datadriven.TestData) *script.Process {
 	if len(d.CmdArgs) == 0 {
 		d.Fatalf(t, "which process?")
 	}
@@ -113,9 +113,9 @@ func (p *play) process(t *testing.T, d *datadriven.TestData) *sim.Process {
 }
 
 // when sets a trigger: when w0 before=flip on=kv.commit nth=2 pause
-func (p *play) when(t *testing.T, d *datadriven.TestData) *sim.Trigger {
+func (p *play) when(t *testing.T, d *datadriven.TestData) *script.Trigger {
 	process := p.process(t, d)
-	var trigger *sim.Trigger
+	var trigger *script.Trigger
 	for _, arg := range d.CmdArgs[1:] {
 		switch arg.Key {
 		case "before":

@@ -10,6 +10,11 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/inject"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // phase is a part of a run.
@@ -27,6 +32,7 @@ type Universe struct {
 	_      [128]byte // universes run in parallel: keep them off each other's cache lines
 	seed   uint64
 	config Config
+	plan   *plan.Plan // of a universe that is driven by hand
 	system System
 	bounds Bounds
 
@@ -44,18 +50,17 @@ type Universe struct {
 	current   *task
 	acts      []act
 	free      []*message
+	threads   uint64 // tasks started
 	steps     map[string]*stepName
 	sites     map[uint64]*site
-	planned   map[Anchor][]*Fault
-	rules     []*Rule
-	// deviations are what a scenario or a chaos configuration injects.
-	deviations Deviations
-	chaos      *chaosMonkey
-	faults     []*Fault // all that were injected or planned, in order
+	// injectors decide what befalls each call, until the world is healed.
+	injectors []fault.Injector
+	crossing  fault.Crossing // what they are shown
+	standing  []standing     // what strikes everybody for a while
+	faults    []*fault.Fault // all that were injected or planned, in order
 
 	kv      *tikv.Engine
 	objects *objstore.Store
-	outage  outage
 	actor   *message // whose request is being handled
 	rivals  int      // how many pauses wait for a rival, at most
 	effects int      // how many effects the current request had
@@ -67,10 +72,10 @@ type Universe struct {
 	judge     judge
 	hash      uint64
 	recorder  *recorder
-	steady    bool              // a task's draws are all the same, and messages come in the order sent
-	pushed    uint64            // messages, in a steady universe
-	passed    func(*task, call) // is told of every call, if set
-	pulse     *Pulse            // for a watchdog, if set
+	steady    bool               // a task's draws are all the same, and messages come in the order sent
+	pushed    uint64             // messages, in a steady universe
+	passed    func(fault.Anchor) // is told of every call, if set
+	pulse     *Pulse             // for a watchdog, if set
 	violation *Violation
 	// What commits returned to the system, other than success.
 	outcomes     []outcome
@@ -82,7 +87,7 @@ type Universe struct {
 // act is something that a fault does to a process, performed by the scheduler
 // as soon as the running task has blocked.
 type act struct {
-	fault *Fault
+	fault *fault.Fault
 	proc  *process
 	inc   int
 }
@@ -91,7 +96,7 @@ func newUniverse(seed uint64, config Config, system System) *Universe {
 	u := &Universe{
 		seed: seed, config: config, system: system, bounds: system.Bounds(),
 		steps: make(map[string]*stepName), sites: make(map[uint64]*site),
-		hash: mix(seed, 0x756e6976),
+		hash: keyed.Mix(seed, 0x756e6976),
 	}
 	u.kv = tikv.New(tikv.Options{RecordReads: true})
 	u.objects = objstore.New(system.StoreOptions())
@@ -122,12 +127,12 @@ func (u *Universe) newEnv(p *process) *env.Env {
 }
 
 // tie orders events of the same instant by identity, not by who was first.
-func (u *Universe) tie(t *task) uint64 { return mix(t.identity(), purposeTie) }
+func (u *Universe) tie(t *task) uint64 { return keyed.Mix(t.identity(), keyed.ForTie) }
 
 // latency draws a message's way from its identity.
 func (u *Universe) latency(id uint64) int64 {
 	lo, hi := int64(u.config.LatencyMin), int64(u.config.LatencyMax)
-	l := lo + int64(below(mix(id, purposePick), uint64(hi-lo+1)))
+	l := lo + int64(keyed.Below(keyed.Mix(id, keyed.ForPick), uint64(hi-lo+1)))
 	if q := int64(u.config.Quantum); q > 0 {
 		l = (l + q - 1) / q * q
 	}
@@ -144,7 +149,7 @@ func (u *Universe) pushMessage(e *event, latency int64) {
 		e.tie = u.pushed
 	}
 	if u.elastic() {
-		e.when = u.order + exponential(mix(e.id, purposePick))
+		e.when = u.order + keyed.Exponential(keyed.Mix(e.id, keyed.ForPick))
 	} else {
 		e.when = u.now + latency
 	}
@@ -170,7 +175,7 @@ func (u *Universe) pick() *event {
 	if t != nil && t != u.timerHead {
 		// Memorylessness allows a new draw whenever another timer comes first.
 		u.timerHead = t
-		u.timerOrder = u.order + exponential(mix(t.id, purposeTimer))*1000/int64(u.config.TimerWeight)
+		u.timerOrder = u.order + keyed.Exponential(keyed.Mix(t.id, keyed.ForTimer))*1000/int64(u.config.TimerWeight)
 	}
 	if t == nil || m != nil && m.when <= u.timerOrder {
 		u.order = max(u.order, m.when)
@@ -216,7 +221,7 @@ func (u *Universe) dispatch(e *event) {
 		u.fold(e, 0)
 		u.handle(e.msg)
 	case evReply:
-		u.fold(e, uint64(e.msg.kvReply.Status))
+		u.fold(e, uint64(e.msg.KVReply.Status))
 		u.deliver(e.msg)
 	case evTimer:
 		if t := e.task; t.gen == e.gen && !t.dead {
@@ -248,72 +253,15 @@ func (u *Universe) performActs() {
 			continue
 		}
 		u.fired(a.fault)
-		switch a.fault.Kind {
-		case Crash:
-			u.crash(p, a.fault)
-		case Pause:
-			u.pause(p, a.fault)
-		case Terminate:
-			u.terminate(p, a.fault)
-		}
+		a.fault.Kind.Befall(p, a.fault)
 	}
-}
-
-func (u *Universe) crash(p *process, f *Fault) {
-	u.note(p, "crash", "")
-	if f.TempLost {
-		clear(p.temp)
-	}
-	u.end(p)
-	p.never = f.Never
-	if !f.Never {
-		u.restartAfter(p, int64(f.For))
-	}
-}
-
-// restartAfter boots the process's next incarnation later.
-func (u *Universe) restartAfter(p *process, d int64) {
-	p.restart = u.at(d, p, func() {
-		if !p.alive {
-			p.boot()
-		}
-	})
-}
-
-// at schedules an act of the world.
-func (u *Universe) at(d int64, p *process, do func()) *event {
-	id := mix(mix(u.seed, hashText(p.program.Name)), uint64(p.inc)<<8^u.events<<20)
-	e := &event{when: u.now + d, tie: mix(id, purposeTie), pos: -1, kind: evWorld, act: do, id: id}
-	u.timers.push(e)
-	return e
-}
-
-func (u *Universe) pause(p *process, f *Fault) {
-	if p.paused {
-		return
-	}
-	u.note(p, "pause", f.For.String())
-	p.paused = true
-	p.suspended = f.Stops
-	p.pausedAt = u.now
-	if p.rival = ""; f.Until != UntilTime {
-		p.rival, p.rivalFrom = f.At.Step, u.now
-		u.rivals++
-	}
-	if f.Until == UntilHeir {
-		p.rivalFrom += int64(f.For) / 2
-		if t := p.taskNamed(f.At.Task); t != nil && t.before != nil {
-			p.rival = t.before.name
-		}
-	}
-	p.resumeAt = u.at(int64(f.For), p, func() { u.resume(p) })
 }
 
 // meetRival ends, a little later, the pauses that wait for another process to
 // make a call in this step by now.
 func (u *Universe) meetRival(t *task, cl call) {
 	for _, p := range u.processes {
-		if !p.paused || p.rival != dash(cl.site.step.name) || u.now < p.rivalFrom || p == t.proc {
+		if !p.paused || p.rival != fault.Dash(cl.site.Step) || u.now < p.rivalFrom || p == t.proc {
 			continue
 		}
 		p.rival = ""
@@ -321,7 +269,7 @@ func (u *Universe) meetRival(t *task, cl call) {
 		if p.resumeAt != nil {
 			u.timers.remove(p.resumeAt)
 		}
-		soon := int64(time.Millisecond) << (mix(cl.id, purposeRival) % 11) // up to 1 s
+		soon := int64(time.Millisecond) << (keyed.Mix(cl.id, keyed.ForRival) % 11) // up to 1 s
 		p.resumeAt = u.at(soon, p, func() { u.resume(p) })
 	}
 }
@@ -360,7 +308,7 @@ func (u *Universe) resume(p *process) {
 	if !p.paused || !p.alive {
 		return
 	}
-	u.note(p, "resume", "")
+	u.note(p, Resumed, "")
 	p.paused = false
 	if p.resumeAt != nil {
 		u.timers.remove(p.resumeAt)
@@ -385,20 +333,6 @@ func (u *Universe) resume(p *process) {
 	}
 }
 
-// terminate ends the process's main context, and crashes it after the grace.
-func (u *Universe) terminate(p *process, f *Fault) {
-	u.note(p, "terminate", "")
-	inc := p.inc
-	p.root.end(context.Canceled, p.program.StopCause)
-	u.at(int64(f.For), p, func() {
-		if p.inc == inc && p.alive {
-			u.note(p, "kill", "grace over")
-			u.end(p)
-			u.restartAfter(p, int64(max(p.program.Restart, time.Second)))
-		}
-	})
-}
-
 // heal ends the chaos phase: every fault is lifted, every process is brought
 // back (except one that died for good), latencies become narrow and fair.
 func (u *Universe) heal() {
@@ -408,9 +342,8 @@ func (u *Universe) heal() {
 	}
 	u.phase = settlePhase
 	u.healedAt = u.now
-	u.chaos = nil
-	u.outage = outage{}
-	u.note(nil, "heal", "")
+	u.standing = nil
+	u.note(nil, Healed, "")
 	var late []*event // what was held back on its way arrives now
 	for _, e := range u.timers.heap {
 		if e.kind == evRequest || e.kind == evReply {
@@ -432,10 +365,9 @@ func (u *Universe) heal() {
 		u.messages.push(e)
 	}
 	for _, p := range u.processes {
-		p.links = [serviceCount]link{}
-		p.slow = slowness{}
+		p.standing = nil
 		for _, t := range p.tasks { // work that was stretched ends in good time
-			if t.where.op == opWork && t.timer.pos >= 0 && t.timer.when > u.now+int64(u.config.FrameTime) {
+			if t.where.op == ops.Work && t.timer.pos >= 0 && t.timer.when > u.now+int64(u.config.FrameTime) {
 				u.timers.remove(&t.timer)
 				t.timer.when = u.now + int64(u.config.FrameTime)
 				t.timer.due = t.timer.when
@@ -456,17 +388,17 @@ func (u *Universe) heal() {
 }
 
 // fired notes that a fault changed the outcome or the order of a call.
-func (u *Universe) fired(f *Fault) {
+func (u *Universe) fired(f *fault.Fault) {
 	if f == nil {
 		return
 	}
-	if f.fired == 0 {
-		if f.source != "" {
-			u.Mark(InjectedMark + f.source)
+	if f.Fired == 0 {
+		if f.Source != "" {
+			u.Mark(inject.MarkPrefix + f.Source)
 		}
 		u.noteFault(f)
 	}
-	f.fired++
+	f.Fired++
 }
 
 // fail records the first violation; the run ends.

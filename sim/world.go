@@ -11,6 +11,9 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // World is what invariants judge by: the state of the stores as of the effect
@@ -70,19 +73,22 @@ type Effect struct {
 	Object objstore.Effect // EffectObject
 	// Before is the object that Object replaced or deleted, if Existed.
 	Before ObjectState
-	Record Record // EffectRecord, EffectProcess
+	Record Record // EffectRecord
+	// Happened is what befell Process, Fault the fault of FaultFired:
+	// EffectProcess.
+	Happened ProcessEvent
+	Fault    *fault.Fault
 }
 
-// Record is what a trusted client, or the world itself, says happened.
+// Record is what a trusted client says happened.
 type Record struct {
-	What string // "submit", "cancel"; "crash", "pause", "fault"
-	Of   string // what it is about: a batch; the fault's line
+	What string // what it did, in the system's own words: "submit", "cancel"
+	Of   string // what it is about
 	// Returned is false for a call, true for its return with Class.
 	Returned bool
 	Class    env.Class
 	Value    int64  // what the call returned, if it is a number
 	Told     string // what it returned, as text that invariants can compare
-	Fault    *Fault
 }
 
 // Invariant is one sentence that must hold. It gets fresh state in every
@@ -118,13 +124,13 @@ type Call struct {
 	At    time.Duration
 
 	Process, Incarnation, Task, Step string
-	Op                               Op
+	Op                               ops.Op
 	Key                              string // the primary's, for transactions
 	StartTS                          uint64 // KV
-	// Result is "ok", the store's refusal ("write conflict", "rolled back",
-	// "lock not found", "NoSuchUpload") or what befell the message ("lost",
-	// "refused", "reply lost").
-	Result string
+	// Fate is what became of it, Answer what it was answered with: Handled,
+	// Refused.
+	Fate   Fate
+	Answer Answer
 	// Late is set when nobody waited for it any more.
 	Late bool
 }
@@ -154,6 +160,10 @@ type EventRef struct {
 	At    time.Duration
 	What  string // "w1 published g2"
 }
+
+// Identity is what makes two failures the same failure: the invariant and the
+// shape, whatever the names and times.
+func (v *Violation) Identity() [2]string { return [2]string{v.Invariant, v.Shape} }
 
 func (v *Violation) Error() string { return v.Invariant + ": " + v.Text }
 
@@ -327,10 +337,10 @@ func (w *World) Healed() (at time.Duration, ok bool) {
 }
 
 // Faults returns the faults that have fired so far.
-func (w *World) Faults() []*Fault {
-	var fired []*Fault
+func (w *World) Faults() []*fault.Fault {
+	var fired []*fault.Fault
 	for _, f := range w.u.faults {
-		if f.fired > 0 {
+		if f.Fired > 0 {
 			fired = append(fired, f)
 		}
 	}
@@ -380,7 +390,7 @@ func (u *Universe) drainPrepared() {
 		u.world.applyObject(&Effect{Object: e})
 	}
 	u.objects.Effects = u.objects.Effects[:0]
-	u.hash = fold(u.hash, u.objects.Digest())
+	u.hash = keyed.Fold(u.hash, u.objects.Digest())
 }
 
 // collectCommits takes what the request did in TiKV from the ledger.
@@ -418,7 +428,7 @@ func (u *Universe) effect(m *message) Effect {
 	e := Effect{Event: u.events, At: time.Duration(u.now)}
 	if m != nil {
 		t := m.task
-		e.Process, e.Incarnation, e.Task, e.Step = t.proc.program.Name, incarnation(m.inc), t.name, m.call.site.step.name
+		e.Process, e.Incarnation, e.Task, e.Step = t.proc.program.Name, incarnation(m.inc), t.name, m.call.site.Step
 		e.Late = m.gone || t.dead
 	}
 	return e
@@ -559,7 +569,7 @@ func (r Recorder) record(rec Record) {
 	e := u.effect(nil)
 	e.Kind, e.TS, e.Record = EffectRecord, u.kv.LastTS(), rec
 	e.Process, e.Incarnation, e.Task = r.p.program.Name, incarnation(r.p.inc), t.name
-	u.hash = fold(u.hash^hashText(rec.Told), hashText(rec.What)^hashText(rec.Of)<<1^uint64(rec.Class)<<2^uint64(rec.Value)<<8)
+	u.hash = keyed.Fold(u.hash^keyed.HashText(rec.Told), keyed.HashText(rec.What)^keyed.HashText(rec.Of)<<1^uint64(rec.Class)<<2^uint64(rec.Value)<<8)
 	u.noteRecord(t, rec)
 	u.submit(e)
 	u.observe()

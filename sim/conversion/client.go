@@ -10,6 +10,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 )
 
 // client is the workload's trusted process: it submits every batch, cancels
@@ -23,7 +24,7 @@ type client struct {
 
 func newClient(s *System) client { return client{system: s, acked: map[string]int{}} }
 
-// main works off one script per batch, side by side.
+// main runs one errand per batch, side by side.
 func (c *client) main(ctx context.Context, e *env.Env) error {
 	if c.told {
 		return e.Clock.Sleep(ctx, 1000*24*time.Hour)
@@ -37,7 +38,7 @@ func (c *client) main(ctx context.Context, e *env.Env) error {
 	for i := range c.system.workload.Batches {
 		b := &c.system.workload.Batches[i]
 		scripts.Spawn("batch"+strconv.Itoa(i), func(ctx context.Context) error {
-			s := script{client: c, env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i)}
+			s := errand{client: c, env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i)}
 			return s.run(ctx)
 		})
 		if c.draw(i).Chance("watch", 10*c.system.config.WatchPercent) {
@@ -54,21 +55,21 @@ func (c *client) main(ctx context.Context, e *env.Env) error {
 }
 
 // draw keys the choices about one batch.
-func (c *client) draw(i int) sim.Draw {
-	return sim.NewDraw(c.system.config.WorkloadSeed, "client").Sub(strconv.Itoa(i))
+func (c *client) draw(i int) keyed.Draw {
+	return keyed.New(c.system.config.WorkloadSeed, "client").Sub(strconv.Itoa(i))
 }
 
-// script is what the client does about one batch.
-type script struct {
+// errand is what the client does about one batch.
+type errand struct {
 	client   *client
 	env      *env.Env
 	api      *core.Client
 	recorder sim.Recorder
 	batch    *workload.Batch
-	draw     sim.Draw
+	draw     keyed.Draw
 }
 
-func (s *script) run(ctx context.Context) error {
+func (s *errand) run(ctx context.Context) error {
 	c := &s.client.system.config
 	pace := func(label string) error {
 		return s.env.Clock.Sleep(ctx, time.Duration(s.draw.LogBetween(label, 1e6, int64(c.ClientPace))))
@@ -113,7 +114,7 @@ func (s *script) run(ctx context.Context) error {
 
 // retryDead asks again and again for dead units to be tried again, as an
 // operator would who watches the list of batches: until the batch has ended.
-func (s *script) retryDead(ctx context.Context) error {
+func (s *errand) retryDead(ctx context.Context) error {
 	for range 30 {
 		if err := s.env.Clock.Sleep(ctx, s.client.system.config.Core.ControlEvery/3); err != nil {
 			return err
@@ -134,7 +135,7 @@ func (s *script) retryDead(ctx context.Context) error {
 }
 
 // submit tries until the batch is submitted, or was by an earlier try.
-func (s *script) submit(ctx context.Context) error {
+func (s *errand) submit(ctx context.Context) error {
 	spec := specOf(s.batch, s.client.system.config.TTL)
 	name := spec.Namespace + "/" + spec.Name
 	for {
@@ -152,7 +153,7 @@ func (s *script) submit(ctx context.Context) error {
 }
 
 // cancel tries until the batch is cancelled or has ended otherwise.
-func (s *script) cancel(ctx context.Context) error {
+func (s *errand) cancel(ctx context.Context) error {
 	name := s.batch.Namespace + "/" + s.batch.Name
 	for {
 		s.recorder.Call("cancel", name)
@@ -168,7 +169,7 @@ func (s *script) cancel(ctx context.Context) error {
 }
 
 // untilEnded polls the batch's status until it has ended.
-func (s *script) untilEnded(ctx context.Context) error {
+func (s *errand) untilEnded(ctx context.Context) error {
 	for {
 		status, err := s.api.Status(ctx, s.batch.Namespace, s.batch.Name)
 		if err == nil && status.Phase.Terminal() {

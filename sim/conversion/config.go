@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core"
-	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // Config is one system under test. A seed draws it; a plan sets every field.
@@ -58,16 +59,16 @@ type Config struct {
 func (c *Config) Name() string { return "conversion" }
 
 // Settings binds every field to its name in a plan.
-func (c *Config) Settings() []sim.Setting {
+func (c *Config) Settings() []plan.Setting {
 	const day = int64(24 * time.Hour)
-	number := func(name string, field *int, lo, hi int64) sim.Setting {
-		return sim.Setting{Name: name, Int: field, Min: lo, Max: hi}
+	number := func(name string, field *int, lo, hi int64) plan.Setting {
+		return plan.Setting{Name: name, Int: field, Min: lo, Max: hi}
 	}
-	duration := func(name string, field *time.Duration) sim.Setting {
-		return sim.Setting{Name: "core." + name, Duration: field, Min: 1, Max: day}
+	duration := func(name string, field *time.Duration) plan.Setting {
+		return plan.Setting{Name: "core." + name, Duration: field, Min: 1, Max: day}
 	}
 	k := &c.Core
-	return []sim.Setting{
+	return []plan.Setting{
 		number("workers", &c.Workers, 1, 64),
 		{Name: "split", Bool: &c.Split},
 		{Name: "workload_seed", Seed: &c.WorkloadSeed},
@@ -108,13 +109,13 @@ func (c *Config) Settings() []sim.Setting {
 }
 
 // bytes binds a size; sizes are int64 in core and whole numbers in plans.
-func bytes(name string, field *int64) sim.Setting {
-	return sim.Setting{Name: name, Size: field, Min: 1, Max: 1 << 40}
+func bytes(name string, field *int64) plan.Setting {
+	return plan.Setting{Name: name, Size: field, Min: 1, Max: 1 << 40}
 }
 
 // Draw chooses a configuration: mostly small worlds, since most bugs need few
 // actors, with the ratios between the durations spread widely.
-func (c *Config) Draw(d sim.Draw) {
+func (c *Config) Draw(d keyed.Draw) {
 	large := d.Chance("large", 80)
 	pick := func(label string, small, big int64) int {
 		if large {
@@ -161,12 +162,12 @@ func (c *Config) Draw(d sim.Draw) {
 // quantised draws a duration, in nanoseconds, whose logarithm is about uniform,
 // rounded to 10 ms: only equal durations make ties, and only ties tell > from
 // >=.
-func quantised(d sim.Draw, label string, lo, hi int64) time.Duration {
+func quantised(d keyed.Draw, label string, lo, hi int64) time.Duration {
 	const quantum = 10 * time.Millisecond
 	return max(time.Duration(d.LogBetween(label, lo, hi)).Truncate(quantum), quantum)
 }
 
-func drawCore(d sim.Draw) core.Config {
+func drawCore(d keyed.Draw) core.Config {
 	k := core.DefaultConfig()
 	span := func(label string, lo, hi time.Duration) time.Duration {
 		return quantised(d, label, int64(lo), int64(hi))
@@ -209,7 +210,7 @@ func drawCore(d sim.Draw) core.Config {
 
 // Workload is what the configuration's system is asked to convert.
 func (c *Config) Workload() workload.Spec {
-	draw := sim.NewDraw(c.WorkloadSeed, "workload")
+	draw := keyed.New(c.WorkloadSeed, "workload")
 	return workload.Generate(draw.Uint64, workload.Limits{
 		Batches: c.Batches, Sources: c.Sources, Recordings: c.Recordings, Frames: c.Frames,
 		PoisonPercent: c.PoisonPercent, EmptyPercent: c.EmptyPercent,

@@ -10,6 +10,9 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+	"github.com/gauntlet-dst/gauntlet/sim/script"
 )
 
 // Setup is the system of a script. Its zero value is one worker process that
@@ -47,9 +50,9 @@ func scriptConfig() core.Config {
 }
 
 // Name, Settings and Draw make a Setup a sim.Assembly; nothing of it is drawn.
-func (s *Setup) Name() string            { return "conversion" }
-func (s *Setup) Settings() []sim.Setting { return nil }
-func (s *Setup) Draw(sim.Draw)           {}
+func (s *Setup) Name() string             { return "conversion" }
+func (s *Setup) Settings() []plan.Setting { return nil }
+func (s *Setup) Draw(keyed.Draw)          {}
 
 // New assembles the system.
 func (s *Setup) New() (sim.System, error) {
@@ -93,7 +96,7 @@ func NewBatch(namespace, name string, units, frames int) workload.Batch {
 
 // Scenario is a script about the conversion.
 type Scenario struct {
-	*sim.Script
+	*script.Script
 	system *System
 	api    *core.Client // one for all calls: it numbers submissions
 	calls  int          // that have not returned
@@ -101,10 +104,10 @@ type Scenario struct {
 
 // New begins a script: its processes are booted and its batches are being
 // submitted, but nothing has moved yet. The target's invariants judge it.
-func New(t sim.TB, setup Setup, target sim.Target) *Scenario {
+func New(t script.TB, setup Setup, target sim.Target) *Scenario {
 	t.Helper()
 	s := &Scenario{}
-	s.Script = sim.NewScript(t, sim.Target{
+	s.Script = script.New(t, sim.Target{
 		Assemble: func() sim.Assembly { return &setup },
 		Invariants: func(a sim.Assembly, system sim.System) []sim.Invariant {
 			s.system = system.(*System)
@@ -121,7 +124,7 @@ func New(t sim.TB, setup Setup, target sim.Target) *Scenario {
 
 // Worker is one worker process of a script.
 type Worker struct {
-	*sim.Process
+	*script.Process
 	s *Scenario
 }
 
@@ -138,7 +141,7 @@ func (w Worker) Idle() bool { return w.s.system.Done(w.s.World()) && w.Quiet() }
 func (s *Scenario) Batch(i int) *workload.Batch { return &s.system.workload.Batches[i] }
 
 // Submit lets the client submit batch i once.
-func (s *Scenario) Submit(i int) *sim.Job {
+func (s *Scenario) Submit(i int) *script.Job {
 	b := s.Batch(i)
 	return s.Client("submit", b.Namespace+"/"+b.Name, func(ctx context.Context, api *core.Client) (int64, error) {
 		gen, err := api.Submit(ctx, specOf(b, 0))
@@ -147,7 +150,7 @@ func (s *Scenario) Submit(i int) *sim.Job {
 }
 
 // Cancel lets the client cancel batch i once.
-func (s *Scenario) Cancel(i int) *sim.Job {
+func (s *Scenario) Cancel(i int) *script.Job {
 	b := s.Batch(i)
 	return s.Client("cancel", b.Namespace+"/"+b.Name, func(ctx context.Context, api *core.Client) (int64, error) {
 		return 0, api.Cancel(ctx, b.Namespace, b.Name)
@@ -156,7 +159,7 @@ func (s *Scenario) Cancel(i int) *sim.Job {
 
 // Client lets the workload's client make one call, about what of names, and
 // records it with the number that it returns.
-func (s *Scenario) Client(what, of string, call func(ctx context.Context, api *core.Client) (int64, error)) *sim.Job {
+func (s *Scenario) Client(what, of string, call func(ctx context.Context, api *core.Client) (int64, error)) *script.Job {
 	s.calls++
 	s.system.client.finished = false
 	return s.Process("client").Do(what, func(ctx context.Context, e *env.Env) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // System is the conversion, assembled for one universe.
@@ -276,7 +277,7 @@ func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 		}
 	}
 	sum.Left = strings.Join(left, "; ")
-	sum.Fields = []sim.Field{
+	sum.Fields = []plan.Field{
 		{Name: "workers", Value: strconv.Itoa(s.config.Workers)},
 		{Name: "batches", Value: strconv.Itoa(len(s.workload.Batches))},
 		{Name: "units", Value: strconv.Itoa(units)},

@@ -12,6 +12,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 )
 
 // watcher is somebody who asks how a batch stands, now and then in its usual
@@ -21,7 +22,7 @@ type watcher struct {
 	api      *core.Client
 	recorder sim.Recorder
 	batch    *workload.Batch
-	draw     sim.Draw
+	draw     keyed.Draw
 }
 
 func (w *watcher) run(ctx context.Context, pace time.Duration) error {

@@ -106,7 +106,7 @@ func (t *Totals) add(r *sim.Result, states bool) {
 		t.MarkSeeds[name]++
 	}
 	for _, f := range r.Fired {
-		t.Fired[f.Kind.String()]++
+		t.Fired[f.Name()]++
 	}
 	if states {
 		for _, s := range r.States {

@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 )
 
@@ -115,7 +116,7 @@ func (r *report) reduce(target sim.Target, result *sim.Result, wanted bool) erro
 	if !wanted {
 		return nil
 	}
-	explained, err := sim.Explain(target, result, 400)
+	explained, err := explain.Failure(target, result, 400)
 	if err == nil {
 		r.Needed = len(explained.Reduced.Plan.Faults)
 	}

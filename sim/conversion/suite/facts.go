@@ -9,6 +9,8 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // facts never objects. It counts what scenarios want to see beyond the marks of
@@ -33,12 +35,12 @@ type owned struct {
 
 type place struct {
 	process, task, step string
-	op                  sim.Op
+	op                  ops.Op
 }
 
 // cut is a partition's service and its end.
 type cut struct {
-	service sim.Service
+	service ops.Service
 	until   time.Duration
 }
 
@@ -73,7 +75,7 @@ func (f *facts) Observe(w *sim.World, e *sim.Effect) error {
 			}
 		}
 	case sim.EffectProcess:
-		if e.Record.What == "fault" {
+		if e.Happened == sim.FaultFired {
 			f.strike(e)
 		}
 	}
@@ -84,16 +86,15 @@ func (f *facts) strike(e *sim.Effect) {
 	if f.hit == nil {
 		f.hit, f.away = map[string]bool{}, map[string]cut{}
 	}
-	fault := e.Record.Fault
-	switch fault.Kind {
-	case sim.Slow, sim.Skew, sim.Drift:
-	case sim.Partition:
-		f.away[e.Process] = cut{fault.Service, e.At + fault.For}
+	switch k := e.Fault.Kind.(type) {
+	case *fault.Slow, *fault.Skew, *fault.Drift:
+	case *fault.Partition:
+		f.away[e.Process] = cut{k.Service, e.At + k.For}
 		f.hit[e.Process] = true
 	default:
 		f.hit[e.Process] = true
 	}
-	f.say(e.At, "fault "+fault.Kind.String(), "%s", fault)
+	f.say(e.At, "fault "+e.Fault.Name(), "%s", e.Fault)
 }
 
 // own follows who owns a unit or a merge.
@@ -154,16 +155,16 @@ func (f *facts) follow(w *sim.World, c *sim.Call) {
 	at := place{c.Process, c.Task, c.Step, c.Op}
 	call := f.calls[at]
 	switch {
-	case c.Result == "ok" && call != nil:
+	case c.OK() && call != nil:
 		w.Mark(chaos.RetryAfterUnavailable)
 		f.say(w.Now(), "retry", "%s %s %s: %s, %d tries, succeeds after %s", c.Process, c.Step, c.Op, call.what, call.tries+1, w.Now()-call.since)
 		delete(f.calls, at)
-	case unavailable(c.Result):
+	case unavailable(c):
 		if call == nil {
 			if f.calls == nil {
 				f.calls = map[place]*failing{}
 			}
-			call = &failing{what: c.Result, since: w.Now()}
+			call = &failing{what: said(c), since: w.Now()}
 			f.calls[at] = call
 		}
 		call.tries++
@@ -172,15 +173,23 @@ func (f *facts) follow(w *sim.World, c *sim.Call) {
 
 // unavailable reports whether a request ended so that its caller finds the
 // service unavailable, now or at its time-out.
-func unavailable(result string) bool {
-	return strings.HasPrefix(result, "refused") || strings.HasPrefix(result, "lost")
+func unavailable(c *sim.Call) bool { return c.Fate == sim.Refused || c.Fate == sim.Lost }
+
+// said is what became of a call, in words.
+func said(c *sim.Call) string {
+	switch {
+	case c.Fate != sim.Handled:
+		return c.Fate.String()
+	case c.Answer.Code != "":
+		return c.Answer.Code
+	}
+	return c.Answer.KV.String()
 }
 
 // hear notices the first answer after a partition.
 func (f *facts) hear(w *sim.World, c *sim.Call) {
 	cut, away := f.away[c.Process]
-	service, _, _ := strings.Cut(c.Op.String(), ".")
-	if !away || w.Now() < cut.until || c.Result != "ok" || cut.service != sim.AllServices && cut.service.String() != service {
+	if !away || w.Now() < cut.until || !c.OK() || !cut.service.Is(c.Op) {
 		return
 	}
 	delete(f.away, c.Process)
@@ -191,7 +200,7 @@ func (f *facts) hear(w *sim.World, c *sim.Call) {
 // fence notices an owner that completes or publishes what is no longer its own,
 // and is refused.
 func (f *facts) fence(w *sim.World, c *sim.Call) {
-	if f.tell == nil || c.Result == "ok" || strings.HasPrefix(c.Result, "reply") || unavailable(c.Result) {
+	if f.tell == nil || c.OK() || c.Fate == sim.ReplyLost || c.Fate == sim.ReplyDropped || unavailable(c) {
 		return
 	}
 	who := c.Process + "/" + c.Incarnation
@@ -199,7 +208,7 @@ func (f *facts) fence(w *sim.World, c *sim.Call) {
 	for _, key := range slices.Sorted(maps.Keys(f.units)) {
 		o := f.units[key]
 		if strings.HasPrefix(key, table) && o.past[who] && o.owner != who {
-			f.say(w.Now(), "fenced", "%s %s %s: %s; %s is held by %s since", who, c.Step, c.Op, c.Result, short(key), o.owner)
+			f.say(w.Now(), "fenced", "%s %s %s: %s; %s is held by %s since", who, c.Step, c.Op, said(c), short(key), o.owner)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 // liveness judges what a scenario's liveness clause says beyond the invariants,
@@ -138,8 +139,8 @@ func (l *liveness) noAttemptConsumed(w *sim.World) error {
 
 // heal notes the end of partitions.
 func (l *liveness) heal(e *sim.Effect) {
-	if f := e.Record.Fault; e.Kind == sim.EffectProcess && f != nil && f.Kind == sim.Partition {
-		l.healed = max(l.healed, e.At+f.For)
+	if e.Happened == sim.FaultFired && fault.Is[*fault.Partition](e.Fault) {
+		l.healed = max(l.healed, e.At+e.Fault.Kind.Lasts())
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/inject"
 )
 
 // Scenario is the conversion with a chaos scenario played on it and no other
@@ -30,13 +32,13 @@ func Scenario(s chaos.Scenario, tell func(string)) sim.Target {
 			c.FrameTime = t
 		}
 	}
-	t.Deviations = func(a sim.Assembly) sim.Deviations {
+	t.Inject = func(a sim.Assembly) []fault.Injector {
 		c := a.(*conversion.Config)
-		d, err := sim.ScenarioDeviations(s, sim.Stage{Processes: roles(c), StaleAfter: c.Core.StaleAfter})
+		story, err := inject.Scenario(s, inject.Stage{Processes: roles(c), StaleAfter: c.Core.StaleAfter})
 		if err != nil {
 			panic(err) // the scenarios are part of the program
 		}
-		return d
+		return []fault.Injector{story}
 	}
 	all := t.Invariants
 	t.Invariants = func(a sim.Assembly, system sim.System) []sim.Invariant {

@@ -1,4 +1,4 @@
-package sim
+package inject
 
 import (
 	"slices"
@@ -6,15 +6,18 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
-// ConfigDeviations compiles a chaos configuration, which must be valid under the
+// Config compiles a chaos configuration, which must be valid under the
 // catalogue. It means
 // here what it means to an Injector around real stores: each process counts and
 // draws for itself, over all of its incarnations. What is one call there may be
 // several requests here; a failure holds for all of them, the repetitions of a
 // store's client too, so that the call fails.
-func ConfigDeviations(config chaos.Config, catalogue chaos.Catalogue) Deviations {
+func Config(config chaos.Config, catalogue chaos.Catalogue) fault.Injector {
 	c := &configured{catalogue: catalogue}
 	for i := range config.Rules {
 		c.add(config.Seed, &config.Rules[i])
@@ -25,9 +28,9 @@ func ConfigDeviations(config chaos.Config, catalogue chaos.Catalogue) Deviations
 	return c
 }
 
-// ConfigPoints names, in the order of the configuration, what ConfigDeviations
-// can inject, as marks call it: "kv.commit fail_before".
-func ConfigPoints(config chaos.Config, catalogue chaos.Catalogue) []string {
+// Points names, in the order of the configuration, what Config can
+// inject, as marks call it: "kv.commit fail_before".
+func Points(config chaos.Config, catalogue chaos.Catalogue) []string {
 	c := &configured{catalogue: catalogue}
 	for i := range config.Rules {
 		c.add(config.Seed, &config.Rules[i])
@@ -65,8 +68,8 @@ type pointRule struct {
 	point      point
 	unspecific int    // 0: a call in a step, 1: a call, 2: a step
 	step       string // "": any
-	ops        []Op
-	fault      Fault
+	ops        []ops.Op
+	kind       fault.Kind // but for delays, which are drawn
 	trigger    *chaos.Trigger
 	min, max   time.Duration // delays
 	processes  map[string]*tally
@@ -75,13 +78,13 @@ type pointRule struct {
 // tally is what a point has counted of one process.
 type tally struct {
 	calls, fired int
-	last         map[*task]verdict
+	last         map[uint64]verdict // by thread
 }
 
 // verdict is what was decided about a task's last call.
 type verdict struct {
-	scope *cancelNode
-	op    Op
+	scope any
+	op    ops.Op
 	key   string
 	fails bool
 }
@@ -89,24 +92,24 @@ type verdict struct {
 func (c *configured) add(seed uint64, r *chaos.Rule) {
 	op, _ := c.catalogue.Lookup(r.Operation)
 	if r.DelayBefore != nil {
-		c.at(seed, op, delayBefore, &r.DelayBefore.Trigger, Fault{Kind: Delay}).delays(r.DelayBefore)
+		c.at(seed, op, delayBefore, &r.DelayBefore.Trigger, &fault.Delay{}).delays(r.DelayBefore)
 	}
 	if r.FailBefore != nil {
 		class := orDefault(r.FailBefore.Error, op.FailBefore)
-		p := c.at(seed, op, failBefore, &r.FailBefore.Trigger, Fault{Kind: beforeKinds[class], Reset: true})
+		p := c.at(seed, op, failBefore, &r.FailBefore.Trigger, before(class))
 		if class == env.ClassConflict && op.Call == chaos.KVCommit {
-			p.ops[0] = opPrewrite // a commit that conflicts does so when it locks
+			p.ops[0] = ops.Prewrite // a commit that conflicts does so when it locks
 		}
 	}
 	if r.DelayAfter != nil {
-		c.at(seed, op, delayAfter, &r.DelayAfter.Trigger, Fault{Kind: DelayReply}).delays(r.DelayAfter)
+		c.at(seed, op, delayAfter, &r.DelayAfter.Trigger, &fault.DelayReply{}).delays(r.DelayAfter)
 	}
 	if r.FailAfter != nil {
-		kind := LoseReply
+		var kind fault.Kind = &fault.LoseReply{Reset: true}
 		if orDefault(r.FailAfter.Error, op.FailAfter) == env.ClassConflict {
-			kind = Conflict
+			kind = &fault.Conflict{}
 		}
-		c.at(seed, op, failAfter, &r.FailAfter.Trigger, Fault{Kind: kind, Reset: true})
+		c.at(seed, op, failAfter, &r.FailAfter.Trigger, kind)
 	}
 }
 
@@ -117,18 +120,26 @@ func orDefault(class env.Class, p chaos.Point) env.Class {
 	return class
 }
 
-// beforeKinds are the faults behind an error before the effect.
-var beforeKinds = map[env.Class]FaultKind{
-	env.ClassUnavailable: Refuse, env.ClassUndetermined: LoseRequest, env.ClassConflict: Conflict, env.ClassNotFound: ExpireUpload,
+// before is the fault behind an error before the effect.
+func before(class env.Class) fault.Kind {
+	switch class {
+	case env.ClassUndetermined:
+		return &fault.LoseRequest{Reset: true}
+	case env.ClassConflict:
+		return &fault.Conflict{}
+	case env.ClassNotFound:
+		return &fault.ExpireUpload{}
+	}
+	return &fault.Refuse{}
 }
 
 // at adds a rule's point.
-func (c *configured) at(seed uint64, op chaos.Operation, at point, trigger *chaos.Trigger, f Fault) *pointRule {
+func (c *configured) at(seed uint64, op chaos.Operation, at point, trigger *chaos.Trigger, kind fault.Kind) *pointRule {
 	p := &pointRule{
-		name: op.Name + " " + pointNames[at], point: at, step: op.Step, fault: f, trigger: trigger,
+		name: op.Name + " " + pointNames[at], point: at, step: op.Step, kind: kind, trigger: trigger,
 		processes: map[string]*tally{},
 	}
-	p.key = mix(mix(seed, hashText(op.Name)), uint64(at))
+	p.key = keyed.Mix(keyed.Mix(seed, keyed.HashText(op.Name)), uint64(at))
 	calls := []string{op.Call}
 	if op.Call == "" {
 		p.unspecific = 2
@@ -149,59 +160,60 @@ func (c *configured) at(seed uint64, op chaos.Operation, at point, trigger *chao
 
 func (p *pointRule) delays(d *chaos.Latency) { p.min, p.max = d.Min, d.Max }
 
-func (c *configured) pick(u *Universe, t *task, ctx *simCtx, cl call, m *message, faults []*Fault) []*Fault {
+func (c *configured) Strike(call *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
 	var taken [len(pointNames)]bool
 	for _, p := range c.points {
-		if !p.concerns(t, cl, m) {
+		if !p.concerns(call) {
 			continue
 		}
 		if p.point > failBefore && taken[failBefore] {
 			break // it never gets that far
 		}
-		if p.picks(u, t, ctx, cl, m) && !taken[p.point] {
+		if p.picks(call) && !taken[p.point] {
 			taken[p.point] = true
-			faults = append(faults, u.inject(p.sized(u, t), p.name, t, cl))
+			faults = append(faults, write(p.sized(call), p.name, call))
 		}
 	}
 	return faults
 }
 
-func (p *pointRule) concerns(t *task, cl call, m *message) bool {
-	op := cl.site.op
-	return slices.Contains(p.ops, op) && (p.step == "" || p.step == cl.site.step.name) &&
-		applies(p.fault.Kind, op, t.proc.program.Client) &&
-		(p.fault.Kind != Conflict || op == opStep || op == opPrewrite || m.object.Cond != env.Always)
+func (p *pointRule) concerns(c *fault.Crossing) bool {
+	if !slices.Contains(p.ops, c.Op) || p.step != "" && p.step != c.Step || !p.kind.Info().CanStrike(c.Op, c.Client) {
+		return false
+	}
+	_, conflicts := p.kind.(*fault.Conflict)
+	return !conflicts || c.Op == ops.Step || c.Conditional
 }
 
 // picks counts a call and decides about it. Requests of one task for the same
 // thing under the same deadline are one call: a store's client repeats them. If
 // the call fails, all of them do.
-func (p *pointRule) picks(u *Universe, t *task, ctx *simCtx, cl call, m *message) bool {
-	s := p.processes[t.proc.program.Name]
+func (p *pointRule) picks(c *fault.Crossing) bool {
+	s := p.processes[c.Process]
 	if s == nil {
-		s = &tally{last: map[*task]verdict{}}
-		p.processes[t.proc.program.Name] = s
+		s = &tally{last: map[uint64]verdict{}}
+		p.processes[c.Process] = s
 	}
-	now := verdict{scope: ctx.scope, op: cl.site.op}
-	if now.op == opGet || now.op == opScan {
-		now.key = kvKey(&m.kv)
+	now := verdict{scope: c.Scope, op: c.Op}
+	if now.op == ops.KVGet || now.op == ops.KVScan {
+		now.key = c.Subject
 	}
-	last := s.last[t]
+	last := s.last[c.Thread]
 	now.fails = last.fails
-	if now.op < opPut && now.op.isRPC() && last == now {
+	if now.op.IsRequest() && now.op.Service() != ops.Objects && last == now {
 		return now.fails && (p.point == failBefore || p.point == failAfter)
 	}
 	s.calls++
-	now.fails = p.triggered(u, t, s)
+	now.fails = p.triggered(c, s)
 	if now.fails {
 		s.fired++
 	}
-	s.last[t] = now
+	s.last[c.Thread] = now
 	return now.fails
 }
 
 // triggered decides about a process's next call.
-func (p *pointRule) triggered(u *Universe, t *task, s *tally) bool {
+func (p *pointRule) triggered(c *fault.Crossing, s *tally) bool {
 	if p.trigger.Once && s.fired > 0 {
 		return false
 	}
@@ -212,21 +224,24 @@ func (p *pointRule) triggered(u *Universe, t *task, s *tally) bool {
 		return true
 	}
 	const unit = 1.0 / (1 << 53)
-	return float64(p.draw(u, t, s, purposeFault)>>11)*unit < p.trigger.Rate
+	return float64(p.draw(c, s, keyed.ForFault)>>11)*unit < p.trigger.Rate
 }
 
-// sized returns the fault for a call that was just counted.
-func (p *pointRule) sized(u *Universe, t *task) Fault {
-	f := p.fault
-	if f.Kind == Delay || f.Kind == DelayReply {
-		spread := uint64(p.max - p.min + 1)
-		f.For = p.min + time.Duration(below(p.draw(u, t, p.processes[t.proc.program.Name], purposeTimer), spread))
+// sized returns what befalls a call that was just counted.
+func (p *pointRule) sized(c *fault.Crossing) fault.Kind {
+	if p.point != delayBefore && p.point != delayAfter {
+		return p.kind
 	}
-	return f
+	spread := uint64(p.max - p.min + 1)
+	d := p.min + time.Duration(keyed.Below(p.draw(c, p.processes[c.Process], keyed.ForTimer), spread))
+	if p.point == delayBefore {
+		return &fault.Delay{For: d}
+	}
+	return &fault.DelayReply{For: d}
 }
 
 // draw is keyed by the universe, the rule, the process and the call's number:
 // changing one rule never moves another's failures.
-func (p *pointRule) draw(u *Universe, t *task, s *tally, purpose uint64) uint64 {
-	return mix(mix(mix(u.seed, p.key), hashText(t.proc.program.Name)), uint64(s.calls)<<8^purpose)
+func (p *pointRule) draw(c *fault.Crossing, s *tally, purpose uint64) uint64 {
+	return keyed.Mix(keyed.Mix(keyed.Mix(c.Seed, p.key), keyed.HashText(c.Process)), uint64(s.calls)<<8^purpose)
 }

@@ -1,55 +1,54 @@
-package sim
+// Package keyed is the simulator's randomness. It is keyed, never a stream:
+// every decision is drawn from a hash of the seed, the purpose and the identity
+// of what is decided. Removing one fault then reshuffles nothing else, and
+// replay, reduction and counterfactuals become local edits.
+package keyed
 
 import "math/bits"
 
-// Randomness is keyed, never a stream: every decision is drawn from a hash of
-// the seed, the purpose and the identity of what is decided. Removing one fault
-// then reshuffles nothing else, and replay, reduction and counterfactuals
-// become local edits.
-
-// mix folds b into a. Two rounds of splitmix64's finaliser (Steele, Lea and
+// Mix folds b into a. Two rounds of splitmix64's finaliser (Steele, Lea and
 // Flood, 2014) with b injected between them.
-func mix(a, b uint64) uint64 {
+func Mix(a, b uint64) uint64 {
 	a ^= b * 0x9e3779b97f4a7c15
 	a = (a ^ a>>30) * 0xbf58476d1ce4e5b9
 	a = (a ^ a>>27) * 0x94d049bb133111eb
 	return a ^ a>>31
 }
 
-// hashText folds a string to 64 bits, eight bytes at a time.
-func hashText(s string) uint64 {
+// HashText folds a string to 64 bits, eight bytes at a time.
+func HashText(s string) uint64 {
 	h := uint64(len(s)) * 0x9e3779b97f4a7c15
 	for len(s) >= 8 {
 		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		h = fold(h, w)
+		h = Fold(h, w)
 		s = s[8:]
 	}
 	var w uint64
 	for i := 0; i < len(s); i++ {
 		w |= uint64(s[i]) << (8 * i)
 	}
-	return fold(h, w)
+	return Fold(h, w)
 }
 
-// hashBytes is hashText for bytes.
-func hashBytes(b []byte) uint64 {
+// HashBytes is HashText for bytes.
+func HashBytes(b []byte) uint64 {
 	h := uint64(len(b)) * 0x9e3779b97f4a7c15
 	for len(b) >= 8 {
 		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-		h = fold(h, w)
+		h = Fold(h, w)
 		b = b[8:]
 	}
 	var w uint64
 	for i := 0; i < len(b); i++ {
 		w |= uint64(b[i]) << (8 * i)
 	}
-	return fold(h, w)
+	return Fold(h, w)
 }
 
-// fold is one multiply-fold: the high and low halves of a 128-bit product.
-func fold(h, w uint64) uint64 {
+// Fold is one multiply-fold: the high and low halves of a 128-bit product.
+func Fold(h, w uint64) uint64 {
 	hi, lo := bits.Mul64(h^0xa0761d6478bd642f, w^0xe7037ed1a0b428db)
 	return hi ^ lo
 }
@@ -58,23 +57,26 @@ func fold(h, w uint64) uint64 {
 // give the same values, whatever else is drawn.
 type Draw struct{ key uint64 }
 
-// NewDraw returns the source for a seed and a purpose.
-func NewDraw(seed uint64, purpose string) Draw {
-	return Draw{mix(mix(seed, 0x6761756e746c6574), hashText(purpose))}
+// New returns the source for a seed and a purpose.
+func New(seed uint64, purpose string) Draw {
+	return Draw{Mix(Mix(seed, 0x6761756e746c6574), HashText(purpose))}
 }
 
+// Of returns the source that belongs to a key, such as the identity of a call.
+func Of(key uint64) Draw { return Draw{key} }
+
 // Sub returns the source for a part of the purpose.
-func (d Draw) Sub(label string) Draw { return Draw{mix(d.key, hashText(label))} }
+func (d Draw) Sub(label string) Draw { return Draw{Mix(d.key, HashText(label))} }
 
 // Uint64 returns the value that belongs to label.
-func (d Draw) Uint64(label string) uint64 { return mix(d.key, hashText(label)) }
+func (d Draw) Uint64(label string) uint64 { return Mix(d.key, HashText(label)) }
 
 // Intn returns a value from 0 to n-1; n is at least 1.
-func (d Draw) Intn(label string, n int) int { return int(below(d.Uint64(label), uint64(n))) }
+func (d Draw) Intn(label string, n int) int { return int(Below(d.Uint64(label), uint64(n))) }
 
 // Between returns a value from lo to hi, both included.
 func (d Draw) Between(label string, lo, hi int64) int64 {
-	return lo + int64(below(d.Uint64(label), uint64(hi-lo+1)))
+	return lo + int64(Below(d.Uint64(label), uint64(hi-lo+1)))
 }
 
 // Chance reports true in permille of a thousand seeds.
@@ -91,9 +93,9 @@ func (d Draw) LogBetween(label string, lo, hi int64) int64 {
 	return d.Between(label, floor, min(2*floor-1, hi))
 }
 
-// below maps a 64-bit value evenly to 0..n-1 (Lemire, 2019, without the
+// Below maps a 64-bit value evenly to 0..n-1 (Lemire, 2019, without the
 // rejection step: the bias is below n/2^64).
-func below(value, n uint64) uint64 {
+func Below(value, n uint64) uint64 {
 	hi, _ := bits.Mul64(value, n)
 	return hi
 }
@@ -101,12 +103,28 @@ func below(value, n uint64) uint64 {
 // unit is 1.0 in the fixed-point numbers of exponential.
 const unit = 1 << 20
 
-// exponential maps a 64-bit value to an exponential variate of mean 1 (in
+// Exponential maps a 64-bit value to an exponential variate of mean 1 (in
 // unit), in integers so that every platform agrees: -log2(u) from the leading
 // zeros and a linear mantissa (off by at most 0.09), times ln 2.
-func exponential(value uint64) int64 {
+func Exponential(value uint64) int64 {
 	zeros := bits.LeadingZeros64(value | 1)
 	mantissa := value << (zeros + 1) >> 44 // 20 bits after the leading one
 	log2 := int64(zeros+1)*unit - int64(mantissa)
 	return log2 * 726817 / unit // ln 2 = 726817 / 2^20
 }
+
+// What is drawn about one call: each purpose gets a draw of its own from the
+// call's identity.
+const (
+	ForWork = iota + 1
+	ForRequest
+	ForReply
+	ForPick
+	ForTimer
+	ForTimeout
+	ForFault
+	ForAim
+	ForRival
+	ForTie
+	ForCopy
+)

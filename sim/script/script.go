@@ -1,4 +1,6 @@
-package sim
+// Package script drives one universe by hand: a test says what befalls which
+// process, and lets time pass in between.
+package script
 
 import (
 	"context"
@@ -9,6 +11,10 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // TB is what a script needs of a test; *testing.T is one.
@@ -33,66 +39,53 @@ type TB interface {
 // seed.
 type Script struct {
 	t      TB
-	u      *Universe
-	plan   *Plan
+	u      *sim.Universe
 	spawns int
 }
 
-// scriptSeed keys what a script leaves open: jitter, and the order of events at
-// the same instant.
-const scriptSeed = 1
+// maxEvents bounds one Until or Advance, against loops that take no time.
+const maxEvents = 1_000_000
 
-// scriptEvents bounds one Until or Advance, against loops that take no time.
-const scriptEvents = 1_000_000
-
-// NewScript assembles the target's system and boots its processes, which have
-// not yet moved when it returns. The target's Vary, Rules and Calm are not
-// used, and its Assembly is not drawn. When the test ends the universe does.
-func NewScript(t TB, target Target) *Script {
+// New assembles the target's system and boots its processes, which have not yet
+// moved when it returns. The target's Vary, Inject and Calm are not used, and
+// its Assembly is not drawn. When the test ends the universe does.
+func New(t TB, target sim.Target) *Script {
 	t.Helper()
-	assembly := target.Assemble()
-	system, err := assembly.New()
+	u, err := sim.Boot(target)
 	if err != nil {
 		t.Fatalf("script: %v", err)
 	}
-	u := newUniverse(scriptSeed, Config{Arm: "narrow", FrameTime: time.Second, MaxInFlight: system.Bounds().MaxInFlight}, system)
-	u.recorder, u.steady = &recorder{}, true
-	u.observeBy(target.Invariants(assembly, system))
-	s := &Script{t: t, u: u, plan: planOf(scriptSeed, assembly, &u.config)}
-	t.Cleanup(u.shutdown)
-	for _, p := range u.processes {
-		p.boot()
-	}
-	return s
+	t.Cleanup(u.Shutdown)
+	return &Script{t: t, u: u}
 }
 
 // World is what the invariants see, as of the last effect whose order is final:
 // it lags behind while a transaction that began earlier is undecided.
-func (s *Script) World() *World { return &s.u.world }
+func (s *Script) World() *sim.World { return s.u.World() }
 
 // Trace returns everything that was recorded so far, in order. It must not be
 // changed.
-func (s *Script) Trace() []TraceEvent { return s.u.recorder.events }
+func (s *Script) Trace() []sim.TraceEvent { return s.u.Trace() }
 
 // Effects returns what became true in the stores so far, in the order in which
 // it happened: invariants may not have been shown the last ones yet. It must
 // not be changed.
-func (s *Script) Effects() []Effect { return s.u.recorder.effects }
+func (s *Script) Effects() []sim.Effect { return s.u.Effects() }
 
 // Until lets events happen until the condition holds, which is asked first and
 // then after every event. The test fails if it takes longer than the system's
 // bound for settling, or if nothing is left to happen.
 func (s *Script) Until(condition func() bool) {
 	s.t.Helper()
-	until := s.u.now + int64(s.u.bounds.Settle)
-	limit := s.u.events + scriptEvents
+	until := s.u.Now() + s.u.SettleBound()
+	limit := s.u.Events() + maxEvents
 	for !condition() {
 		switch {
-		case s.u.now >= until:
-			s.stuck("not reached within %s (virtual)", s.u.bounds.Settle)
-		case s.u.events >= limit:
-			s.stuck("not reached within %d events", scriptEvents)
-		case !s.u.step():
+		case s.u.Now() >= until:
+			s.stuck("not reached within %s (virtual)", s.u.SettleBound())
+		case s.u.Events() >= limit:
+			s.stuck("not reached within %d events", maxEvents)
+		case !s.u.Step():
 			s.stuck("not reached, and nothing is left to happen")
 		}
 		s.check()
@@ -102,21 +95,15 @@ func (s *Script) Until(condition func() bool) {
 // Advance lets everything happen that happens within d of virtual time.
 func (s *Script) Advance(d time.Duration) {
 	s.t.Helper()
-	until := s.u.now + int64(d)
-	limit := s.u.events + scriptEvents
-	for s.u.due(until) && s.u.step() {
+	until := s.u.Now() + d
+	limit := s.u.Events() + maxEvents
+	for s.u.StepUntil(until) {
 		s.check()
-		if s.u.events >= limit {
-			s.stuck("more than %d events within %s (virtual)", scriptEvents, d)
+		if s.u.Events() >= limit {
+			s.stuck("more than %d events within %s (virtual)", maxEvents, d)
 		}
 	}
-	s.u.now = max(s.u.now, until)
-}
-
-// due reports whether something happens no later than the given time.
-func (u *Universe) due(until int64) bool {
-	m, t := u.messages.head(), u.timers.head()
-	return m != nil && m.when <= until || t != nil && t.when <= until
+	s.u.Wait(until)
 }
 
 // Settle lets what is due happen, lifts every fault, brings back every process
@@ -125,26 +112,20 @@ func (u *Universe) due(until int64) bool {
 func (s *Script) Settle() {
 	s.t.Helper()
 	s.Advance(0)
-	u := s.u
-	if u.runSettle() {
-		u.runQuiesce()
-	}
-	s.check()
-	u.finalOrder()
-	u.settled()
+	s.u.Settle()
 	s.check()
 }
 
 // check ends the test with a report if something has been violated.
 func (s *Script) check() {
-	if s.u.violation == nil {
+	if !s.u.Failed() {
 		return
 	}
 	s.t.Helper()
-	result := s.u.result(s.plan)
-	report := Report{
-		Seed: s.u.seed, Reduced: &Reduced{Plan: s.plan, Result: result},
-		Replay: "go test -run '^" + strings.ReplaceAll(s.t.Name(), "/", "$/^") + "$'", trace: s.u.recorder.events,
+	result := s.u.Result()
+	report := explain.Report{
+		Seed: result.Seed, Reduced: &explain.Reduced{Plan: result.Plan, Result: result},
+		Replay: "go test -run '^" + strings.ReplaceAll(s.t.Name(), "/", "$/^") + "$'", Trace: s.u.Trace(),
 	}
 	s.t.Fatalf("\n%s", scripted.Replace(report.String()))
 }
@@ -152,69 +133,44 @@ func (s *Script) check() {
 // scripted leaves out of a report what is said of faults in plans, but means
 // nothing in a script.
 var scripted = strings.NewReplacer(
-	" for="+untilTold.String(), "", ": "+untilTold.String(), "", "/- - - - #0 phase=before", "", "/- - - - #0", "",
+	" for="+untilTold.String(), "", " restart="+untilTold.String(), "", ": "+untilTold.String(), "", "/- - - - #0 phase=before", "", "/- - - - #0", "",
 )
 
 // stuck ends the test because the script and the system have parted ways.
 func (s *Script) stuck(format string, args ...any) {
 	s.t.Helper()
-	s.u.fail(&Violation{Invariant: "script", Text: fmt.Sprintf(format, args...) + "; " + s.u.waiting()})
+	s.u.Fail(&sim.Violation{Invariant: "script", Text: fmt.Sprintf(format, args...) + "; " + s.u.Waiting()})
 	s.check()
 }
 
 // Process is the handle to one process of a script.
 type Process struct {
+	sim.Process
 	s *Script
-	p *process
 }
 
 // Process returns the handle to the named process. The test fails if there is
 // none.
 func (s *Script) Process(name string) *Process {
 	s.t.Helper()
-	for _, p := range s.u.processes {
-		if p.program.Name == name {
-			return &Process{s, p}
-		}
+	p, ok := s.u.Process(name)
+	if !ok {
+		s.t.Fatalf("script: no process %q", name)
 	}
-	s.t.Fatalf("script: no process %q", name)
-	return nil
-}
-
-func (p *Process) name() string { return p.p.program.Name }
-
-// Alive reports whether an incarnation of the process runs.
-func (p *Process) Alive() bool { return p.p.alive }
-
-// Quiet reports whether no task of the process is calling a store or computing.
-func (p *Process) Quiet() bool {
-	for _, t := range p.p.tasks {
-		if t.where.op != opSleep && t.where.op != opWait {
-			return false
-		}
-	}
-	return true
+	return &Process{p, s}
 }
 
 // untilTold is how long a fault lasts that ends when the script says so, or
 // with the healing.
-const untilTold = maxFaultTime
+const untilTold = fault.MaxTime
 
-// inject adds a fault by the script's own hand, outside of any call.
-func (p *Process) inject(f Fault) *Fault {
-	f.At = Anchor{Process: p.name(), Task: "-", Step: "-", Class: "-"}
-	p.s.u.faults = append(p.s.u.faults, &f)
-	return &f
-}
-
-// act lets a fault befall the process at once.
-func (p *Process) act(f Fault) {
+// befall lets a fault befall the process, which must be alive, at once.
+func (p *Process) befall(k fault.Kind) {
 	p.s.t.Helper()
-	if !p.p.alive {
-		p.s.stuck("%s of %s, which is dead", f.Kind, p.name())
+	if !p.Alive() {
+		p.s.stuck("%s of %s, which is dead", k.Info().Name, p.Name())
 	}
-	p.s.u.acts = append(p.s.u.acts, act{fault: p.inject(f), proc: p.p, inc: p.p.inc})
-	p.s.u.performActs()
+	p.Befall(k)
 	p.s.check()
 }
 
@@ -222,24 +178,24 @@ func (p *Process) act(f Fault) {
 // does not.
 func (p *Process) Pause() {
 	p.s.t.Helper()
-	p.act(Fault{Kind: Pause, For: untilTold})
+	p.befall(&fault.Pause{For: untilTold})
 }
 
 // Suspend freezes the process until Resume, and its monotonic clock with it, as
 // when its machine is suspended: afterwards nothing tells it how long it was.
 func (p *Process) Suspend() {
 	p.s.t.Helper()
-	p.act(Fault{Kind: Pause, For: untilTold, Stops: true})
+	p.befall(&fault.Pause{For: untilTold, Stops: true})
 }
 
 // Resume lets a paused or suspended process go on: first with what it was about
 // to do, then its timers fire that have run out.
 func (p *Process) Resume() {
 	p.s.t.Helper()
-	if !p.p.paused {
-		p.s.stuck("cannot resume %s: it is not paused", p.name())
+	if !p.Paused() {
+		p.s.stuck("cannot resume %s: it is not paused", p.Name())
 	}
-	p.s.u.resume(p.p)
+	p.Process.Resume()
 	p.s.check()
 }
 
@@ -247,19 +203,16 @@ func (p *Process) Resume() {
 // space is kept. It stays away until Restart.
 func (p *Process) Crash() {
 	p.s.t.Helper()
-	p.act(Fault{Kind: Crash, For: untilTold})
+	p.befall(&fault.Crash{Restart: untilTold})
 }
 
 // Restart boots the next incarnation of a process that crashed or exited.
 func (p *Process) Restart() {
 	p.s.t.Helper()
-	if p.p.alive {
-		p.s.stuck("cannot restart %s: it runs", p.name())
+	if p.Alive() {
+		p.s.stuck("cannot restart %s: it runs", p.Name())
 	}
-	if p.p.restart != nil {
-		p.s.u.timers.remove(p.p.restart)
-	}
-	p.p.boot()
+	p.Process.Restart()
 	p.s.check()
 }
 
@@ -267,55 +220,47 @@ func (p *Process) Restart() {
 // still there after the grace; then it comes back after a second.
 func (p *Process) Terminate(grace time.Duration) {
 	p.s.t.Helper()
-	p.act(Fault{Kind: Terminate, For: grace})
+	p.befall(&fault.Terminate{Grace: grace})
 }
 
 // Partition cuts the process off from the services, both ways, until Heal;
 // from all of them if none is named. What is on its way still arrives.
-func (p *Process) Partition(services ...Service) {
+func (p *Process) Partition(services ...ops.Service) {
 	if len(services) == 0 {
-		services = []Service{AllServices}
+		services = []ops.Service{ops.Every}
 	}
 	for _, service := range services {
-		p.s.u.cut(p.p, p.inject(Fault{Kind: Partition, Service: service, For: untilTold}))
+		p.Befall(&fault.Partition{Service: service, For: untilTold})
 	}
 }
 
 // Heal ends the process's partitions.
-func (p *Process) Heal() { p.p.links = [serviceCount]link{} }
+func (p *Process) Heal() { p.Lift((&fault.Partition{}).Info()) }
 
 // Slow makes the process's work take factor times as long from its next frame
 // on; 1 is its normal speed.
 func (p *Process) Slow(factor int) {
-	p.p.slow = slowness{}
+	p.Lift((&fault.Slow{}).Info())
 	if factor > 1 {
-		f := p.inject(Fault{Kind: Slow, Factor: int64(factor), For: untilTold})
-		p.p.slow = slowness{factor: f.Factor, until: p.s.u.now + int64(f.For), fault: f}
+		p.Befall(&fault.Slow{Factor: int64(factor), For: untilTold})
 	}
 }
 
 // Skew steps the process's wall clock.
-func (p *Process) Skew(by time.Duration) {
-	f := p.inject(Fault{Kind: Skew, For: by})
-	p.p.skew += int64(f.For)
-	p.p.skewed = f
-}
+func (p *Process) Skew(by time.Duration) { p.Befall(&fault.Skew{By: by}) }
 
 // Saw fails the test unless some transaction of the process was refused with
 // the class of err when it was committed: in one of the steps, if any is named.
 func (p *Process) Saw(err error, steps ...env.Step) {
 	p.s.t.Helper()
 	var seen []string
-	for _, o := range p.s.u.outcomes {
-		if o.process != p.name() {
-			continue
-		}
-		if o.class == env.ClassOf(err) && (len(steps) == 0 || slices.Contains(steps, env.Step(o.step))) {
+	for _, o := range p.Outcomes() {
+		if o.Class == env.ClassOf(err) && (len(steps) == 0 || slices.Contains(steps, o.Step)) {
 			return
 		}
-		seen = append(seen, o.step+": "+o.class.String())
+		seen = append(seen, string(o.Step)+": "+o.Class.String())
 	}
-	p.s.stuck("%s never saw %q, but [%s]", p.name(), env.ClassOf(err), strings.Join(seen, ", "))
+	p.s.stuck("%s never saw %q, but [%s]", p.Name(), env.ClassOf(err), strings.Join(seen, ", "))
 }
 
 // Job is something that a script lets a process do.
@@ -332,17 +277,14 @@ func (c *Job) Err() error     { return c.err }
 // Nothing of it happens before the script moves on.
 func (p *Process) Do(name string, fn func(ctx context.Context, e *env.Env) error) *Job {
 	p.s.t.Helper()
-	if !p.p.alive {
-		p.s.stuck("cannot let %s do anything: it is dead", p.name())
+	if !p.Alive() {
+		p.s.stuck("cannot let %s do anything: it is dead", p.Name())
 	}
 	p.s.spawns++
 	c := &Job{}
-	ctx := p.p.child(&simCtx{scope: p.p.root})
-	g := &group{p: p.p, ctx: ctx, running: 1}
-	p.p.spawn(name+strconv.Itoa(p.s.spawns), ctx, g, func(ctx context.Context) error {
-		c.err = fn(ctx, p.p.env)
+	p.Process.Do(name+strconv.Itoa(p.s.spawns), func(ctx context.Context, e *env.Env) {
+		c.err = fn(ctx, e)
 		c.done = true
-		return nil
 	})
 	return c
 }

@@ -1,10 +1,14 @@
-package sim
+package explain
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // maxReportLines bounds what a failure prints.
@@ -23,27 +27,26 @@ type Report struct {
 	// Replay and Keep are commands to paste; Keep may be "".
 	Replay, Keep string
 
-	trace []TraceEvent
+	// Trace is every event of the reduced run.
+	Trace []sim.TraceEvent
 }
 
-// Explain reduces a failure, runs what is left once more with every event
+// Failure reduces a failure, runs what is left once more with every event
 // recorded, and returns the report. runs bounds the reduction.
-func Explain(target Target, failing *Result, runs int) (*Report, error) {
+func Failure(target sim.Target, failing *sim.Result, runs int) (*Report, error) {
 	reduced, err := Reduce(target, failing, runs)
 	if err != nil {
 		return nil, err
 	}
-	u, err := target.replay(reduced.Plan)
+	recorded, err := sim.ReplayRecorded(target, reduced.Plan)
 	if err != nil {
 		return nil, err
 	}
-	u.recorder = &recorder{}
-	recorded := u.run(reduced.Plan.clone())
 	if recorded.Violation == nil || recorded.Hash != reduced.Result.Hash && reduced.Runs > 0 {
 		return nil, fmt.Errorf("the run is not deterministic: replaying seed 0x%016x recorded another run (hash %016x, then %016x)", failing.Seed, reduced.Result.Hash, recorded.Hash)
 	}
 	reduced.Result = recorded
-	return &Report{Seed: failing.Seed, Reduced: reduced, Injected: len(failing.Fired), trace: recorded.trace}, nil
+	return &Report{Seed: failing.Seed, Reduced: reduced, Injected: len(failing.Fired), Trace: recorded.Trace}, nil
 }
 
 // String renders the report, at most 30 lines.
@@ -61,7 +64,7 @@ func (r *Report) String() string {
 	}
 	head = append(head, fmt.Sprintf("  seed 0x%016x  arm=%s %s", r.Seed, r.Reduced.Result.Arm, world))
 	head = append(head, r.faultLines()...)
-	for i, ref := range []EventRef{v.First, v.Second} {
+	for i, ref := range []sim.EventRef{v.First, v.Second} {
 		if ref.Event != 0 || ref.What != "" {
 			head = append(head, fmt.Sprintf("  %s event %d at %s: %s", [2]string{"first: ", "second:"}[i], ref.Event, clockText(ref.At), ref.What))
 		}
@@ -110,9 +113,9 @@ func (r *Report) faultLines() []string {
 // two events themselves; the last ones if there are too many.
 func (r *Report) steps(room int) []string {
 	v := r.Reduced.Result.Violation
-	var picked []TraceEvent
-	active := changers(r.trace)
-	for _, e := range r.trace {
+	var picked []sim.TraceEvent
+	active := changers(r.Trace)
+	for _, e := range r.Trace {
 		if e.Event > v.Event {
 			break
 		}
@@ -140,10 +143,10 @@ func (r *Report) steps(room int) []string {
 }
 
 // changers are the tasks that sent a request which can change something.
-func changers(trace []TraceEvent) map[[2]string]bool {
+func changers(trace []sim.TraceEvent) map[[2]string]bool {
 	m := map[[2]string]bool{}
 	for _, e := range trace {
-		if op, _ := OpNamed(e.What); e.Level == TraceCall && op.hasEffect() {
+		if op, _ := ops.Named(e.What); e.Level == sim.TraceCall && op.HasEffect() {
 			m[[2]string{e.Process, e.Task}] = true
 		}
 	}
@@ -151,42 +154,42 @@ func changers(trace []TraceEvent) map[[2]string]bool {
 }
 
 // matters reports whether a recorded event belongs into the story.
-func matters(e TraceEvent, v *Violation, active map[[2]string]bool) bool {
+func matters(e sim.TraceEvent, v *sim.Violation, active map[[2]string]bool) bool {
 	its := e.Event == v.First.Event || e.Event == v.Second.Event
 	switch e.Level {
-	case TraceFault:
+	case sim.TraceFault:
 		return true
-	case TraceWorld: // what a task records that only asks questions changed nothing
+	case sim.TraceWorld: // what a task records that only asks questions changed nothing
 		if e.Task != "" && !its && !active[[2]string{e.Process, e.Task}] {
 			return false
 		}
-		return e.What != "boot" || e.Result != "1"
-	case TraceLog:
+		return e.Happened != sim.Booted || e.Result != "1"
+	case sim.TraceLog:
 		return false
 	}
 	if its {
 		return true
 	}
-	op, _ := OpNamed(e.What)
-	if !op.hasEffect() || op == opPrewrite && e.Result == "ok" || op == opResolve || op == opRollback {
+	op, _ := ops.Named(e.What)
+	if !op.HasEffect() || op == ops.Prewrite && e.Result == "ok" || op == ops.Resolve || op == ops.Rollback {
 		return false
 	}
 	return v.Subject == "" || strings.Contains(e.Key, v.Subject)
 }
 
 // withoutRepeats drops an event that says the same as the one before.
-func withoutRepeats(events []TraceEvent) []TraceEvent {
-	return slices.CompactFunc(events, func(a, b TraceEvent) bool {
+func withoutRepeats(events []sim.TraceEvent) []sim.TraceEvent {
+	return slices.CompactFunc(events, func(a, b sim.TraceEvent) bool {
 		return a.Process == b.Process && a.Task == b.Task && a.Step == b.Step && a.What == b.What && a.Key == b.Key && a.Result == b.Result
 	})
 }
 
 // trim keeps n events: the two of the violation, the faults and what the world
 // did, and the latest of the others.
-func trim(events []TraceEvent, v *Violation, n int) []TraceEvent {
+func trim(events []sim.TraceEvent, v *sim.Violation, n int) []sim.TraceEvent {
 	keep := make([]bool, len(events))
 	left := n
-	mark := func(wanted func(TraceEvent) bool) {
+	mark := func(wanted func(sim.TraceEvent) bool) {
 		for i := len(events) - 1; i >= 0 && left > 0; i-- {
 			if !keep[i] && wanted(events[i]) {
 				keep[i] = true
@@ -194,13 +197,13 @@ func trim(events []TraceEvent, v *Violation, n int) []TraceEvent {
 			}
 		}
 	}
-	mark(func(e TraceEvent) bool {
-		return e.Level == TraceCall && (e.Event == v.First.Event || e.Event == v.Second.Event)
+	mark(func(e sim.TraceEvent) bool {
+		return e.Level == sim.TraceCall && (e.Event == v.First.Event || e.Event == v.Second.Event)
 	})
-	mark(func(e TraceEvent) bool { return e.Level == TraceFault })
-	mark(func(e TraceEvent) bool { return e.Level == TraceCall && strings.HasPrefix(e.What, "kv.") })
-	mark(func(TraceEvent) bool { return true })
-	var out []TraceEvent
+	mark(func(e sim.TraceEvent) bool { return e.Level == sim.TraceFault })
+	mark(func(e sim.TraceEvent) bool { return e.Op.IsRequest() && e.Op.Service() == ops.KV })
+	mark(func(sim.TraceEvent) bool { return true })
+	var out []sim.TraceEvent
 	for i, e := range events {
 		if keep[i] {
 			out = append(out, e)
@@ -209,16 +212,16 @@ func trim(events []TraceEvent, v *Violation, n int) []TraceEvent {
 	return out
 }
 
-func stepLine(e TraceEvent, v *Violation) string {
+func stepLine(e sim.TraceEvent, v *sim.Violation) string {
 	who := e.Process
 	if e.Task != "" {
 		who += "/" + e.Task
 	}
 	what := strings.TrimSpace(e.Step + " " + e.What)
-	if e.Level == TraceFault {
+	if e.Level == sim.TraceFault {
 		what = "-- fault: " + faultInShort(e.What)
 	}
-	if e.Level == TraceWorld {
+	if e.Level == sim.TraceWorld {
 		what = "-- " + e.What
 	}
 	line := fmt.Sprintf("%10s  %-16s %s", clockText(e.At), who, what)
@@ -228,7 +231,7 @@ func stepLine(e TraceEvent, v *Violation) string {
 	if e.Result != "" && e.Result != "ok" {
 		line += ": " + e.Result
 	}
-	if e.Level == TraceCall && e.Event == v.Second.Event {
+	if e.Level == sim.TraceCall && e.Event == v.Second.Event {
 		line += "   <- violation"
 	}
 	return strings.TrimRight(line, " ")
@@ -264,22 +267,20 @@ func shortKeys(keys, subject string) string {
 // Tell replays a plan and tells its story in at most room lines: what was
 // committed, by whom, and what the world did. It is how a run that holds is
 // looked at.
-func Tell(target Target, plan *Plan, room int) ([]string, error) {
-	u, err := target.replay(plan)
+func Tell(target sim.Target, p *plan.Plan, room int) ([]string, error) {
+	recorded, err := sim.ReplayRecorded(target, p)
 	if err != nil {
 		return nil, err
 	}
-	u.recorder = &recorder{}
-	var picked []TraceEvent
-	told := map[TraceEvent]int{} // without times and keys
-	for _, e := range u.run(plan.clone()).trace {
-		op, _ := OpNamed(e.What)
-		if same := (TraceEvent{Process: e.Process, Task: e.Task, Step: e.Step, What: e.What, Result: e.Result}); e.Level == TraceCall {
+	var picked []sim.TraceEvent
+	told := map[sim.TraceEvent]int{} // without times and keys
+	for _, e := range recorded.Trace {
+		if same := (sim.TraceEvent{Process: e.Process, Task: e.Task, Step: e.Step, What: e.What, Result: e.Result}); e.Level == sim.TraceCall {
 			if told[same]++; told[same] > 2 {
 				continue // renewals, rounds of polling
 			}
 		}
-		if e.Level == TraceFault || e.Level == TraceWorld && !(e.What == "boot" && e.Result == "1") || op == opCommit || e.What == opPrewrite.String() && e.Result != "ok" {
+		if e.Level == sim.TraceFault || e.Level == sim.TraceWorld && !(e.Happened == sim.Booted && e.Result == "1") || e.Op == ops.Commit || e.Op == ops.Prewrite && e.Result != "ok" {
 			picked = append(picked, e)
 		}
 	}
@@ -293,7 +294,7 @@ func Tell(target Target, plan *Plan, room int) ([]string, error) {
 		if omitted > 0 && i >= room/2 && i < room/2+omitted {
 			continue
 		}
-		lines = append(lines, stepLine(e, &Violation{}))
+		lines = append(lines, stepLine(e, &sim.Violation{}))
 	}
 	return lines, nil
 }
@@ -307,16 +308,14 @@ func firstLines(text string, n int) []string {
 }
 
 // Transcript returns every recorded event of a replay as text, one line each.
-func Transcript(target Target, plan *Plan) (string, *Result, error) {
-	u, err := target.replay(plan)
+func Transcript(target sim.Target, p *plan.Plan) (string, *sim.Result, error) {
+	recorded, err := sim.ReplayRecorded(target, p)
 	if err != nil {
 		return "", nil, err
 	}
-	u.recorder = &recorder{}
-	result := u.run(plan.clone())
 	var b strings.Builder
-	for _, e := range result.trace {
-		b.WriteString(stepLine(e, &Violation{}) + "\n")
+	for _, e := range recorded.Trace {
+		b.WriteString(stepLine(e, &sim.Violation{}) + "\n")
 	}
-	return b.String(), result, nil
+	return b.String(), recorded, nil
 }

@@ -1,4 +1,7 @@
-package sim
+// Package plan is a run as text: the whole configuration and every fault. A
+// plan is what a seed comes to, what a failure is reduced to, and what is kept
+// in seeds/ and replayed.
+package plan
 
 import (
 	"bytes"
@@ -6,13 +9,15 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
-// planHeader is the first line of every plan.
-const planHeader = "gauntlet-plan 1"
+// header is the first line of every plan.
+const header = "gauntlet-plan 1"
 
-// maxPlanSize bounds a plan's file, in bytes.
-const maxPlanSize = 1 << 20
+// maxSize bounds a plan's file, in bytes.
+const maxSize = 1 << 20
 
 // Plan is a run as text: the whole configuration and every fault. Together
 // with the code it was written for, it replays the run byte for byte; with
@@ -23,7 +28,7 @@ type Plan struct {
 	System string
 	// Settings are name and value pairs in the order of the assembly.
 	Settings []Field
-	Faults   []*Fault
+	Faults   []*fault.Fault
 	// Expect names the invariant that the plan broke when it was kept; "none"
 	// or "" if it must pass.
 	Expect string
@@ -34,23 +39,28 @@ type Plan struct {
 	lines map[string]int // of settings
 }
 
-func planOf(seed uint64, assembly Assembly, config *Config) *Plan {
-	p := &Plan{Seed: seed, System: assembly.Name()}
-	for _, s := range append(config.settings(), assembly.Settings()...) {
+// Field is one name=value of a plan or of a run's line.
+type Field struct{ Name, Value string }
+
+// Of returns the plan of a seed of a system, as configured, without any fault.
+func Of(seed uint64, system string, settings []Setting) *Plan {
+	p := &Plan{Seed: seed, System: system}
+	for _, s := range settings {
 		p.Settings = append(p.Settings, Field{s.Name, s.String()})
 	}
 	return p
 }
 
-func (p *Plan) clone() *Plan {
+// Clone returns a copy that shares its faults and settings.
+func (p *Plan) Clone() *Plan {
 	c := *p
 	return &c
 }
 
-// String prints the plan in the form that ParsePlan reads.
+// String prints the plan in the form that Parse reads.
 func (p *Plan) String() string {
 	var b strings.Builder
-	b.WriteString(planHeader + "\n")
+	b.WriteString(header + "\n")
 	for _, line := range p.Why {
 		b.WriteString("# " + line + "\n")
 	}
@@ -67,17 +77,17 @@ func (p *Plan) String() string {
 	return b.String()
 }
 
-// ParsePlan reads a plan. file is its name for error messages, each of which is
+// Parse reads a plan. file is its name for error messages, each of which is
 // one line with file and line number.
-func ParsePlan(file string, text []byte) (*Plan, error) {
+func Parse(file string, text []byte) (*Plan, error) {
 	p := &Plan{file: file, lines: map[string]int{}}
 	switch {
-	case len(text) > maxPlanSize:
-		return nil, fmt.Errorf("%s:1: the file has %d bytes; a plan has at most %d", file, len(text), maxPlanSize)
+	case len(text) > maxSize:
+		return nil, fmt.Errorf("%s:1: the file has %d bytes; a plan has at most %d", file, len(text), maxSize)
 	case len(bytes.TrimSpace(text)) == 0:
-		return nil, fmt.Errorf("%s:1: the file is empty; a plan begins with %q", file, planHeader)
+		return nil, fmt.Errorf("%s:1: the file is empty; a plan begins with %q", file, header)
 	case !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0:
-		return nil, fmt.Errorf("%s:1: not text; a plan begins with %q", file, planHeader)
+		return nil, fmt.Errorf("%s:1: not text; a plan begins with %q", file, header)
 	}
 	lines := strings.Split(string(text), "\n")
 	if err := checkHeader(strings.TrimRight(lines[0], "\r")); err != nil {
@@ -105,7 +115,7 @@ func ParsePlan(file string, text []byte) (*Plan, error) {
 }
 
 func checkHeader(line string) error {
-	if line == planHeader {
+	if line == header {
 		return nil
 	}
 	if version, ok := strings.CutPrefix(line, "gauntlet-plan "); ok {
@@ -114,7 +124,7 @@ func checkHeader(line string) error {
 	if len(line) > 40 {
 		line = line[:40]
 	}
-	return fmt.Errorf("%q is not a plan's first line; want %q", line, planHeader)
+	return fmt.Errorf("%q is not a plan's first line; want %q", line, header)
 }
 
 func (p *Plan) place(line int) string {
@@ -154,49 +164,56 @@ func (p *Plan) parseLine(number int, line string) error {
 		p.Settings = append(p.Settings, Field{name, strings.TrimSpace(value)})
 		return once("set " + name)
 	case "fault":
-		f, err := parseFault(rest)
+		f, err := fault.Parse(rest)
 		if err != nil {
 			return err
 		}
-		f.line = number
+		f.Line = number
 		p.Faults = append(p.Faults, f)
 		return nil
 	}
 	return fmt.Errorf("unknown word %q; known: seed, system, expect, set, fault, #", word)
 }
 
-// apply sets an assembly's configuration, and the simulator's own, from the
-// plan. Every setting must be there: a plan never depends on defaults.
-func (p *Plan) apply(assembly Assembly) (Config, error) {
-	var config Config
-	if p.System != assembly.Name() {
-		return config, fmt.Errorf("%s: system %q; want %q", p.place(p.lines["system"]), p.System, assembly.Name())
+// Apply sets a system's settings from the plan. Every setting must be there: a
+// plan never depends on defaults.
+func (p *Plan) Apply(system string, settings []Setting) error {
+	if p.System != system {
+		return p.Wrong("system", fmt.Errorf("system %q; want %q", p.System, system))
 	}
 	known := map[string]Setting{}
 	var names []string
-	for _, s := range append(config.settings(), assembly.Settings()...) {
+	for _, s := range settings {
 		known[s.Name] = s
 		names = append(names, s.Name)
 	}
 	for _, f := range p.Settings {
 		s, ok := known[f.Name]
 		if !ok {
-			return config, fmt.Errorf("%s: unknown setting %q; known: %s", p.place(p.lines["set "+f.Name]), f.Name, strings.Join(names, ", "))
+			return p.Wrong("set "+f.Name, fmt.Errorf("unknown setting %q; known: %s", f.Name, strings.Join(names, ", ")))
 		}
 		if err := s.parse(f.Value); err != nil {
-			return config, fmt.Errorf("%s: %w", p.place(p.lines["set "+f.Name]), err)
+			return p.Wrong("set "+f.Name, err)
 		}
 		delete(known, f.Name)
 	}
 	for _, name := range names {
 		if _, missing := known[name]; missing {
-			return config, fmt.Errorf("%s: no %q; a plan sets every setting", p.place(p.lines["system"]), "set "+name)
+			return p.Wrong("system", fmt.Errorf("no %q; a plan sets every setting", "set "+name))
 		}
 	}
-	if config.LatencyMax < config.LatencyMin {
-		return config, fmt.Errorf("%s: sim.latency_max is below sim.latency_min", p.place(p.lines["set sim.latency_max"]))
-	}
-	return config, nil
+	return nil
+}
+
+// Wrong says what is wrong with the plan, with the place of the line: "system",
+// "set NAME".
+func (p *Plan) Wrong(line string, err error) error {
+	return fmt.Errorf("%s: %w", p.place(p.lines[line]), err)
+}
+
+// WrongFault is the same for the line of a fault.
+func (p *Plan) WrongFault(f *fault.Fault, err error) error {
+	return fmt.Errorf("%s: %w", p.place(f.Line), err)
 }
 
 // ParseSeed reads a seed: decimal, 0x hex, or exactly 40 hex digits (a commit;

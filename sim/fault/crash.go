@@ -1,0 +1,89 @@
+package fault
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+)
+
+// Crash ends an incarnation between two instructions: its memory is lost.
+type Crash struct {
+	none
+	Phase Phase
+	// Restart is after how long the next incarnation boots.
+	Restart time.Duration
+	// Never: there is no next one, not even when the world heals.
+	Never bool
+	// TempLost empties the temp dir, too.
+	TempLost bool
+}
+
+var crashInfo = Info{
+	Name: "crash", About: "a process ends at once, between any two calls or in one", Effect: "maybe",
+	Strikes: anything, SparesClients: true,
+	Share: 500, // half of the runs: nearly every protocol error needs a process that is gone
+	Aim:   Aim{Weight: 1, At: requests},
+	New:   func() Kind { return &Crash{} },
+}
+
+func (*Crash) Info() *Info             { return &crashInfo }
+func (k *Crash) Lasts() time.Duration  { return k.Restart }
+func (k *Crash) Moment() (Phase, bool) { return k.Phase, true }
+func (k *Crash) Befall(h Host, f *Fault) bool {
+	h.Crash(f, k)
+	return true
+}
+
+func (k *Crash) options() []option {
+	restart := option{"restart", true, func() string {
+		if k.Never {
+			return "never"
+		}
+		return k.Restart.String()
+	}, func(text string) error {
+		if k.Never = text == "never"; k.Never {
+			return nil
+		}
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 || d > MaxTime {
+			return fmt.Errorf("restart=%s: want never, or a duration from 0s to %s", text, MaxTime)
+		}
+		k.Restart = d
+		return nil
+	}}
+	return []option{phase(&k.Phase), restart, either("temp", &k.TempLost, "kept", "lost")}
+}
+
+func (k *Crash) draw(d keyed.Draw, s *Scale, c *Crossing) {
+	k.Phase = drawPhase(d, c)
+	k.Restart = s.duration(d)
+	if d.Chance("soon", 500) { // as a supervisor does it: before any lease is over
+		k.Restart = time.Duration(d.LogBetween("restart", 1e7, 5e9))
+	}
+	k.TempLost = d.Chance("temp", 500)
+	if s.MayDie && c.Expendable && d.Chance("never", 300) {
+		k.Never, s.MayDie = true, false
+	}
+}
+
+func (k *Crash) weaker(Anchor) []Kind {
+	var milder []Kind
+	if k.Never {
+		milder = append(milder, &Crash{Phase: k.Phase, Restart: time.Second, TempLost: k.TempLost})
+	}
+	if k.TempLost {
+		w := *k
+		w.TempLost = false
+		milder = append(milder, &w)
+	}
+	if k.Never {
+		return milder
+	}
+	for _, restart := range shorter(k.Restart) {
+		w := *k
+		w.Restart = restart
+		milder = append(milder, &w)
+	}
+	return milder
+}

@@ -1,0 +1,98 @@
+package fault
+
+import (
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+)
+
+// Pause freezes a process: replies and timers wait until it resumes. Its
+// monotonic clock goes on meanwhile, as under SIGSTOP, or stops, as when its
+// machine is suspended: then it cannot notice.
+type Pause struct {
+	none
+	Phase Phase
+	// For is how long it lasts at most.
+	For time.Duration
+	// Stops stops the monotonic clock, too.
+	Stops bool
+	// Until may end it earlier.
+	Until Until
+}
+
+// Until says what ends a pause, if its time doesn't: what a zombie does depends
+// on how far its successor is when it wakes up.
+type Until uint8
+
+const (
+	// UntilTime: nothing else.
+	UntilTime Until = iota
+	// UntilRival: soon after another process has made a call in the step in
+	// which the pause began; both want the same.
+	UntilRival
+	// UntilHeir: when half its time is over, soon after another process has made
+	// a call in the step that came before that one; the successor is at work.
+	UntilHeir
+)
+
+var untilNames = []string{"time", "rival", "heir"}
+
+var pauseInfo = Info{
+	Name: "pause", About: "a process freezes, perhaps for longer than its lease, then goes on", Effect: "maybe",
+	Strikes: anything, SparesClients: true,
+	Share: 500,
+	// Most faults that are aimed are pauses: zombies are the rarest visitors of
+	// unaimed runs, and most hazards of leases need one.
+	Aim: Aim{Weight: 9, At: requests},
+	New: func() Kind { return &Pause{} },
+}
+
+func (*Pause) Info() *Info             { return &pauseInfo }
+func (k *Pause) Lasts() time.Duration  { return k.For }
+func (k *Pause) Moment() (Phase, bool) { return k.Phase, true }
+func (k *Pause) Befall(h Host, f *Fault) bool {
+	h.Pause(f, k)
+	return true
+}
+
+func (k *Pause) options() []option {
+	return []option{phase(&k.Phase), lasting("for", &k.For), either("clock", &k.Stops, "runs", "stops"), optional("until", &k.Until, untilNames)}
+}
+
+func (k *Pause) draw(d keyed.Draw, s *Scale, c *Crossing) {
+	k.Phase = drawPhase(d, c)
+	k.For = s.freeze(d)
+	k.Stops = d.Chance("clock", 500)
+}
+
+// aim mostly stops the clock, or a process fences itself when it wakes up, and
+// often waits for the successor: a zombie harms only beside one.
+func (k *Pause) aim(d keyed.Draw, _ *Scale, _ *Crossing, lease time.Duration) {
+	k.For, k.Stops = lease, d.Chance("clock", 750)
+	switch until := d.Intn("until", 100); {
+	case until < 35:
+		k.For, k.Until = 2*lease, UntilRival
+	case until < 75:
+		k.For, k.Until = 2*lease, UntilHeir
+	}
+}
+
+func (k *Pause) weaker(Anchor) []Kind {
+	var milder []Kind
+	if k.Stops {
+		w := *k
+		w.Stops = false
+		milder = append(milder, &w)
+	}
+	if k.Until != UntilTime {
+		w := *k
+		w.Until = UntilTime
+		milder = append(milder, &w)
+	}
+	for _, d := range shorter(k.For) {
+		w := *k
+		w.For = d
+		milder = append(milder, &w)
+	}
+	return milder
+}

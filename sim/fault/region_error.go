@@ -1,0 +1,46 @@
+package fault
+
+import (
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+)
+
+// RegionError answers a request to TiKV with an error of its key's region; it
+// is not applied.
+type RegionError struct {
+	none
+	Says RegionTrouble
+}
+
+// RegionTrouble is what a RegionError says.
+type RegionTrouble uint8
+
+const (
+	NotLeader RegionTrouble = iota
+	EpochNotMatch
+	ServerIsBusy
+)
+
+var troubleNames = []string{"not-leader", "epoch-not-match", "server-is-busy"}
+
+var troubles = [...]tikv.RegionError{NotLeader: tikv.RegionNotLeader, EpochNotMatch: tikv.RegionEpochNotMatch, ServerIsBusy: tikv.RegionServerIsBusy}
+
+var regionErrorInfo = Info{
+	Name: "region-error", About: "TiKV answers with an error of the key's region", Effect: "no",
+	Strikes: kvRequests, Requests: true,
+	Share: 80, // the store's client hides it: all that shows is a delay
+	New:   func() Kind { return &RegionError{} },
+}
+
+func (*RegionError) Info() *Info { return &regionErrorInfo }
+
+func (k *RegionError) Admit(m *Message) Verdict {
+	m.KVReply = tikv.Response{Region: troubles[k.Says]}
+	return Answered
+}
+
+func (k *RegionError) options() []option { return []option{choice("says", &k.Says, troubleNames)} }
+
+func (k *RegionError) draw(d keyed.Draw, _ *Scale, _ *Crossing) {
+	k.Says = RegionTrouble(d.Intn("region", len(troubleNames)))
+}

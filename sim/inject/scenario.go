@@ -1,0 +1,194 @@
+package inject
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/chaos"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+)
+
+// Stage is what a scenario must know of the system that it is played on.
+type Stage struct {
+	// Processes names those that have a role, in a fixed order; all of them for
+	// the role "". The workload's clients are not among them.
+	Processes func(role string) []string
+	// StaleAfter is what an injection's Leases are counted in.
+	StaleAfter time.Duration
+}
+
+// Scenario compiles what a scenario injects at calls. What it changes
+// in the system's configuration (the number of workers, an object store without
+// conditions) is the assembly's: see suite.Scenario. The error names an
+// injection that the simulator cannot produce.
+func Scenario(s chaos.Scenario, stage Stage) (fault.Injector, error) {
+	story := &story{}
+	for i := range s.Inject {
+		in := &s.Inject[i]
+		if in.Fault == chaos.WeakObjects {
+			continue
+		}
+		inj, err := compile(in, stage)
+		if err != nil {
+			return nil, fmt.Errorf("scenario %s, injection %d: %w", s.Name, i+1, err)
+		}
+		inj.name = Name(s, i)
+		story.injections = append(story.injections, inj)
+	}
+	return story, nil
+}
+
+// Name is how marks call an injection of a scenario:
+// "2 crash at complete_unit/kv.prewrite".
+func Name(s chaos.Scenario, i int) string {
+	in := &s.Inject[i]
+	return fmt.Sprintf("%d %s at %s", i+1, in.Fault, strings.Trim(in.At.Step+"/"+in.At.Call, "/"))
+}
+
+// story is a scenario's injections. Each call meets at most one of them.
+type story struct{ injections []*injection }
+
+// injection is one fault that waits for processes to reach a place.
+type injection struct {
+	name      string
+	kind      fault.Kind
+	processes []string
+	step      string // "": any
+	op        ops.Op
+	from, to  int // the first of a process's calls to be hit is drawn from here
+	count     int // how many processes are hit
+	every     time.Duration
+	lasts     time.Duration // for how long a hit process's further calls are hit, too
+	hit       []victim
+	calls     map[string]int
+}
+
+// victim is a process that an injection has hit.
+type victim struct {
+	process string
+	at      time.Duration
+}
+
+func (s *story) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
+	var struck *injection
+	for _, in := range s.injections {
+		if in.concerns(c) && in.wants(c) && struck == nil {
+			struck = in
+		}
+	}
+	if struck == nil {
+		return faults
+	}
+	return append(faults, struck.strike(c))
+}
+
+func (in *injection) concerns(c *fault.Crossing) bool {
+	return c.Op == in.op && (in.step == "" || in.step == c.Step) &&
+		slices.Contains(in.processes, c.Process) && in.kind.Info().CanStrike(in.op, c.Client)
+}
+
+// wants counts a process's call and reports whether it is to be hit.
+func (in *injection) wants(c *fault.Crossing) bool {
+	in.calls[c.Process]++
+	for _, v := range in.hit {
+		if v.process == c.Process {
+			return c.Now < v.at+in.lasts
+		}
+	}
+	if n := len(in.hit); n >= in.count || n > 0 && c.Now < in.hit[n-1].at+in.every {
+		return false
+	}
+	first := keyed.New(c.Seed, "injection").Sub(in.name).Between(c.Process, int64(in.from), int64(in.to))
+	return in.calls[c.Process] >= int(first)
+}
+
+func (in *injection) strike(c *fault.Crossing) *fault.Fault {
+	if !slices.ContainsFunc(in.hit, func(v victim) bool { return v.process == c.Process }) {
+		in.hit = append(in.hit, victim{c.Process, c.Now})
+	}
+	return write(in.kind, in.name, c)
+}
+
+// untilHealed is how long a fault lasts that lasts to the end of the chaos
+// phase.
+const untilHealed = fault.MaxTime
+
+// compile turns one injection into its fault and its place.
+func compile(in *chaos.Injection, stage Stage) (*injection, error) {
+	op, ok := opOf(in.At.Call)
+	if !ok || in.At.Step == "" && in.At.Call == "" {
+		return nil, fmt.Errorf("no such place: %+v", in.At)
+	}
+	out := &injection{
+		processes: stage.Processes(in.Role), step: in.At.Step, op: op, calls: map[string]int{},
+		from: max(in.At.Nth, 1), count: max(in.Count, 1), every: in.Every,
+	}
+	out.to = max(in.At.NthTo, out.from)
+	if in.Count == chaos.All {
+		out.count = len(out.processes)
+	}
+	span := in.Span(stage.StaleAfter)
+	k, err := kindOf(in, span)
+	if err != nil {
+		return nil, err
+	}
+	if k.Info().Requests && k.Lasts() == 0 {
+		out.lasts = span // what strikes one call strikes all of that time
+	}
+	out.kind = k
+	return out, nil
+}
+
+// kindOf translates the vocabulary of package chaos.
+func kindOf(in *chaos.Injection, span time.Duration) (fault.Kind, error) {
+	lasting := span
+	if lasting == 0 {
+		lasting = untilHealed
+	}
+	phase := map[chaos.Phase]fault.Phase{"": fault.Before, chaos.Before: fault.Before, chaos.Applied: fault.Applied, chaos.After: fault.After}[in.At.Phase]
+	switch in.Fault {
+	case chaos.Crash, chaos.OOM: // work is lost the same, whoever kills the process
+		return &fault.Crash{Phase: phase, Restart: in.Restart, Never: in.Restart == 0, TempLost: !in.KeepTemp}, nil
+	case chaos.Terminate:
+		return &fault.Terminate{Phase: phase, Grace: in.Grace}, nil
+	case chaos.Pause:
+		return &fault.Pause{Phase: phase, For: lasting}, nil
+	case chaos.Partition:
+		return &fault.Partition{Service: serviceOf[in.Service], Direction: directionOf[in.Direction], For: lasting}, nil
+	case chaos.Slow:
+		return &fault.Slow{Factor: int64(in.Factor), For: lasting}, nil
+	case chaos.Delay:
+		return &fault.Delay{For: span}, nil
+	case chaos.DelayReply:
+		return &fault.DelayReply{For: span}, nil
+	case chaos.Skew:
+		return &fault.Skew{By: in.Offset}, nil
+	case chaos.Drift:
+		return &fault.Drift{PPM: int64(in.PPM)}, nil
+	case chaos.Truncate:
+		return &fault.Truncate{Permille: 500}, nil
+	case chaos.Refuse:
+		return &fault.Refuse{}, nil
+	case chaos.LoseRequest:
+		return &fault.LoseRequest{}, nil
+	case chaos.LoseReply:
+		return &fault.LoseReply{}, nil
+	case chaos.Conflict:
+		return &fault.Conflict{}, nil
+	case chaos.ExpireUpload:
+		return &fault.ExpireUpload{}, nil
+	}
+	return nil, fmt.Errorf("the simulator has no %s", in.Fault)
+}
+
+var serviceOf = map[chaos.Service]ops.Service{
+	chaos.ServiceKV: ops.KV, chaos.ServicePD: ops.PD, chaos.ServiceObjects: ops.Objects, chaos.ServiceAll: ops.Every,
+}
+
+var directionOf = map[chaos.Direction]fault.Direction{
+	chaos.DirectionBoth: fault.Both, chaos.DirectionRequest: fault.Requests, chaos.DirectionReply: fault.Replies,
+}

@@ -1,0 +1,81 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Setting binds a name in a plan to a field of a configuration. Exactly one of
+// Int, Size, Seed, Duration, Text and Bool is set.
+type Setting struct {
+	Name     string
+	Int      *int
+	Size     *int64
+	Duration *time.Duration
+	Text     *string
+	Seed     *uint64
+	Bool     *bool
+	Min, Max int64    // Int, Size; Duration in nanoseconds
+	Allowed  []string // Text; empty for any
+}
+
+// String returns the setting's value as a plan prints it.
+func (s Setting) String() string {
+	switch {
+	case s.Int != nil:
+		return strconv.Itoa(*s.Int)
+	case s.Seed != nil:
+		return fmt.Sprintf("0x%016x", *s.Seed)
+	case s.Size != nil:
+		return strconv.FormatInt(*s.Size, 10)
+	case s.Duration != nil:
+		return s.Duration.String()
+	case s.Bool != nil:
+		return strconv.FormatBool(*s.Bool)
+	}
+	return *s.Text
+}
+
+// parse sets the field from a plan's text. The error names what is allowed.
+func (s Setting) parse(text string) error {
+	switch {
+	case s.Int != nil:
+		n, err := strconv.Atoi(text)
+		if err != nil || int64(n) < s.Min || int64(n) > s.Max {
+			return fmt.Errorf("%s = %s: want a whole number from %d to %d", s.Name, text, s.Min, s.Max)
+		}
+		*s.Int = n
+	case s.Seed != nil:
+		seed, err := ParseSeed(text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		*s.Seed = seed
+	case s.Size != nil:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < s.Min || n > s.Max {
+			return fmt.Errorf("%s = %s: want a whole number from %d to %d", s.Name, text, s.Min, s.Max)
+		}
+		*s.Size = n
+	case s.Duration != nil:
+		d, err := time.ParseDuration(text)
+		if err != nil || int64(d) < s.Min || int64(d) > s.Max {
+			return fmt.Errorf("%s = %s: want a duration from %s to %s", s.Name, text, time.Duration(s.Min), time.Duration(s.Max))
+		}
+		*s.Duration = d
+	case s.Bool != nil:
+		if text != "true" && text != "false" {
+			return fmt.Errorf("%s = %s: want true or false", s.Name, text)
+		}
+		*s.Bool = text == "true"
+	default:
+		if len(s.Allowed) > 0 && !slices.Contains(s.Allowed, text) {
+			return fmt.Errorf("%s = %s: want one of %s", s.Name, text, strings.Join(s.Allowed, ", "))
+		}
+		*s.Text = text
+	}
+	return nil
+}

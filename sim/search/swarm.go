@@ -1,0 +1,179 @@
+// Package search chooses what befalls a universe that is drawn from a seed.
+package search
+
+import (
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+)
+
+// Swarm draws faults as a universe goes along. Which kinds, how many and how
+// often is itself drawn for each run (swarm testing, Groce et al., 2012): runs
+// that leave most kinds out find what a uniform mix hides. Each decision is
+// keyed by the call that it is about, so the faults of a run can be written down
+// as a plan and taken away one by one.
+type Swarm struct {
+	scale  fault.Scale
+	budget int
+	rate   uint64 // of 2^32 per call; operations with effects are likelier
+	kinds  []*fault.Info
+	// aims are faults of one kind at a few calls of a few protocol steps, each
+	// step as likely as another: the moments at which protocols are decided are
+	// few, and what befalls them must last, past a lease or past all patience.
+	aims      int
+	aim       *fault.Info
+	aimChance uint64 // of 2^32 per such call
+	aimSteps  int    // permille of the steps
+	aimFirst  int    // the first of the calls that are aimed at
+	// Most runs spare most steps, and many spare the beginning: else a small
+	// budget is spent before the first unit is claimed, on what every process
+	// does first and does all the time.
+	steps int        // permille of the steps that meet faults; 0 for all
+	from  uint64     // the event from which on they do
+	where keyed.Draw // which steps
+	// In some runs trouble comes in twos: what a process does soon after a fault
+	// struck it (recover, drain, wake up late) is likelier to meet another.
+	twice    bool
+	struck   string // process
+	struckAt uint64 // event
+}
+
+// NewSwarm draws the swarm of a run; nil for a run without faults.
+func NewSwarm(d keyed.Draw, scale fault.Scale) *Swarm {
+	s := &Swarm{scale: scale}
+	s.scale.MayDie = d.Chance("expendable", 300)
+	switch size := d.Intn("budget", 100); {
+	case size < 9: // what goes wrong without any fault is found here
+		return nil
+	case size < 90: // most bugs need few faults, and few are easy to explain
+		s.budget = 1 + d.Intn("small", 3)
+	default:
+		s.budget = 4 + d.Intn("large", 9)
+	}
+	s.where = d.Sub("where")
+	s.twice = d.Chance("twice", 300)
+	s.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 60, 4000))
+	if d.Chance("late", 500) {
+		s.from = uint64(d.LogBetween("from", 50, 2000))
+	}
+	if d.Chance("some steps", 700) {
+		s.steps = int(d.LogBetween("steps", 50, 150))
+		s.rate = uint64(1<<32) / uint64(d.LogBetween("rate there", 4, 200))
+	}
+	for _, k := range fault.Kinds() {
+		if d.Chance("kind/"+k.Name, k.Share) {
+			s.kinds = append(s.kinds, k)
+		}
+	}
+	if d.Chance("aim", 550) {
+		s.drawAim(d)
+	}
+	if len(s.kinds) == 0 { // one of the kinds that most failures need
+		only, _ := fault.Named([...]string{"crash", "pause", "partition", "lose-reply", "delay"}[d.Intn("only", 5)])
+		s.kinds = []*fault.Info{only}
+	}
+	return s
+}
+
+// drawAim lets the run aim one kind of fault.
+func (s *Swarm) drawAim(d keyed.Draw) {
+	s.budget = d.Intn("beside the aim", 2)
+	s.aims = 1 + d.Intn("aims", 4)/2
+	s.aim = aimedKind(d)
+	s.aimFirst = 1
+	if d.Chance("aim late", 200) {
+		s.aimFirst = int(d.LogBetween("aim first", 2, 64))
+	}
+	s.aimChance = uint64(1<<32) / uint64(d.LogBetween("aim chance", 2, 30))
+	s.aimSteps = int(d.LogBetween("aim steps", 50, 200)) * max(s.aim.Aim.Spread, 1)
+}
+
+// aimedKind chooses among the kinds by their weights.
+func aimedKind(d keyed.Draw) *fault.Info {
+	var lots []*fault.Info
+	for _, k := range fault.Kinds() {
+		for range k.Aim.Weight {
+			lots = append(lots, k)
+		}
+	}
+	return lots[d.Intn("aim kind", len(lots))]
+}
+
+// soonEvents is how many events count as soon after a fault.
+const soonEvents = 300
+
+// rareFrom is the event from which on a step that is entered for the first time
+// counts as a rare one, an ending mostly: few runs get there, so more of them
+// aim at it.
+const rareFrom = 500
+
+// Strike decides whether a call meets a fault, and which.
+func (s *Swarm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
+	if s.aims > 0 && s.aimsAt(c) && s.aim.CanStrike(c.Op, c.Client) {
+		if h := keyed.Mix(c.ID, keyed.ForAim); h&(1<<32-1) < s.aimChance {
+			s.aims--
+			return append(faults, s.strike(c, fault.DrawAimed(s.aim, keyed.Of(keyed.Mix(h, uint64(c.Op))), &s.scale, c)))
+		}
+	}
+	if s.budget == 0 || c.Event < s.from || s.steps > 0 && !s.where.Chance(c.Step, s.steps) {
+		return faults
+	}
+	h := keyed.Mix(c.ID, keyed.ForFault)
+	if h&(1<<32-1) >= s.chance(c) {
+		return faults
+	}
+	var able [64]*fault.Info
+	kinds := able[:0]
+	for _, k := range s.kinds {
+		if c.Op != ops.Step && k.CanStrike(c.Op, c.Client) || c.Op == ops.Step && k.Strikes(c.Op) && !(c.Client && k.SparesClients) {
+			kinds = append(kinds, k)
+		}
+	}
+	if len(kinds) == 0 {
+		return faults
+	}
+	d := keyed.Of(keyed.Mix(h, uint64(c.Op)))
+	s.budget--
+	return append(faults, s.strike(c, fault.Draw(kinds[d.Intn("kind", len(kinds))], d, &s.scale, c)))
+}
+
+// chance is how likely a call meets a fault, of 2^32.
+func (s *Swarm) chance(c *fault.Crossing) uint64 {
+	chance := s.rate
+	if c.Op.HasEffect() || c.Op == ops.Get {
+		chance *= 4
+	}
+	if s.twice && s.struck == c.Process && c.Event-s.struckAt < soonEvents {
+		chance *= 16
+	}
+	// What a process does for the first times is where protocols are decided;
+	// what it does for the hundredth time is polling.
+	switch {
+	case c.Nth <= 2:
+		chance *= 12
+	case c.Nth <= 6:
+		chance *= 3
+	}
+	return chance
+}
+
+func (s *Swarm) strike(c *fault.Crossing, f *fault.Fault) *fault.Fault {
+	s.struck, s.struckAt = c.Process, c.Event
+	return f
+}
+
+// aimsAt reports whether the run's aim may strike such a call: one of three of
+// its site, in a step that the run aims at.
+func (s *Swarm) aimsAt(c *fault.Crossing) bool {
+	if !s.aim.Aim.At(c.Op) {
+		return false
+	}
+	if !c.Op.IsRequest() { // work: any of it
+		return true
+	}
+	steps := s.aimSteps
+	if c.StepEntered > rareFrom {
+		steps *= 3
+	}
+	return c.Step != "" && c.Nth >= s.aimFirst && c.Nth < s.aimFirst+3 && s.where.Chance(c.Step, steps)
+}
