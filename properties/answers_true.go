@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -17,7 +18,7 @@ import (
 // An operator who is told half of one state and half of another cancels what
 // works and waits for what is over.
 type answersTrue struct {
-	*view
+	watch
 	open []*question
 }
 
@@ -26,21 +27,29 @@ type answersTrue struct {
 type question struct {
 	client, what, of string
 
-	asked moment
+	asked sim.Moment
 	texts []string
 	dead  []*unit // retry: the units that have been dead ever since
 }
 
-func (i *answersTrue) Name() string { return "answers-true" }
+var (
+	answersTrueSays = say("answers-true")
 
-func (i *answersTrue) Observe(_ *sim.World, e *sim.Effect) error {
-	if e.Kind == sim.EffectRecord {
-		return i.takeRecord(e)
-	}
-	if e.Kind == sim.EffectCommit {
-		for _, q := range i.open {
-			i.extend(q)
-		}
+	toldAStatusThatNeverWas = answersTrueSays.clause("R17", "told what was never so (status)")
+	toldAListThatNeverWas   = answersTrueSays.clause("R17", "told what was never so (list)")
+	absurdRequestAccepted   = answersTrueSays.clause("R17", "absurd request accepted")
+	retryLeftAUnitDead      = answersTrueSays.clause("R12", "retry left a unit dead")
+)
+
+func newAnswersTrue(v *view) sim.Invariant {
+	i := &answersTrue{}
+	i.watch = v.watch(answersTrueSays, on{record: i.takeRecord, commit: i.takeCommit})
+	return i
+}
+
+func (i *answersTrue) takeCommit(*sim.Effect) error {
+	for _, q := range i.open {
+		i.extend(q)
 	}
 	return nil
 }
@@ -51,7 +60,8 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	case "status", "list", "retry":
 	case "absurd":
 		if r.Returned && r.Class == env.ClassNone {
-			return breach("R17", "absurd request accepted", r.Of, sim.EventRef{}, e, "was not refused", "a request about "+r.Of+" that makes no sense was not refused")
+			return absurdRequestAccepted.breach(e, r.Of, sim.EventRef{}, "was not refused",
+				"a request about "+r.Of+" that makes no sense was not refused")
 		}
 		return nil
 	default:
@@ -59,8 +69,8 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	}
 	client := e.Process + "/" + e.Task
 	if !r.Returned {
-		q := &question{client: client, what: r.What, of: r.Of, asked: momentOf(e)}
-		if s := i.batches["batch/"+r.Of]; s != nil && r.What == "retry" {
+		q := &question{client: client, what: r.What, of: r.Of, asked: e.Moment()}
+		if s := i.newest(r.Of); s != nil && r.What == "retry" {
 			q.dead = slices.Clone(s.units)
 		}
 		i.open = append(i.open, q)
@@ -85,8 +95,12 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 		return nil
 	}
 	last := q.texts[len(q.texts)-1]
-	return breach("R17", "told what was never so ("+r.What+")", r.Of, q.asked.ref("asked for the "+r.What+" of "+r.Of), e, "was told",
-		fmt.Sprintf("the client was told that %s is %s; it was %s, and nothing else of %d states since it asked", r.Of, r.Told, last, len(q.texts)))
+	broken := toldAStatusThatNeverWas
+	if r.What == "list" {
+		broken = toldAListThatNeverWas
+	}
+	return broken.breach(e, r.Of, q.asked.Ref("asked for the "+r.What+" of "+r.Of), "was told",
+		"the client was told that %s is %s; it was %s, and nothing else of %d states since it asked", r.Of, r.Told, last, len(q.texts))
 }
 
 func (i *answersTrue) checkRetried(e *sim.Effect, q *question) error {
@@ -94,8 +108,9 @@ func (i *answersTrue) checkRetried(e *sim.Effect, q *question) error {
 		return nil
 	}
 	u := q.dead[0]
-	return breach("R12", "retry left a unit dead", u.uid, u.changed.ref("left the unit dead"), e, "was told that the dead units are tried again",
-		fmt.Sprintf("a retry of %s was acknowledged, but unit %s has been dead all the time", u.sub.name, u.uid))
+	changed := i.world.LastWrite(u.key)
+	return retryLeftAUnitDead.breach(e, u.uid, changed.Ref("left the unit dead"), "was told that the dead units are tried again",
+		"a retry of %s was acknowledged, but unit %s has been dead all the time", u.sub.name, u.uid)
 }
 
 // extend notes what is true now.
@@ -103,7 +118,7 @@ func (i *answersTrue) extend(q *question) {
 	var text string
 	switch q.what {
 	case "retry":
-		q.dead = slices.DeleteFunc(q.dead, func(u *unit) bool { return u.state != stateDead || !u.sub.startsUnits(i.view) })
+		q.dead = slices.DeleteFunc(q.dead, func(u *unit) bool { return u.now.State != schema.Dead || !u.sub.startsUnits(i.view) })
 		return
 	case "status":
 		text = i.statusText(q.of)
@@ -118,25 +133,25 @@ func (i *answersTrue) extend(q *question) {
 // statusText is the status of a batch as its rows tell, in the form in which
 // the workload's client records what it is told.
 func (i *answersTrue) statusText(name string) string {
-	s := i.batches["batch/"+name]
+	s := i.newest(name)
 	if s == nil {
 		return "none"
 	}
 	var b strings.Builder
 	counts, _ := s.counts()
 	i.headText(&b, s, &counts)
-	for n := range strings.Count(s.row.sources, "\n") + 1 {
-		d := &discoveryRow{}
-		if row := i.discoveries[fmt.Sprintf("discovery/%s/%04d", s.bid, n)]; row != nil {
+	for n := range strings.Count(s.now.Sources, "\n") + 1 {
+		d := &schema.Discovery{}
+		if row := i.discoveries[schema.DiscoveryTable.Key(fmt.Sprintf("%s/%04d", s.bid, n))]; row != nil {
 			d = &row.now
 		}
-		fmt.Fprintf(&b, " source=%d,%t,%q", d.found, d.done, d.err)
+		fmt.Fprintf(&b, " source=%d,%t,%q", d.Found, d.Done, d.Error)
 	}
 	units := slices.Clone(s.units)
 	slices.SortFunc(units, func(a, b *unit) int { return strings.Compare(a.uid, b.uid) })
 	for _, u := range units {
-		if u.state == stateFailed || u.state == stateDead {
-			fmt.Fprintf(&b, " unit=%s,%s,%d,%d,%q", u.uid, stateNames[u.state], u.now.attempts, u.now.epoch, u.now.err)
+		if u.now.State == schema.Failed || u.now.State == schema.Dead {
+			fmt.Fprintf(&b, " unit=%s,%s,%d,%d,%q", u.uid, u.now.State, u.now.Attempts, u.now.Epoch, u.now.Error)
 		}
 	}
 	return b.String()
@@ -157,9 +172,9 @@ func (i *answersTrue) listText(namespace string) string {
 	}
 	var b strings.Builder
 	for _, s := range all {
-		counts := [unitStates]int64{}
-		if t := i.statuses["status/"+s.name]; t != nil && t.exists && t.now.gen == s.gen {
-			counts = t.now.counts
+		counts := schema.Counts{}
+		if t := i.statuses[schema.StatusTable.Key(s.name)]; t != nil && t.exists && t.now.Gen == s.gen {
+			counts = t.now.Counts
 		}
 		b.WriteString(s.name + ": ")
 		i.headText(&b, s, &counts)
@@ -168,17 +183,17 @@ func (i *answersTrue) listText(namespace string) string {
 	return b.String()
 }
 
-func (i *answersTrue) headText(b *strings.Builder, s *submission, counts *[unitStates]int64) {
-	fmt.Fprintf(b, "gen=%d %s total=%d", s.gen, s.row.phase, s.row.units)
-	if s.row.manifest != "" {
-		b.WriteString(" manifest=" + s.row.manifest)
+func (i *answersTrue) headText(b *strings.Builder, s *submission, counts *schema.Counts) {
+	fmt.Fprintf(b, "gen=%d %s total=%d", s.gen, s.now.Phase, s.now.Units)
+	if s.now.Manifest != "" {
+		b.WriteString(" manifest=" + s.now.Manifest)
 	}
-	if s.row.err != "" {
-		fmt.Fprintf(b, " error=%q", s.row.err)
+	if s.now.Error != "" {
+		fmt.Fprintf(b, " error=%q", s.now.Error)
 	}
-	for state := statePending; state < unitStates; state++ {
+	for _, state := range schema.States() {
 		if counts[state] != 0 {
-			fmt.Fprintf(b, " %s=%d", stateNames[state], counts[state])
+			fmt.Fprintf(b, " %s=%d", state, counts[state])
 		}
 	}
 }

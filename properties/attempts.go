@@ -1,8 +1,7 @@
 package properties
 
 import (
-	"fmt"
-
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -13,55 +12,54 @@ import (
 //
 // Attempts that go uncounted let a poisonous recording keep the whole fleet
 // busy; attempts that are counted twice give up on one that is only unlucky.
-type attempts struct{ *view }
+type attempts struct{ watch }
 
-func (i *attempts) Name() string { return "attempts-bounded" }
+var (
+	attemptsSays = say("attempts-bounded")
 
-func (i *attempts) Observe(_ *sim.World, e *sim.Effect) error {
-	if !i.touched.has(kindUnit) {
-		return nil
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.kind != kindUnit || c.deleted {
-			continue
-		}
-		if err := i.check(e, c.unit); err != nil {
-			return err
-		}
-	}
-	return nil
+	releaseMiscounted           = attemptsSays.clause("R12", "release miscounted")
+	retryMiscounted             = attemptsSays.clause("R12", "retry miscounted")
+	retryNotCounted             = attemptsSays.clause("R12", "retry not counted")
+	queuedAgainBeforeItsBackOff = attemptsSays.clause("R12", "queued again before its back-off")
+	attemptsMiscounted          = attemptsSays.clause("R12", "attempts miscounted")
+	moreAttemptsThanAllowed     = attemptsSays.clause("R12", "more attempts than allowed")
+)
+
+func newAttempts(v *view) sim.Invariant {
+	i := &attempts{}
+	i.watch = v.watch(attemptsSays, on{unit: i.check})
+	return i
 }
 
-func (i *attempts) check(e *sim.Effect, u *unit) error {
-	now, was := &u.now, &u.was
-	wrong := func(clause, text string) error {
-		return breach("R12", clause, u.uid, lastClaim(u.claims), e, u.edge(), text)
+func (i *attempts) check(c *unitChange) error {
+	if c.deleted {
+		return nil
 	}
-	released := now.releases - was.releases
+	u := c.unit
+	now, was := &u.now, &c.before
+	released := now.Releases - was.Releases
 	switch {
-	case released < 0 || released > 1 || released == 1 && (u.before != stateProcessing || u.state != statePending):
-		return wrong("release miscounted", fmt.Sprintf("the releases of unit %s went from %d to %d (%s)", u.uid, was.releases, now.releases, u.edge()))
-	case now.retries != was.retries && (now.retries != was.retries+1 || u.before != stateDead || u.state != statePending):
-		return wrong("retry miscounted", fmt.Sprintf("the retries of unit %s went from %d to %d (%s)", u.uid, was.retries, now.retries, u.edge()))
-	case u.before == stateDead && u.state == statePending && now.retries == was.retries:
-		return wrong("retry not counted", fmt.Sprintf("unit %s came back from the dead, and no retry was counted", u.uid))
+	case released < 0 || released > 1 || released == 1 && (was.State != schema.Processing || now.State != schema.Pending):
+		return c.breaks(releaseMiscounted, "the releases of unit %s went from %d to %d (%s)", u.uid, was.Releases, now.Releases, c.edge())
+	case now.Retries != was.Retries && (now.Retries != was.Retries+1 || was.State != schema.Dead || now.State != schema.Pending):
+		return c.breaks(retryMiscounted, "the retries of unit %s went from %d to %d (%s)", u.uid, was.Retries, now.Retries, c.edge())
+	case was.State == schema.Dead && now.State == schema.Pending && now.Retries == was.Retries:
+		return c.breaks(retryNotCounted, "unit %s came back from the dead, and no retry was counted", u.uid)
 	}
-	if u.before == stateFailed && u.state == statePending {
+	if was.State == schema.Failed && now.State == schema.Pending {
 		wait := i.cfg.UnitBackoff
-		for range now.attempts - 1 {
+		for range now.Attempts - 1 {
 			wait = min(2*wait, i.cfg.UnitBackoffMax)
 		}
-		if since := e.At - u.ending.at; since < hurried(wait) {
-			return wrong("queued again before its back-off", fmt.Sprintf("unit %s failed at attempt %d and was queued again %s later; its back-off is %s", u.uid, now.attempts, since, wait))
+		if since := c.by.At - u.ending.At; since < hurried(wait) {
+			return c.breaks(queuedAgainBeforeItsBackOff, "unit %s failed at attempt %d and was queued again %s later; its back-off is %s", u.uid, now.Attempts, since, wait)
 		}
 	}
-	if claims := int64(len(u.claims)); now.attempts != claims-now.releases {
-		return wrong("attempts miscounted", fmt.Sprintf("unit %s was claimed %d times and released %d times, but its row counts %d attempts (%s)",
-			u.uid, claims, now.releases, now.attempts, u.edge()))
+	if claims := int64(len(u.claims)); now.Attempts != claims-now.Releases {
+		return c.breaks(attemptsMiscounted, "unit %s was claimed %d times and released %d times, but its row counts %d attempts (%s)", u.uid, claims, now.Releases, now.Attempts, c.edge())
 	}
-	if limit := u.sub.row.maxAttempts * (1 + now.retries); u.sub.row.maxAttempts > 0 && now.attempts > limit {
-		return wrong("more attempts than allowed", fmt.Sprintf("unit %s is at attempt %d of %d", u.uid, now.attempts, limit))
+	if limit := u.sub.now.MaxAttempts * (1 + now.Retries); u.sub.now.MaxAttempts > 0 && now.Attempts > limit {
+		return c.breaks(moreAttemptsThanAllowed, "unit %s is at attempt %d of %d", u.uid, now.Attempts, limit)
 	}
 	return nil
 }

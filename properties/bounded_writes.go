@@ -1,9 +1,8 @@
 package properties
 
 import (
-	"fmt"
-
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -14,19 +13,29 @@ import (
 // What is held in memory is bounded by the configuration, not by the size of
 // what somebody recorded, or the largest recording of the year kills every
 // worker in turn.
-type boundedWrites struct{ *view }
+type boundedWrites struct{ watch }
 
-func (i *boundedWrites) Name() string { return "bounded-writes" }
+var (
+	boundedWritesSays = say("bounded-writes")
+
+	writeLargerThanAPart = boundedWritesSays.clause("R5", "write larger than a part")
+)
+
+func newBoundedWrites(v *view) sim.Invariant {
+	i := &boundedWrites{}
+	i.watch = v.watch(boundedWritesSays, on{object: i.check})
+	return i
+}
 
 // overshoot is how much a part may exceed what cuts it, since it ends with a
 // frame or a line: more than the largest of either that workloads have.
 const overshoot = 512
 
-func (i *boundedWrites) Observe(_ *sim.World, e *sim.Effect) error {
-	if e.Kind != sim.EffectObject || i.object.area == areaOther || i.cfg.PartSize == 0 {
+func (i *boundedWrites) check(c *objectChange) error {
+	if c.object.Area == schema.OtherArea || i.cfg.PartSize == 0 {
 		return nil
 	}
-	o := &e.Object
+	o := c.effect()
 	most := i.cfg.PartSize
 	switch {
 	case o.Kind == objstore.EffectPut, o.Kind == objstore.EffectUploadPart && o.Number == 1:
@@ -38,6 +47,6 @@ func (i *boundedWrites) Observe(_ *sim.World, e *sim.Effect) error {
 	if o.Size <= most {
 		return nil
 	}
-	return breach("R5", "write larger than a part", o.Key, sim.EventRef{}, e, "wrote "+o.Key,
-		fmt.Sprintf("%s/%s wrote %d bytes to %s at once; a part is cut at %d", e.Process, e.Incarnation, o.Size, o.Key, most))
+	return writeLargerThanAPart.breach(c.by, o.Key, sim.EventRef{}, "wrote "+o.Key,
+		"%s wrote %d bytes to %s at once; a part is cut at %d", c.who(), o.Size, o.Key, most)
 }

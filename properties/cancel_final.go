@@ -14,37 +14,26 @@ import (
 //
 // Whoever cancels a run because its data is wrong must be able to rely on it.
 type cancelFinal struct {
-	*view
-	final map[*submission]moment
+	watch
+	final map[*submission]sim.Moment
 }
 
-func newCancelFinal(v *view) *cancelFinal {
-	return &cancelFinal{view: v, final: map[*submission]moment{}}
-}
+var (
+	cancelFinalSays = say("cancel-final")
 
-func (i *cancelFinal) Name() string { return "cancel-final" }
+	cancelDenied                   = cancelFinalSays.clause("R4", "cancel denied")
+	cancelAcknowledgedOfNothing    = cancelFinalSays.clause("R16", "cancel acknowledged of nothing")
+	acknowledgedCancelDidNotHappen = cancelFinalSays.clause("R16", "acknowledged cancel did not happen")
+	claimedAfterACancel            = cancelFinalSays.clause("R16", "claimed after a cancel")
+	unitCreatedAfterACancel        = cancelFinalSays.clause("R16", "unit created after a cancel")
+	mergeClaimedAfterACancel       = cancelFinalSays.clause("R16", "merge claimed after a cancel")
+	publishedAfterACancel          = cancelFinalSays.clause("R16", "published after a cancel")
+)
 
-func (i *cancelFinal) Observe(_ *sim.World, e *sim.Effect) error {
-	if e.Kind == sim.EffectRecord {
-		return i.checkReturn(e)
-	}
-	if len(i.final) == 0 {
-		return nil
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.deleted || c.sub == nil {
-			continue
-		}
-		at, ok := i.final[c.sub]
-		if !ok {
-			continue
-		}
-		if err := i.checkAfter(e, c, &at); err != nil {
-			return err
-		}
-	}
-	return nil
+func newCancelFinal(v *view) sim.Invariant {
+	i := &cancelFinal{final: map[*submission]sim.Moment{}}
+	i.watch = v.watch(cancelFinalSays, on{record: i.checkReturn, unit: i.checkUnit, merge: i.checkMerge, batch: i.checkBatch})
+	return i
 }
 
 // checkReturn looks at the batch as a cancel returns. The record's Of is
@@ -54,49 +43,61 @@ func (i *cancelFinal) checkReturn(e *sim.Effect) error {
 	if r.What != "cancel" || !r.Returned {
 		return nil
 	}
-	s := i.batches["batch/"+r.Of]
-	if r.Class == env.ClassOther && s != nil && s.row.phase == "cancelled" {
-		return breach("R4", "cancel denied", s.bid, s.ended.orNone("cancelled "+s.bid), e, "was told that "+s.bid+" cannot be cancelled",
-			fmt.Sprintf("the client was told that %s cannot be cancelled, but it is: by this very call, or an earlier one", s.bid))
+	s := i.newest(r.Of)
+	if r.Class == env.ClassOther && s != nil && s.now.Phase == "cancelled" {
+		return cancelDenied.breach(e, s.bid, s.ended.Ref("cancelled "+s.bid), "was told that "+s.bid+" cannot be cancelled",
+			"the client was told that %s cannot be cancelled, but it is: by this very call, or an earlier one", s.bid)
 	}
 	if r.Class != env.ClassNone {
 		return nil
 	}
 	if s == nil {
-		return breach("R16", "cancel acknowledged of nothing", r.Of, sim.EventRef{}, e, "was told that "+r.Of+" is cancelled",
-			fmt.Sprintf("the cancel of %s was acknowledged, but there is no such batch", r.Of))
+		return cancelAcknowledgedOfNothing.breach(e, r.Of, sim.EventRef{}, "was told that "+r.Of+" is cancelled",
+			"the cancel of %s was acknowledged, but there is no such batch", r.Of)
 	}
-	switch s.row.phase {
+	switch s.now.Phase {
 	case "cancelled", "expired":
-		i.final[s] = momentOf(e)
+		i.final[s] = e.Moment()
 		return nil
 	}
-	return breach("R16", "acknowledged cancel did not happen", s.bid, s.born.ref("submitted "+s.bid), e, "was told that "+s.bid+" is cancelled",
-		fmt.Sprintf("the cancel of %s was acknowledged, but the batch is %s", s.bid, s.row.phase))
+	return acknowledgedCancelDidNotHappen.breach(e, s.bid, s.born.Ref("submitted "+s.bid), "was told that "+s.bid+" is cancelled",
+		"the cancel of %s was acknowledged, but the batch is %s", s.bid, s.now.Phase)
 }
 
-func (i *cancelFinal) checkAfter(e *sim.Effect, c *change, at *moment) error {
-	wrong := func(clause, subject, what, text string) error {
-		return breach("R16", clause, subject, at.ref("was told that "+c.sub.bid+" is cancelled"), e, what, text+" after the cancel of "+c.sub.bid+" was acknowledged")
+// wrong judges what happened to a batch, which matters only after its cancel was
+// acknowledged.
+func (i *cancelFinal) wrong(c *rowChange, s *submission, broken *clause, subject, what, format string, args ...any) error {
+	at, ok := i.final[s]
+	if !ok || c.deleted {
+		return nil
 	}
-	switch c.kind {
-	case kindUnit:
-		u := c.unit
-		switch {
-		case u.claimed():
-			return wrong("claimed after a cancel", u.uid, "claimed the unit", fmt.Sprintf("unit %s was claimed at epoch %d", u.uid, u.now.epoch))
-		case u.before == stateNone:
-			return wrong("unit created after a cancel", u.uid, "created the unit", fmt.Sprintf("unit %s was created", u.uid))
-		}
-	case kindMerge:
-		m := &c.sub.merge
-		if !m.existed || m.now.gen != m.was.gen {
-			return wrong("merge claimed after a cancel", c.sub.bid, fmt.Sprintf("claimed g%d", m.now.gen), fmt.Sprintf("generation %d of the merge was claimed", m.now.gen))
-		}
-	case kindBatch:
-		if c.sub.row.manifest != "" && c.sub.was.manifest == "" {
-			return wrong("published after a cancel", c.sub.bid, fmt.Sprintf("published g%d", c.sub.row.mergeGen), c.sub.bid+" was published")
-		}
+	args = append(args, s.bid)
+	return broken.breach(c.by, subject, at.Ref("was told that "+s.bid+" is cancelled"), what, format+" after the cancel of %s was acknowledged", args...)
+}
+
+func (i *cancelFinal) checkUnit(c *unitChange) error {
+	u := c.unit
+	switch {
+	case c.claimed():
+		return i.wrong(&c.rowChange, u.sub, claimedAfterACancel, u.uid, "claimed the unit", "unit %s was claimed at epoch %d", u.uid, u.now.Epoch)
+	case c.created():
+		return i.wrong(&c.rowChange, u.sub, unitCreatedAfterACancel, u.uid, "created the unit", "unit %s was created", u.uid)
 	}
 	return nil
+}
+
+func (i *cancelFinal) checkMerge(c *mergeChange) error {
+	if !c.claimed() {
+		return nil
+	}
+	s, gen := c.sub, c.sub.merge.now.Gen
+	return i.wrong(&c.rowChange, s, mergeClaimedAfterACancel, s.bid, fmt.Sprintf("claimed g%d", gen), "generation %d of the merge was claimed", gen)
+}
+
+func (i *cancelFinal) checkBatch(c *batchChange) error {
+	if !c.published() {
+		return nil
+	}
+	s := c.sub
+	return i.wrong(&c.rowChange, s, publishedAfterACancel, s.bid, fmt.Sprintf("published g%d", s.now.MergeGen), "%s was published", s.bid)
 }

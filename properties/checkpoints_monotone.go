@@ -3,6 +3,7 @@ package properties
 import (
 	"fmt"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -14,93 +15,101 @@ import (
 // A checkpoint that goes back makes a successor write what was written, in
 // other parts; one that is lost costs the work of hours.
 type checkpointsMonotone struct {
-	*view
+	watch
 	last map[*unit]savepoint
 }
 
 // savepoint is the newest checkpoint that a unit ever had.
 type savepoint struct {
-	checkpointRow
-	moment
+	schema.Checkpoint
+	sim.Moment
 }
 
-func newCheckpointsMonotone(v *view) *checkpointsMonotone {
-	return &checkpointsMonotone{view: v, last: map[*unit]savepoint{}}
+var (
+	checkpointsMonotoneSays = say("checkpoints-monotone")
+
+	checkpointOfACompleteUnit  = checkpointsMonotoneSays.clause("R5", "checkpoint of a complete unit")
+	checkpointLost             = checkpointsMonotoneSays.clause("R5", "checkpoint lost")
+	checkpointOutsideTheSource = checkpointsMonotoneSays.clause("R5", "checkpoint outside the source")
+	checkpointWentBack         = checkpointsMonotoneSays.clause("R5", "checkpoint went back")
+	checkpointRewritten        = checkpointsMonotoneSays.clause("R5", "checkpoint rewritten")
+	savedWorkGivenUp           = checkpointsMonotoneSays.clause("R5", "saved work given up")
+)
+
+func newCheckpointsMonotone(v *view) sim.Invariant {
+	i := &checkpointsMonotone{last: map[*unit]savepoint{}}
+	i.watch = v.watch(checkpointsMonotoneSays, on{checkpoint: i.check, unit: i.checkComplete})
+	return i
 }
 
-func (i *checkpointsMonotone) Name() string { return "checkpoints-monotone" }
+// check judges a checkpoint that was written or deleted.
+func (i *checkpointsMonotone) check(c *checkpointChange) error {
+	if c.deleted {
+		return i.checkDeleted(c)
+	}
+	return i.checkWritten(c)
+}
 
-func (i *checkpointsMonotone) Observe(_ *sim.World, e *sim.Effect) error {
-	if !i.touched.has(kindCheckpoint) && !i.touched.has(kindUnit) {
+func (i *checkpointsMonotone) checkComplete(c *unitChange) error {
+	u := c.unit
+	if u.now.State != schema.Complete || !u.checkpoint.exists {
 		return nil
 	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		var err error
-		switch {
-		case c.kind == kindUnit && c.unit.state == stateComplete && c.unit.checkpoint.exists:
-			p := &c.unit.checkpoint
-			err = breach("R5", "checkpoint of a complete unit", c.unit.uid, p.written.ref(fmt.Sprintf("wrote checkpoint %d.%d", p.now.epoch, p.now.seq)), e, "completed the unit",
-				fmt.Sprintf("unit %s is complete, and checkpoint %d.%d is still there", c.unit.uid, p.now.epoch, p.now.seq))
-		case c.kind != kindCheckpoint:
-		case c.deleted:
-			err = i.checkDeleted(e, c.unit)
-		default:
-			err = i.checkWritten(e, c.unit)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	p := &u.checkpoint.now
+	written := i.world.LastWrite(u.checkpoint.key)
+	return checkpointOfACompleteUnit.breach(c.by, u.uid, written.Ref(fmt.Sprintf("wrote checkpoint %d.%d", p.Epoch, p.Seq)), "completed the unit",
+		"unit %s is complete, and checkpoint %d.%d is still there", u.uid, p.Epoch, p.Seq)
 }
 
-func (i *checkpointsMonotone) checkWritten(e *sim.Effect, u *unit) error {
+func (i *checkpointsMonotone) checkWritten(c *checkpointChange) error {
+	u := c.unit
 	now := &u.checkpoint.now
 	last, known := i.last[u]
-	i.last[u] = savepoint{*now, momentOf(e)}
-	wrong := func(clause, text string) error {
+	i.last[u] = savepoint{*now, c.by.Moment()}
+	wrong := func(broken *clause, format string, args ...any) error {
 		first := sim.EventRef{}
 		if known {
-			first = last.ref(fmt.Sprintf("wrote checkpoint %d.%d", last.epoch, last.seq))
+			first = last.Ref(fmt.Sprintf("wrote checkpoint %d.%d", last.Epoch, last.Seq))
 		}
-		return breach("R5", clause, u.uid, first, e, fmt.Sprintf("wrote checkpoint %d.%d", now.epoch, now.seq), text)
+		return broken.breach(c.by, u.uid, first, fmt.Sprintf("wrote checkpoint %d.%d", now.Epoch, now.Seq), format, args...)
 	}
-	if now.offset > u.now.size || now.offset < 0 || now.frames < 0 {
-		return wrong("checkpoint outside the source", fmt.Sprintf("checkpoint %d.%d of unit %s is at byte %d of %d", now.epoch, now.seq, u.uid, now.offset, u.now.size))
+	if now.Offset > u.now.Size || now.Offset < 0 || now.Frames < 0 {
+		return wrong(checkpointOutsideTheSource, "checkpoint %d.%d of unit %s is at byte %d of %d", now.Epoch, now.Seq, u.uid, now.Offset, u.now.Size)
 	}
 	if !known {
 		return nil
 	}
-	back := now.epoch < last.epoch || now.epoch == last.epoch && now.seq < last.seq
+	back := now.Epoch < last.Epoch || now.Epoch == last.Epoch && now.Seq < last.Seq
 	if back {
-		return wrong("checkpoint went back", fmt.Sprintf("unit %s had checkpoint %d.%d, then %d.%d", u.uid, last.epoch, last.seq, now.epoch, now.seq))
+		return wrong(checkpointWentBack, "unit %s had checkpoint %d.%d, then %d.%d", u.uid, last.Epoch, last.Seq, now.Epoch, now.Seq)
 	}
-	if now.epoch == last.epoch && now.seq == last.seq && last.upload != "" && *now != last.checkpointRow {
-		return wrong("checkpoint rewritten", fmt.Sprintf("unit %s had two different checkpoints %d.%d: at byte %d, then at byte %d", u.uid, now.epoch, now.seq, last.offset, now.offset))
+	if now.Epoch == last.Epoch && now.Seq == last.Seq && last.Upload != "" && *now != last.Checkpoint {
+		return wrong(checkpointRewritten, "unit %s had two different checkpoints %d.%d: at byte %d, then at byte %d", u.uid, now.Epoch, now.Seq, last.Offset, now.Offset)
 	}
-	if up := i.uploads[last.upload]; up == nil || !up.open {
+	if up := i.uploads[last.Upload]; up == nil || !up.open {
 		return nil
 	}
-	if now.offset < last.offset || now.frames < last.frames {
-		return wrong("saved work given up", fmt.Sprintf("checkpoint %d.%d of unit %s saves %d bytes, %d frames; %d.%d saved %d and %d already, and its upload is open",
-			now.epoch, now.seq, u.uid, now.offset, now.frames, last.epoch, last.seq, last.offset, last.frames))
+	if now.Offset < last.Offset || now.Frames < last.Frames {
+		return wrong(savedWorkGivenUp, "checkpoint %d.%d of unit %s saves %d bytes, %d frames; %d.%d saved %d and %d already, and its upload is open",
+			now.Epoch, now.Seq, u.uid, now.Offset, now.Frames, last.Epoch, last.Seq, last.Offset, last.Frames)
 	}
 	return nil
 }
 
-func (i *checkpointsMonotone) checkDeleted(e *sim.Effect, u *unit) error {
-	if !u.checkpoint.existed || u.sub.terminal() {
+func (i *checkpointsMonotone) checkDeleted(c *checkpointChange) error {
+	u := c.unit
+	if !c.existed || u.sub.terminal() {
 		return nil
 	}
-	switch u.state {
-	case statePending, stateProcessing, stateFailed:
-		return breach("R5", "checkpoint lost", u.uid, u.checkpoint.written.ref("deleted the checkpoint"), e, "deleted the checkpoint",
-			fmt.Sprintf("the checkpoint of unit %s was deleted while the unit is %s", u.uid, stateNames[u.state]))
+	switch u.now.State {
+	case schema.Pending, schema.Processing, schema.Failed:
+		written := i.world.WriteBefore(c.key)
+		return checkpointLost.breach(c.by, u.uid, written.Ref("wrote the checkpoint"), "deleted the checkpoint",
+			"the checkpoint of unit %s was deleted while the unit is %s", u.uid, u.now.State)
 	}
 	// A dead unit that an operator retries begins anew, but its numbers go on.
 	last := i.last[u]
-	last.offset, last.frames, last.upload = 0, 0, ""
+	last.Offset, last.Frames, last.Upload = 0, 0, ""
 	i.last[u] = last
 	return nil
 }

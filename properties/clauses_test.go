@@ -1,11 +1,6 @@
 package properties_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -626,6 +621,10 @@ var breaches = []breach{
 }
 
 func TestClauses(t *testing.T) {
+	rules := map[string]string{}
+	for _, c := range clauses() {
+		rules[c.Invariant+"/"+c.Shape] = c.Rule
+	}
 	for _, b := range breaches {
 		t.Run(b.invariant+"/"+b.clause, func(t *testing.T) {
 			s := newStory(b.invariant)
@@ -634,6 +633,11 @@ func TestClauses(t *testing.T) {
 			require.ErrorAs(t, s.err, &v)
 			require.Equal(t, b.invariant, v.Invariant)
 			require.Equal(t, b.clause, v.Shape)
+			clause, _, _ := strings.Cut(v.Shape, " (claim_unit)")
+			clause, _, _ = strings.Cut(clause, " (stage)")
+			rule, declared := rules[v.Invariant+"/"+clause]
+			require.True(t, declared, "%s has no clause %q", v.Invariant, clause)
+			require.Equal(t, rule, v.Rule)
 			require.NotEmpty(t, v.Text)
 			require.NotEmpty(t, v.Subject)
 			require.NotContains(t, v.Text, "%!")
@@ -641,101 +645,36 @@ func TestClauses(t *testing.T) {
 	}
 }
 
-// TestEveryClauseFires reads the clauses out of the package's source: one that
-// no story breaks may be one that nothing can break.
+// clauses are those that the invariants declare.
+func clauses() []properties.Clause {
+	var all []properties.Clause
+	for _, inv := range properties.All(config()) {
+		all = append(all, properties.Clauses(inv)...)
+	}
+	return all
+}
+
+// TestEveryClauseFires: a clause that no story breaks may be one that nothing
+// can break; and nothing else is a clause.
 func TestEveryClauseFires(t *testing.T) {
-	fired := make(map[string]bool)
-	var shapes []string
-	invariants := make(map[string]bool)
+	broken := map[string]bool{}
 	for _, b := range breaches {
-		fired[b.clause], invariants[b.invariant] = true, true
-		shapes = append(shapes, b.clause)
+		shape, _, _ := strings.Cut(b.clause, " (claim_unit)")
+		shape, _, _ = strings.Cut(shape, " (stage)")
+		broken[b.invariant+"/"+shape] = true
 	}
-	for _, name := range properties.Names() {
-		require.True(t, invariants[name] || name == "marks", "no story breaks %s", name)
+	declared := map[string]bool{}
+	for _, c := range clauses() {
+		name := c.Invariant + "/" + c.Shape
+		require.False(t, declared[name], "%s is declared twice", name)
+		declared[name] = true
+		require.True(t, broken[name], "no story breaks %s", name)
 	}
-	clauses := clausesOf(t)
-	require.Greater(t, len(clauses), 90)
-	all := strings.Join(shapes, "\n")
-	for _, clause := range clauses {
-		require.Contains(t, all, clause, "no story breaks this clause")
+	require.Greater(t, len(declared), 140)
+	for name := range broken {
+		require.True(t, declared[name], "%s is no clause", name)
 	}
-}
-
-// clausesOf collects the literals that name clauses: an argument of breach,
-// settledBreach and wrong, what is assigned to a variable clause, and the first
-// result of the method stored.
-func clausesOf(t *testing.T) []string {
-	names, err := filepath.Glob("*.go")
-	require.NoError(t, err)
-	set := token.NewFileSet()
-	var clauses []string
-	literals := func(n ast.Node) {
-		ast.Inspect(n, func(n ast.Node) bool {
-			lit, ok := n.(*ast.BasicLit)
-			if !ok || lit.Kind != token.STRING {
-				return true
-			}
-			text, _ := strconv.Unquote(lit.Value)
-			if text = strings.TrimSpace(text); text != "" && !rule.MatchString(text) {
-				clauses = append(clauses, text)
-			}
-			return true
-		})
+	for _, inv := range properties.All(config()) {
+		require.True(t, len(properties.Clauses(inv)) > 0 || inv.Name() == "marks", "%s has no clause", inv.Name())
 	}
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(set, name, nil, 0)
-		require.NoError(t, err)
-		ast.Inspect(file, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.CallExpr:
-				if at := clauseArgument(n); at >= 0 {
-					literals(n.Args[at])
-				}
-			case *ast.AssignStmt:
-				if name, ok := n.Lhs[0].(*ast.Ident); ok && name.Name == "clause" && len(n.Rhs) <= 2 {
-					if _, call := n.Rhs[0].(*ast.CallExpr); !call {
-						literals(n.Rhs[0])
-					}
-				}
-			case *ast.FuncDecl:
-				return n.Name.Name != "breach" && n.Name.Name != "settledBreach"
-			}
-			return true
-		})
-	}
-	return clauses
-}
-
-var rule = regexp.MustCompile(`^R\d+$`)
-
-// clauseArgument is the argument of a call that names a clause, or -1.
-func clauseArgument(call *ast.CallExpr) int {
-	name := ""
-	switch f := call.Fun.(type) {
-	case *ast.Ident:
-		name = f.Name
-	case *ast.SelectorExpr:
-		name = f.Sel.Name
-	}
-	switch name {
-	case "breach", "settledBreach":
-		return 1
-	case "wrong":
-	default:
-		return -1
-	}
-	for at, arg := range call.Args {
-		lit, ok := arg.(*ast.BasicLit)
-		if !ok || lit.Kind != token.STRING {
-			continue
-		}
-		if text, _ := strconv.Unquote(lit.Value); !rule.MatchString(text) {
-			return at
-		}
-	}
-	return -1
 }

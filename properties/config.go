@@ -79,42 +79,47 @@ func (c *Config) slack() time.Duration {
 // in which they must be called.
 func All(c Config) []sim.Invariant {
 	v := newView(&c)
-	return []sim.Invariant{
-		v,
-		newSnapshotIsolation(),
-		// Where one effect breaks several sentences the one that says most is
-		// asked first.
-		newExactlyOnce(v),
-		newCancelFinal(v),
-		&fencing{view: v},
-		&legalEdges{view: v},
-		newNoLostUnit(v),
-		newCheckpointsMonotone(v),
-		newDatasetEqualsReference(v),
-		&queueAgrees{view: v},
-		&attempts{view: v},
-		&limitsEnforced{view: v},
-		newWorkSaved(v),
-		newOwnersKnow(v),
-		&boundedWrites{view: v},
-		&mergeInput{view: v},
-		newDurablePointers(v),
-		newSubmitsKept(v),
-		&answersTrue{view: v},
-		&leadership{view: v},
-		&runsOnce{view: v},
-		newOutcomesJustified(v),
-		newStoreSpared(v),
-		&noFlapping{view: v},
-		newDrainsGracefully(v),
-		&orphanClaimable{view: v},
-		&noIdleBesideWork{view: v},
-		&mergeTakenOver{view: v},
-		&everyBatchEnds{view: v},
-		newSummariesAgree(v),
-		&noLeaks{view: v},
-		newMarks(v),
+	invariants := []sim.Invariant{v}
+	for _, begin := range list {
+		invariants = append(invariants, begin(v))
 	}
+	return invariants
+}
+
+// list is every invariant but the view. Where one effect breaks several
+// sentences the one that says most is asked first.
+var list = [...]func(*view) sim.Invariant{
+	newSnapshotIsolation,
+	newExactlyOnce,
+	newCancelFinal,
+	newFencing,
+	newLegalEdges,
+	newNoLostUnit,
+	newCheckpointsMonotone,
+	newDatasetEqualsReference,
+	newQueueAgrees,
+	newAttempts,
+	newLimitsEnforced,
+	newWorkSaved,
+	newOwnersKnow,
+	newBoundedWrites,
+	newMergeInput,
+	newDurablePointers,
+	newSubmitsKept,
+	newAnswersTrue,
+	newLeadership,
+	newRunsOnce,
+	newOutcomesJustified,
+	newStoreSpared,
+	newNoFlapping,
+	newDrainsGracefully,
+	newOrphanClaimable,
+	newNoIdleBesideWork,
+	newMergeTakenOver,
+	newEveryBatchEnds,
+	newSummariesAgree,
+	newNoLeaks,
+	newMarks,
 }
 
 // Names returns the invariants' names, in the order of All.

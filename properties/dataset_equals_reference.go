@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
@@ -15,7 +16,7 @@ import (
 //
 // This is what the whole system is for.
 type datasetEqualsReference struct {
-	*view
+	watch
 	published []publication
 	reference map[*workload.Batch]map[string][]byte
 }
@@ -24,62 +25,58 @@ type datasetEqualsReference struct {
 type publication struct {
 	sub    *submission
 	prefix string
-	at     moment
+	at     sim.Moment
 	keys   []string
 	states []sim.ObjectState
 }
 
-func newDatasetEqualsReference(v *view) *datasetEqualsReference {
-	return &datasetEqualsReference{view: v, reference: map[*workload.Batch]map[string][]byte{}}
+var (
+	datasetEqualsReferenceSays = say("dataset-equals-reference")
+
+	publishedDatasetDiffers = datasetEqualsReferenceSays.clause("R5", "published dataset differs")
+	manifestIsWrong         = datasetEqualsReferenceSays.clause("R6", "manifest is wrong")
+	publishedDatasetChanged = datasetEqualsReferenceSays.clause("R7", "published dataset changed")
+)
+
+func newDatasetEqualsReference(v *view) sim.Invariant {
+	i := &datasetEqualsReference{reference: map[*workload.Batch]map[string][]byte{}}
+	i.watch = v.watch(datasetEqualsReferenceSays, on{batch: i.checkPublished})
+	return i
 }
 
-func (i *datasetEqualsReference) Name() string { return "dataset-equals-reference" }
-
-func (i *datasetEqualsReference) Observe(w *sim.World, e *sim.Effect) error {
-	if !i.touched.has(kindBatch) {
+func (i *datasetEqualsReference) checkPublished(c *batchChange) error {
+	if c.deleted || c.sub.now.Manifest == "" || c.sub.now.Manifest == c.before.Manifest {
 		return nil
 	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.kind != kindBatch || c.deleted || c.sub.row.manifest == "" || c.sub.row.manifest == c.sub.was.manifest {
-			continue
-		}
-		if err := i.checkPublished(w, e, c.sub); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (i *datasetEqualsReference) checkPublished(w *sim.World, e *sim.Effect, s *submission) error {
-	p := publication{sub: s, prefix: splitObjectKey(s.row.manifest).prefix, at: momentOf(e)}
+	s := c.sub
+	p := publication{sub: s, prefix: schema.SplitObjectKey(s.now.Manifest).Prefix, at: c.by.Moment()}
 	if p.prefix == "" || s.wanted == nil {
 		return nil // exactly-once judges the pointer
 	}
-	p.keys = w.ObjectKeys(p.prefix)
+	p.keys = i.world.ObjectKeys(p.prefix)
 	bodies := make(map[string][]byte, len(p.keys))
 	var manifest []byte
 	for _, key := range p.keys {
-		object, _ := w.Object(key)
-		body, _ := w.Body(key)
+		object, _ := i.world.Object(key)
+		body, _ := i.world.Body(key)
 		p.states = append(p.states, object)
-		if key == s.row.manifest {
+		if key == s.now.Manifest {
 			manifest = body
 			continue
 		}
 		bodies[key[len(p.prefix):]] = body
 	}
 	i.published = append(i.published, p)
-	what := fmt.Sprintf("published g%d", s.row.mergeGen)
+	what := fmt.Sprintf("published g%d", s.now.MergeGen)
 	if err := workload.Diff(i.referenceOf(s.wanted), bodies); err != nil {
-		return breach("R5", "published dataset differs", p.prefix, lastClaim(s.merge.claims), e, what,
-			fmt.Sprintf("the dataset of %s differs from its reference: %v", s.bid, err))
+		return publishedDatasetDiffers.breach(c.by, p.prefix, lastClaim(s.merge.claims), what,
+			"the dataset of %s differs from its reference: %v", s.bid, err)
 	}
 	described := *s.wanted
 	described.Name = s.name // a manifest tells the namespace, too
 	if err := workload.CheckManifest(&described, manifest, bodies); err != nil {
-		return breach("R6", "manifest is wrong", p.prefix, lastClaim(s.merge.claims), e, what,
-			fmt.Sprintf("the manifest of %s is wrong: %v", s.bid, err))
+		return manifestIsWrong.breach(c.by, p.prefix, lastClaim(s.merge.claims), what,
+			"the manifest of %s is wrong: %v", s.bid, err)
 	}
 	return nil
 }
@@ -105,8 +102,8 @@ func (i *datasetEqualsReference) Settled(w *sim.World) error {
 			same = object.Size == p.states[k].Size && object.Digest == p.states[k].Digest
 		}
 		if !same {
-			return settledBreach("R7", "published dataset changed", p.prefix, p.at.ref("published "+p.sub.bid),
-				fmt.Sprintf("the objects under %s are not those that were there when %s was published", p.prefix, p.sub.bid))
+			return publishedDatasetChanged.breachAtRest(p.prefix, p.at.Ref("published "+p.sub.bid),
+				"the objects under %s are not those that were there when %s was published", p.prefix, p.sub.bid)
 		}
 	}
 	return nil

@@ -1,9 +1,9 @@
 package properties
 
 import (
-	"fmt"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
@@ -15,37 +15,28 @@ import (
 // Deployments ask every process to stop, one after another. If each of them
 // cost an attempt, two would kill every unit.
 type drainsGracefully struct {
-	*view
+	watch
 	drains   map[string]*drain // by incarnation
 	suspects []suspicion
 }
 
 // drain is how an incarnation stopped that was asked to.
 type drain struct {
-	asked  moment
-	exited moment // by itself
+	asked  sim.Moment
+	exited sim.Moment // by itself
 }
 
-func newDrainsGracefully(v *view) *drainsGracefully {
-	return &drainsGracefully{view: v, drains: map[string]*drain{}}
-}
+var (
+	drainsGracefullySays = say("drains-gracefully")
 
-func (i *drainsGracefully) Name() string { return "drains-gracefully" }
+	drainTakesTooLong   = drainsGracefullySays.clause("R14", "drain takes too long")
+	drainBurntAnAttempt = drainsGracefullySays.clause("R12", "drain burnt an attempt")
+)
 
-func (i *drainsGracefully) Observe(w *sim.World, e *sim.Effect) error {
-	if i.cfg.DrainTimeout == 0 || !w.Timely() {
-		return nil
-	}
-	if e.Kind == sim.EffectProcess {
-		i.follow(e)
-		return nil
-	}
-	for n := range i.changes {
-		if c := &i.changes[n]; c.kind == kindUnit && !c.deleted {
-			i.checkUnit(e, c.unit)
-		}
-	}
-	return nil
+func newDrainsGracefully(v *view) sim.Invariant {
+	i := &drainsGracefully{drains: map[string]*drain{}}
+	i.watch = v.watch(drainsGracefullySays, on{process: i.follow, unit: i.checkUnit})
+	return i
 }
 
 // Settled takes whatever befell anybody around that time for an excuse, but that
@@ -59,38 +50,47 @@ func (i *drainsGracefully) Settled(*sim.World) error {
 }
 
 // follow notes who is asked to stop, and who is killed for not stopping.
-func (i *drainsGracefully) follow(e *sim.Effect) {
+func (i *drainsGracefully) follow(e *sim.Effect) error {
+	if !i.judges() {
+		return nil
+	}
 	who := e.Process + "/" + e.Incarnation
 	d := i.drains[who]
 	switch e.Happened {
 	case sim.Terminated:
-		i.drains[who] = &drain{asked: momentOf(e)}
+		i.drains[who] = &drain{asked: e.Moment()}
 	case sim.Exited:
 		if d != nil {
-			d.exited = momentOf(e)
+			d.exited = e.Moment()
 		}
 	case sim.Killed:
 		if d == nil {
-			return
+			return nil
 		}
 		asked := d.asked
-		if took := e.At - asked.at; took > drifted(i.cfg.DrainTimeout)+time.Second+8*i.cfg.MaxLatency {
-			i.suspects = append(i.suspects, suspicion{e.Process, asked.at, e.At, breach("R14", "drain takes too long", who, asked.ref("was asked to stop"), e, "was killed",
-				fmt.Sprintf("%s was asked to stop and is still there %s later; it may take %s", who, took, i.cfg.DrainTimeout))})
+		if took := e.At - asked.At; took > drifted(i.cfg.DrainTimeout)+time.Second+8*i.cfg.MaxLatency {
+			i.suspects = append(i.suspects, suspicion{e.Process, asked.At, e.At, drainTakesTooLong.breach(e, who, asked.Ref("was asked to stop"), "was killed",
+				"%s was asked to stop and is still there %s later; it may take %s", who, took, i.cfg.DrainTimeout)})
 		}
 	}
+	return nil
 }
 
 // checkUnit judges how an attempt of a drained process ended.
-func (i *drainsGracefully) checkUnit(e *sim.Effect, u *unit) {
-	if u.before != stateProcessing || u.state == stateProcessing || u.sub.terminal() || e.Process == u.was.worker && e.Incarnation == u.was.incarnation {
-		return
+func (i *drainsGracefully) checkUnit(c *unitChange) error {
+	u := c.unit
+	if c.deleted || !i.judges() || c.before.State != schema.Processing || u.now.State == schema.Processing || u.sub.terminal() || c.byOwner() {
+		return nil
 	}
-	owner := u.was.worker + "/" + u.was.incarnation
+	owner := c.before.Worker + "/" + c.before.Incarnation
 	d := i.drains[owner]
-	if d == nil || d.exited.event == 0 {
-		return
+	if d == nil || d.exited.Event == 0 {
+		return nil
 	}
-	i.suspects = append(i.suspects, suspicion{u.was.worker, d.asked.at, d.exited.at, breach("R12", "drain burnt an attempt", u.uid, d.asked.ref("was asked to stop"), e, "took the unit away",
-		fmt.Sprintf("%s was asked to stop, kept unit %s for itself, and was gone; its lease had to run out, which cost an attempt", owner, u.uid))})
+	i.suspects = append(i.suspects, suspicion{c.before.Worker, d.asked.At, d.exited.At, drainBurntAnAttempt.breach(c.by, u.uid, d.asked.Ref("was asked to stop"), "took the unit away",
+		"%s was asked to stop, kept unit %s for itself, and was gone; its lease had to run out, which cost an attempt", owner, u.uid)})
+	return nil
 }
+
+// judges reports whether drains are bounded, and nothing is late by itself.
+func (i *drainsGracefully) judges() bool { return i.cfg.DrainTimeout != 0 && i.world.Timely() }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
@@ -19,80 +20,79 @@ import (
 // A pointer written before its data, or data deleted before its pointer, is a
 // dataset that fails in the hands of who trains on it.
 type durablePointers struct {
-	*view
+	watch
 	pointed map[string]pointer // by object key
 }
 
 // pointer is what a row, or a published manifest, says of an object.
 type pointer struct {
-	moment
+	sim.Moment
 	from string // the row or the manifest
 }
 
-func newDurablePointers(v *view) *durablePointers {
-	return &durablePointers{view: v, pointed: map[string]pointer{}}
+var (
+	durablePointersSays = say("durable-pointers")
+
+	pointerToAMissingObject       = durablePointersSays.clause("R6", "pointer to a missing object")
+	pointerToAnotherObject        = durablePointersSays.clause("R6", "pointer to another object")
+	pointerToAnotherUnitsObject   = durablePointersSays.clause("R6", "pointer to another unit's object")
+	resultOfACompleteUnitChanged  = durablePointersSays.clause("R7", "result of a complete unit changed")
+	objectDeletedWhileNamed       = durablePointersSays.clause("R7", "object deleted while named")
+	objectOverwrittenWhileNamed   = durablePointersSays.clause("R7", "object overwritten while named")
+	uploadAbortedWhileNamed       = durablePointersSays.clause("R7", "upload aborted while named")
+	partOverwrittenWhileNamed     = durablePointersSays.clause("R5", "part overwritten while named")
+	publishedManifestIsMissing    = durablePointersSays.clause("R6", "published manifest is missing")
+	publishedManifestIsUnreadable = durablePointersSays.clause("R6", "published manifest is unreadable")
+	manifestOfAnotherGeneration   = durablePointersSays.clause("R6", "manifest of another generation")
+	manifestNamesAnotherUnit      = durablePointersSays.clause("R6", "manifest names another unit")
+	checkpointOfAnUnknownUpload   = durablePointersSays.clause("R6", "checkpoint of an unknown upload")
+	checkpointsPartsAreNotInARow  = durablePointersSays.clause("R6", "checkpoint's parts are not in a row")
+	checkpointBeforeItsPart       = durablePointersSays.clause("R6", "checkpoint before its part")
+)
+
+func newDurablePointers(v *view) sim.Invariant {
+	i := &durablePointers{pointed: map[string]pointer{}}
+	i.watch = v.watch(durablePointersSays, on{unit: i.checkUnit, batch: i.checkBatch, checkpoint: i.checkCheckpoint, object: i.checkObject})
+	return i
 }
 
-func (i *durablePointers) Name() string { return "durable-pointers" }
-
-func (i *durablePointers) Observe(w *sim.World, e *sim.Effect) error {
-	if e.Kind == sim.EffectObject {
-		return i.checkObject(e)
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		var err error
-		switch c.kind {
-		case kindUnit:
-			err = i.checkUnit(w, e, c.unit)
-		case kindBatch:
-			err = i.checkBatch(w, e, c)
-		case kindCheckpoint:
-			err = i.checkCheckpoint(e, c)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// stored checks that an object is what a pointer says. It returns the clause
-// that is broken and the sentence, or "".
-func (i *durablePointers) stored(w *sim.World, key string, size int64, digest, from string) (clause, text string) {
-	body, ok := w.Body(key)
+// missing checks that an object is what a pointer says. It returns the clause
+// that is broken and the sentence, or nil.
+func (i *durablePointers) missing(key string, size int64, digest, from string) (broken *clause, text string) {
+	body, ok := i.world.Body(key)
 	if !ok {
-		return "pointer to a missing object", fmt.Sprintf("%s names the object %s, which is not there", from, key)
+		return pointerToAMissingObject, fmt.Sprintf("%s names the object %s, which is not there", from, key)
 	}
 	if there := workload.Digest(body); int64(len(body)) != size || there != digest {
-		return "pointer to another object", fmt.Sprintf("%s says that %s has size %d and digest %s; it has %d and %s", from, key, size, digest, len(body), there)
+		return pointerToAnotherObject, fmt.Sprintf("%s says that %s has size %d and digest %s; it has %d and %s", from, key, size, digest, len(body), there)
 	}
-	return "", ""
+	return nil, ""
 }
 
-func (i *durablePointers) checkUnit(w *sim.World, e *sim.Effect, u *unit) error {
-	now, was := &u.now, &u.was
-	if now.staged == was.staged && now.stagedETag == was.stagedETag && now.stagedSize == was.stagedSize && now.digest == was.digest {
+func (i *durablePointers) checkUnit(c *unitChange) error {
+	u := c.unit
+	now, was := &u.now, &c.before
+	if now.Staged == was.Staged && now.StagedETag == was.StagedETag && now.StagedSize == was.StagedSize && now.Digest == was.Digest {
 		return nil
 	}
-	if was.staged != "" {
+	if was.Staged != "" {
 		if !u.sub.terminal() {
-			return breach("R7", "result of a complete unit changed", u.uid, lastClaim(u.claims), e, "changed the staged object",
-				fmt.Sprintf("unit %s had the staged object %s, then %q, while %s is %s", u.uid, was.staged, now.staged, u.sub.bid, u.sub.row.phase))
+			return resultOfACompleteUnitChanged.breach(c.by, u.uid, lastClaim(u.claims), "changed the staged object",
+				"unit %s had the staged object %s, then %q, while %s is %s", u.uid, was.Staged, now.Staged, u.sub.bid, u.sub.now.Phase)
 		}
-		delete(i.pointed, was.staged)
+		delete(i.pointed, was.Staged)
 	}
-	if now.staged == "" {
+	if now.Staged == "" {
 		return nil
 	}
-	clause, text := i.stored(w, now.staged, now.stagedSize, now.digest, u.key)
-	if k := splitObjectKey(now.staged); clause == "" && (k.area != areaStaging || k.uid != u.uid || k.gen != u.sub.gen || k.epoch > now.epoch) {
-		clause, text = "pointer to another unit's object", fmt.Sprintf("unit %s names the staged object %s", u.uid, now.staged)
+	broken, text := i.missing(now.Staged, now.StagedSize, now.Digest, u.key)
+	if k := schema.SplitObjectKey(now.Staged); broken == nil && (k.Area != schema.Staging || k.UID != u.uid || k.Gen != u.sub.gen || k.Epoch > now.Epoch) {
+		broken, text = pointerToAnotherUnitsObject, fmt.Sprintf("unit %s names the staged object %s", u.uid, now.Staged)
 	}
-	if clause != "" {
-		return breach("R6", clause, u.uid, lastClaim(u.claims), e, "named the staged object", text)
+	if broken != nil {
+		return broken.breach(c.by, u.uid, lastClaim(u.claims), "named the staged object", "%s", text)
 	}
-	i.pointed[now.staged] = pointer{momentOf(e), u.key}
+	i.pointed[now.Staged] = pointer{c.by.Moment(), u.key}
 	return nil
 }
 
@@ -110,114 +110,110 @@ type named struct {
 	} `json:"objects"`
 }
 
-func (i *durablePointers) checkBatch(w *sim.World, e *sim.Effect, c *change) error {
-	s := c.sub
-	if c.deleted || s.row.manifest == "" || s.row.manifest == s.was.manifest {
+func (i *durablePointers) checkBatch(c *batchChange) error {
+	if c.deleted || c.sub.now.Manifest == "" || c.sub.now.Manifest == c.before.Manifest {
 		return nil
 	}
-	key := s.row.manifest
-	wrong := func(clause, text string) error {
-		return breach("R6", clause, s.bid, lastClaim(s.merge.claims), e, fmt.Sprintf("published g%d", s.row.mergeGen), text)
+	s, key := c.sub, c.sub.now.Manifest
+	wrong := func(broken *clause, format string, args ...any) error {
+		return broken.breach(c.by, s.bid, lastClaim(s.merge.claims), fmt.Sprintf("published g%d", s.now.MergeGen), format, args...)
 	}
-	body, ok := w.Body(key)
+	body, ok := i.world.Body(key)
 	if !ok {
-		return wrong("published manifest is missing", fmt.Sprintf("%s names the manifest %s, which is not there", s.key, key))
+		return wrong(publishedManifestIsMissing, "%s names the manifest %s, which is not there", s.key, key)
 	}
 	var m named
 	if err := json.Unmarshal(body, &m); err != nil {
-		return wrong("published manifest is unreadable", fmt.Sprintf("the manifest %s cannot be read: %v", key, err))
+		return wrong(publishedManifestIsUnreadable, "the manifest %s cannot be read: %v", key, err)
 	}
-	i.pointed[key] = pointer{momentOf(e), s.key}
+	i.pointed[key] = pointer{c.by.Moment(), s.key}
 	prefix := strings.TrimSuffix(key, "manifest.json")
 	for n := range m.Objects {
 		object := &m.Objects[n]
-		if clause, text := i.stored(w, prefix+object.Path, object.Size, object.Digest, key); clause != "" {
-			return wrong(clause, text)
+		if broken, text := i.missing(prefix+object.Path, object.Size, object.Digest, key); broken != nil {
+			return wrong(broken, "%s", text)
 		}
-		i.pointed[prefix+object.Path] = pointer{momentOf(e), key}
+		i.pointed[prefix+object.Path] = pointer{c.by.Moment(), key}
 	}
-	if want := padded(s.gen) + "-" + padded(s.row.mergeGen); m.Generation != want {
-		return wrong("manifest of another generation", fmt.Sprintf("the manifest %s says that it is of generation %s, not %s", key, m.Generation, want))
+	if want := schema.DatasetGeneration(s.gen, s.now.MergeGen); m.Generation != want {
+		return wrong(manifestOfAnotherGeneration, "the manifest %s says that it is of generation %s, not %s", key, m.Generation, want)
 	}
 	for n := range m.Units {
 		episode := &m.Units[n]
-		if u := i.unitOf[episode.Unit]; u == nil || u.sub != s || u.now.url != episode.Source {
-			return wrong("manifest names another unit", fmt.Sprintf("the manifest %s says that %s is unit %s, which it is not", key, episode.Source, episode.Unit))
+		if u := i.unitOf[episode.Unit]; u == nil || u.sub != s || u.now.URL != episode.Source {
+			return wrong(manifestNamesAnotherUnit, "the manifest %s says that %s is unit %s, which it is not", key, episode.Source, episode.Unit)
 		}
 	}
 	return nil
 }
 
-func (i *durablePointers) checkCheckpoint(e *sim.Effect, c *change) error {
-	p := &c.unit.checkpoint.now
-	if c.deleted || p.upload == "" && p.parts == "" {
+func (i *durablePointers) checkCheckpoint(c *checkpointChange) error {
+	u, p := c.unit, &c.unit.checkpoint.now
+	if c.deleted || p.Upload == "" && p.Parts == "" {
 		return nil
 	}
-	up := i.uploads[p.upload]
-	wrong := func(clause, text string) error {
-		return breach("R6", clause, c.unit.uid, lastClaim(c.unit.claims), e, fmt.Sprintf("wrote checkpoint %d.%d", p.epoch, p.seq), text)
+	up := i.uploads[p.Upload]
+	wrong := func(broken *clause, format string, args ...any) error {
+		args = append([]any{p.Epoch, p.Seq, u.uid}, args...)
+		return broken.breach(c.by, u.uid, lastClaim(u.claims), fmt.Sprintf("wrote checkpoint %d.%d", p.Epoch, p.Seq), "checkpoint %d.%d of unit %s "+format, args...)
 	}
-	if up == nil || up.object.key != p.key || up.object.uid != c.unit.uid {
-		return wrong("checkpoint of an unknown upload", fmt.Sprintf("checkpoint %d.%d of unit %s names the upload %s of %s, which there is not", p.epoch, p.seq, c.unit.uid, p.upload, p.key))
+	if up == nil || up.object.key != p.Key || up.object.UID != u.uid {
+		return wrong(checkpointOfAnUnknownUpload, "names the upload %s of %s, which there is not", p.Upload, p.Key)
 	}
-	for rest, number := p.parts, 1; rest != ""; number++ {
-		var named part
+	for rest, number := p.Parts, 1; rest != ""; number++ {
+		var part schema.Part
 		var ok bool
-		if named, rest, ok = nextPart(rest); !ok || named.number != number {
-			return wrong("checkpoint's parts are not in a row", fmt.Sprintf("checkpoint %d.%d of unit %s names the parts %s", p.epoch, p.seq, c.unit.uid, p.parts))
+		if part, rest, ok = schema.NextPart(rest); !ok || part.Number != number {
+			return wrong(checkpointsPartsAreNotInARow, "names the parts %s", p.Parts)
 		}
-		if there := up.find(number); there == nil || there.size != named.size {
-			return wrong("checkpoint before its part", fmt.Sprintf("checkpoint %d.%d of unit %s names part %d of upload %s with %d bytes, which the store does not have",
-				p.epoch, p.seq, c.unit.uid, number, p.upload, named.size))
+		if there := up.find(number); there == nil || there.Size != part.Size {
+			return wrong(checkpointBeforeItsPart, "names part %d of upload %s with %d bytes, which the store does not have", number, p.Upload, part.Size)
 		}
 	}
 	return nil
 }
 
-func (i *durablePointers) checkObject(e *sim.Effect) error {
-	o := &e.Object
+func (i *durablePointers) checkObject(c *objectChange) error {
+	o := c.effect()
 	if o.Kind == objstore.EffectUploadPart || o.Kind == objstore.EffectAbort {
-		return i.checkUpload(e)
-	}
-	if !o.Existed {
-		return nil
+		return i.checkUpload(c)
 	}
 	p, ok := i.pointed[o.Key]
-	if !ok {
+	if !o.Existed || !ok {
 		return nil
 	}
 	if o.Kind == objstore.EffectDelete {
-		return breach("R7", "object deleted while named", o.Key, p.ref("named it"), e, "deleted it",
-			fmt.Sprintf("%s/%s deleted %s, which %s names", e.Process, e.Incarnation, o.Key, p.from))
+		return objectDeletedWhileNamed.breach(c.by, o.Key, p.Ref("named it"), "deleted it",
+			"%s deleted %s, which %s names", c.who(), o.Key, p.from)
 	}
-	if o.Digest == e.Before.Digest {
+	if o.Digest == c.by.Before.Digest {
 		return nil
 	}
-	return breach("R7", "object overwritten while named", o.Key, p.ref("named it"), e, "overwrote it",
-		fmt.Sprintf("%s/%s wrote other content to %s, which %s names", e.Process, e.Incarnation, o.Key, p.from))
+	return objectOverwrittenWhileNamed.breach(c.by, o.Key, p.Ref("named it"), "overwrote it",
+		"%s wrote other content to %s, which %s names", c.who(), o.Key, p.from)
 }
 
 // checkUpload judges what happens to an upload that a checkpoint names.
-func (i *durablePointers) checkUpload(e *sim.Effect) error {
-	o := &e.Object
-	up := i.uploads[o.UploadID]
+func (i *durablePointers) checkUpload(c *objectChange) error {
+	o, up := c.effect(), c.upload
 	u := up.object.unit
-	if u == nil || u.sub.terminal() || !u.checkpoint.exists || u.checkpoint.now.upload != up.id {
+	if u == nil || u.sub.terminal() || !u.checkpoint.exists || u.checkpoint.now.Upload != up.id {
 		return nil
 	}
-	p := &u.checkpoint
+	p := &u.checkpoint.now
+	written := i.world.LastWrite(u.checkpoint.key)
 	if o.Kind == objstore.EffectAbort {
-		return breach("R7", "upload aborted while named", u.uid, p.written.ref("wrote the checkpoint"), e, "aborted the upload",
-			fmt.Sprintf("%s/%s aborted upload %s, which checkpoint %d.%d of unit %s names", e.Process, e.Incarnation, up.id, p.now.epoch, p.now.seq, u.uid))
+		return uploadAbortedWhileNamed.breach(c.by, u.uid, written.Ref("wrote the checkpoint"), "aborted the upload",
+			"%s aborted upload %s, which checkpoint %d.%d of unit %s names", c.who(), up.id, p.Epoch, p.Seq, u.uid)
 	}
 	if !o.Existed || o.Digest == o.OldDigest {
 		return nil
 	}
-	for rest := p.now.parts; rest != ""; {
-		var named part
-		if named, rest, _ = nextPart(rest); named.number == o.Number {
-			return breach("R5", "part overwritten while named", u.uid, p.written.ref("wrote the checkpoint"), e, fmt.Sprintf("overwrote part %d", o.Number),
-				fmt.Sprintf("%s/%s wrote other content to part %d of upload %s, which checkpoint %d.%d of unit %s names", e.Process, e.Incarnation, o.Number, up.id, p.now.epoch, p.now.seq, u.uid))
+	for rest := p.Parts; rest != ""; {
+		var part schema.Part
+		if part, rest, _ = schema.NextPart(rest); part.Number == o.Number {
+			return partOverwrittenWhileNamed.breach(c.by, u.uid, written.Ref("wrote the checkpoint"), fmt.Sprintf("overwrote part %d", o.Number),
+				"%s wrote other content to part %d of upload %s, which checkpoint %d.%d of unit %s names", c.who(), o.Number, up.id, p.Epoch, p.Seq, u.uid)
 		}
 	}
 	return nil

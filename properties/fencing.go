@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -14,214 +15,205 @@ import (
 //
 // Without it a process that wakes up after its lease ran out destroys what its
 // successor did: work is lost, or two half results become one.
-type fencing struct{ *view }
+type fencing struct{ watch }
 
-func (i *fencing) Name() string { return "fencing" }
+var (
+	fencingSays = say("fencing")
 
-func (i *fencing) Observe(_ *sim.World, e *sim.Effect) error {
-	if e.Kind == sim.EffectObject {
-		return i.checkObject(e)
-	}
-	for n := range i.changes {
-		if err := i.checkRow(e, &i.changes[n]); err != nil {
-			return err
-		}
-	}
-	return nil
+	claimedForSomebodyElse          = fencingSays.clause("R1", "claimed for somebody else")
+	completedSomebodyElses          = fencingSays.clause("R1", "completed somebody else's attempt")
+	failedSomebodyElses             = fencingSays.clause("R1", "failed somebody else's attempt")
+	releasedSomebodyElses           = fencingSays.clause("R1", "released somebody else's attempt")
+	rewroteSomebodyElses            = fencingSays.clause("R1", "rewrote somebody else's attempt")
+	checkpointOfAnAttemptThatIsOver = fencingSays.clause("R1", "checkpoint of an attempt that is over")
+	somebodyElsesCheckpointDeleted  = fencingSays.clause("R1", "somebody else's checkpoint deleted")
+	leaseOfAnAttemptThatIsOver      = fencingSays.clause("R1", "lease of an attempt that is over")
+	leaseRevived                    = fencingSays.clause("R9", "lease revived")
+	wroteUnderAnotherAttemptsKey    = fencingSays.clause("R1", "wrote under another attempt's key")
+	collectedFromALivingAttempt     = fencingSays.clause("R1", "collected from a living attempt")
+	wroteUnderAnotherMergesKey      = fencingSays.clause("R11", "wrote under another merge's key")
+	collectedFromALivingMerge       = fencingSays.clause("R11", "collected from a living merge")
+	mergeClaimedForSomebodyElse     = fencingSays.clause("R11", "merge claimed for somebody else")
+	somebodyElsesMergeWritten       = fencingSays.clause("R11", "somebody else's merge written")
+	somebodyElsesMergePublished     = fencingSays.clause("R11", "somebody else's merge published")
+	effectOutsideEveryBatchsOutput  = fencingSays.clause("R1", "effect outside every batch's output")
+)
+
+func newFencing(v *view) sim.Invariant {
+	i := &fencing{}
+	i.watch = v.watch(fencingSays, on{unit: i.checkUnit, checkpoint: i.checkCheckpoint, lease: i.checkLease, merge: i.checkMerge, batch: i.checkFlip, object: i.checkObject})
+	return i
 }
 
-func (i *fencing) checkRow(e *sim.Effect, c *change) error {
-	switch c.kind {
-	case kindUnit:
-		return i.checkUnit(e, c)
-	case kindCheckpoint:
-		return i.checkCheckpoint(e, c)
-	case kindLease:
-		return i.checkLease(e, c)
-	case kindMerge:
-		return i.checkMerge(e, c)
-	case kindBatch:
-		return i.checkFlip(e, c)
-	}
-	return nil
-}
-
-// lastClaim names the newest claim, as the first event of a violation.
-func lastClaim(claims []claim) sim.EventRef {
-	if len(claims) == 0 {
-		return sim.EventRef{}
-	}
-	c := &claims[len(claims)-1]
-	return c.ref(fmt.Sprintf("claimed epoch %d", c.epoch))
-}
-
-func (i *fencing) checkUnit(e *sim.Effect, c *change) error {
+func (i *fencing) checkUnit(c *unitChange) error {
 	u := c.unit
 	if c.deleted {
 		return nil
 	}
-	if u.claimed() {
-		if u.now.worker == e.Process && u.now.incarnation == e.Incarnation {
+	if c.claimed() {
+		if c.isBy(u.now.Worker, u.now.Incarnation) {
 			return nil
 		}
-		return breach("R1", "claimed for somebody else", u.uid, sim.EventRef{}, e, "claimed the unit",
-			fmt.Sprintf("%s/%s claimed unit %s in the name of %s/%s", e.Process, e.Incarnation, u.uid, u.now.worker, u.now.incarnation))
+		return claimedForSomebodyElse.breach(c.by, u.uid, sim.EventRef{}, "claimed the unit",
+			"%s claimed unit %s in the name of %s/%s", c.who(), u.uid, u.now.Worker, u.now.Incarnation)
 	}
-	if u.before != stateProcessing || u.was.worker == e.Process && u.was.incarnation == e.Incarnation {
+	if c.before.State != schema.Processing || c.byOwner() {
 		return nil
 	}
+	var broken *clause
 	deed := ""
 	switch {
-	case u.state == stateComplete:
-		deed = "completed"
-	case u.state == stateFailed:
-		deed = "failed"
-	case u.state == statePending && u.now.releases != u.was.releases:
-		deed = "released"
-	case u.state == stateProcessing:
-		deed = "rewrote"
+	case u.now.State == schema.Complete:
+		broken, deed = completedSomebodyElses, "completed"
+	case u.now.State == schema.Failed:
+		broken, deed = failedSomebodyElses, "failed"
+	case u.now.State == schema.Pending && u.now.Releases != c.before.Releases:
+		broken, deed = releasedSomebodyElses, "released"
+	case u.now.State == schema.Processing:
+		broken, deed = rewroteSomebodyElses, "rewrote"
 	default:
 		return nil // reaped, or cancelled with its batch
 	}
-	return breach("R1", deed+" somebody else's attempt", u.uid, lastClaim(u.claims), e, deed+" the unit",
-		fmt.Sprintf("%s/%s %s unit %s, whose attempt at epoch %d is %s/%s's", e.Process, e.Incarnation, deed, u.uid, u.was.epoch, u.was.worker, u.was.incarnation))
+	return broken.breach(c.by, u.uid, lastClaim(u.claims), deed+" the unit",
+		"%s %s unit %s, whose attempt at epoch %d is %s/%s's", c.who(), deed, u.uid, c.before.Epoch, c.before.Worker, c.before.Incarnation)
 }
 
-func (i *fencing) checkCheckpoint(e *sim.Effect, c *change) error {
+func (i *fencing) checkCheckpoint(c *checkpointChange) error {
 	u := c.unit
 	p := &u.checkpoint
 	if !c.deleted {
-		if u.ownedBy(e.Process, e.Incarnation) && p.now.epoch == u.now.epoch {
+		if u.ownedBy(c.by.Process, c.by.Incarnation) && p.now.Epoch == u.now.Epoch {
 			return nil
 		}
-		return breach("R1", "checkpoint of an attempt that is over", u.uid, lastClaim(u.claims), e,
-			fmt.Sprintf("wrote checkpoint %d.%d", p.now.epoch, p.now.seq),
-			fmt.Sprintf("%s/%s wrote checkpoint %d.%d of unit %s, which is %s at epoch %d by %s/%s", e.Process, e.Incarnation,
-				p.now.epoch, p.now.seq, u.uid, stateNames[u.state], u.now.epoch, u.now.worker, u.now.incarnation))
+		return checkpointOfAnAttemptThatIsOver.breach(c.by, u.uid, lastClaim(u.claims), fmt.Sprintf("wrote checkpoint %d.%d", p.now.Epoch, p.now.Seq),
+			"%s wrote checkpoint %d.%d of unit %s, which is %s at epoch %d by %s/%s", c.who(), p.now.Epoch, p.now.Seq, u.uid, u.now.State, u.now.Epoch, u.now.Worker, u.now.Incarnation)
 	}
-	switch u.state {
-	case stateNone, stateComplete, stateDead, stateCancelled:
+	switch u.now.State {
+	case schema.None, schema.Complete, schema.Dead, schema.Cancelled:
 		return nil
 	}
-	if !p.existed || u.sub.terminal() || u.ownedBy(e.Process, e.Incarnation) {
+	if !c.existed || u.sub.terminal() || u.ownedBy(c.by.Process, c.by.Incarnation) {
 		return nil
 	}
-	return breach("R1", "somebody else's checkpoint deleted", u.uid, p.written.ref("wrote the checkpoint"), e, "deleted the checkpoint",
-		fmt.Sprintf("%s/%s deleted the checkpoint of unit %s, which is %s at epoch %d", e.Process, e.Incarnation, u.uid, stateNames[u.state], u.now.epoch))
+	written := i.world.WriteBefore(c.key)
+	return somebodyElsesCheckpointDeleted.breach(c.by, u.uid, written.Ref("wrote the checkpoint"), "deleted the checkpoint",
+		"%s deleted the checkpoint of unit %s, which is %s at epoch %d", c.who(), u.uid, u.now.State, u.now.Epoch)
 }
 
-func (i *fencing) checkLease(e *sim.Effect, c *change) error {
+func (i *fencing) checkLease(c *leaseChange) error {
 	if c.deleted {
 		return nil
 	}
 	l, u := c.lease, c.unit
-	what := fmt.Sprintf
-	if l.worker != e.Process || l.incarnation != e.Incarnation || !u.ownedBy(e.Process, e.Incarnation) || l.now.epoch != u.now.epoch {
-		return breach("R1", "lease of an attempt that is over", u.uid, lastClaim(u.claims), e, "wrote the lease",
-			what("%s/%s wrote the lease %s at epoch %d, but unit %s is %s at epoch %d by %s/%s", e.Process, e.Incarnation, l.key, l.now.epoch,
-				u.uid, stateNames[u.state], u.now.epoch, u.now.worker, u.now.incarnation))
+	if !c.isBy(l.worker, l.incarnation) || !u.ownedBy(c.by.Process, c.by.Incarnation) || l.now.Epoch != u.now.Epoch {
+		return leaseOfAnAttemptThatIsOver.breach(c.by, u.uid, lastClaim(u.claims), "wrote the lease",
+			"%s wrote the lease %s at epoch %d, but unit %s is %s at epoch %d by %s/%s", c.who(), l.key, l.now.Epoch,
+			u.uid, u.now.State, u.now.Epoch, u.now.Worker, u.now.Incarnation)
 	}
 	last := &u.claims[len(u.claims)-1]
-	if !l.existed && last.event != e.Event {
-		return breach("R9", "lease revived", u.uid, last.ref("claimed the unit"), e, "wrote the lease",
-			what("%s/%s wrote the lease %s, which was gone: a heartbeat only extends", e.Process, e.Incarnation, l.key))
+	if !c.existed && last.Event != c.by.Event {
+		return leaseRevived.breach(c.by, u.uid, last.Ref("claimed the unit"), "wrote the lease",
+			"%s wrote the lease %s, which was gone: a heartbeat only extends", c.who(), l.key)
 	}
 	return nil
 }
 
-func (i *fencing) checkMerge(e *sim.Effect, c *change) error {
+func (i *fencing) checkMerge(c *mergeChange) error {
 	if c.deleted {
 		return nil
 	}
 	m := &c.sub.merge
-	if !m.existed || m.now.gen != m.was.gen {
-		if m.now.worker == e.Process && m.now.incarnation == e.Incarnation {
+	if c.claimed() {
+		if c.isBy(m.now.Worker, m.now.Incarnation) {
 			return nil
 		}
-		return breach("R11", "merge claimed for somebody else", c.sub.bid, sim.EventRef{}, e, fmt.Sprintf("claimed g%d", m.now.gen),
-			fmt.Sprintf("%s/%s claimed generation %d of %s in the name of %s/%s", e.Process, e.Incarnation, m.now.gen, c.sub.bid, m.now.worker, m.now.incarnation))
+		return mergeClaimedForSomebodyElse.breach(c.by, c.sub.bid, sim.EventRef{}, fmt.Sprintf("claimed g%d", m.now.Gen),
+			"%s claimed generation %d of %s in the name of %s/%s", c.who(), m.now.Gen, c.sub.bid, m.now.Worker, m.now.Incarnation)
 	}
-	if m.was.worker == e.Process && m.was.incarnation == e.Incarnation {
+	if c.isBy(c.before.Worker, c.before.Incarnation) {
 		return nil
 	}
-	return breach("R11", "somebody else's merge written", c.sub.bid, lastClaim(m.claims), e, fmt.Sprintf("wrote the merge row of g%d", m.now.gen),
-		fmt.Sprintf("%s/%s wrote the merge row of %s, whose generation %d is %s/%s's", e.Process, e.Incarnation, c.sub.bid, m.now.gen, m.was.worker, m.was.incarnation))
+	return somebodyElsesMergeWritten.breach(c.by, c.sub.bid, lastClaim(m.claims), fmt.Sprintf("wrote the merge row of g%d", m.now.Gen),
+		"%s wrote the merge row of %s, whose generation %d is %s/%s's", c.who(), c.sub.bid, m.now.Gen, c.before.Worker, c.before.Incarnation)
 }
 
-func (i *fencing) checkFlip(e *sim.Effect, c *change) error {
+func (i *fencing) checkFlip(c *batchChange) error {
+	if !c.published() {
+		return nil
+	}
 	s := c.sub
-	if c.deleted || s.row.manifest == "" || s.was.manifest != "" {
+	own := claimOf(s.merge.claims, s.now.MergeGen)
+	if own != nil && own.Is(c.by.Process, c.by.Incarnation) {
 		return nil
 	}
-	own := claimOf(s.merge.claims, s.row.mergeGen)
-	if own != nil && own.is(e.Process, e.Incarnation) {
-		return nil
-	}
-	return breach("R11", "somebody else's merge published", s.bid, lastClaim(s.merge.claims), e, fmt.Sprintf("published g%d", s.row.mergeGen),
-		fmt.Sprintf("%s/%s published generation %d of %s, which it has not claimed", e.Process, e.Incarnation, s.row.mergeGen, s.bid))
+	return somebodyElsesMergePublished.breach(c.by, s.bid, lastClaim(s.merge.claims), fmt.Sprintf("published g%d", s.now.MergeGen),
+		"%s published generation %d of %s, which it has not claimed", c.who(), s.now.MergeGen, s.bid)
 }
 
 // checkObject judges whose key an object effect touched.
-func (i *fencing) checkObject(e *sim.Effect) error {
-	o := i.object
-	if e.Object.Kind == objstore.EffectExpire {
+func (i *fencing) checkObject(c *objectChange) error {
+	o := c.object
+	if c.effect().Kind == objstore.EffectExpire {
 		return nil // the store's own doing
 	}
 	if o.sub == nil {
-		return breach("R1", "effect outside every batch's output", o.key, sim.EventRef{}, e, e.Object.Kind.String()+" "+o.key,
-			fmt.Sprintf("%s/%s did %s to %s, which no batch may write", e.Process, e.Incarnation, e.Object.Kind, o.key))
+		return effectOutsideEveryBatchsOutput.breach(c.by, o.key, sim.EventRef{}, c.effect().Kind.String()+" "+o.key,
+			"%s did %s to %s, which no batch may write", c.who(), c.effect().Kind, o.key)
 	}
-	ends := e.Object.Kind == objstore.EffectDelete || e.Object.Kind == objstore.EffectAbort
-	if o.area == areaStaging {
-		return i.checkStaging(e, o, ends)
+	kind := c.effect().Kind
+	ends := kind == objstore.EffectDelete || kind == objstore.EffectAbort
+	if o.Area == schema.Staging {
+		return i.checkStaging(c, ends)
 	}
-	return i.checkDataset(e, o, ends)
+	return i.checkDataset(c, ends)
 }
 
-func (i *fencing) checkStaging(e *sim.Effect, o *object, ends bool) error {
+func (i *fencing) checkStaging(c *objectChange, ends bool) error {
+	o := c.object
 	if ends && o.sub.terminal() {
 		return nil // no attempt can use it any more
 	}
 	for n := range o.unit.claims {
-		c := &o.unit.claims[n]
+		own := &o.unit.claims[n]
 		switch {
-		case !c.is(e.Process, e.Incarnation):
-		case c.epoch == o.epoch:
+		case !own.Is(c.by.Process, c.by.Incarnation):
+		case own.epoch == o.Epoch:
 			return nil
-		case c.epoch < o.epoch:
-		case ends, e.Object.UploadID != "" && c.upload == e.Object.UploadID:
+		case own.epoch < o.Epoch:
+		case ends, c.upload != nil && own.upload == c.upload.id:
 			return nil // left behind by an earlier attempt, or inherited from it
 		}
 	}
-	clause := "wrote under another attempt's key"
+	broken := wroteUnderAnotherAttemptsKey
 	if ends {
-		clause = "collected from a living attempt"
+		broken = collectedFromALivingAttempt
 	}
 	first := sim.EventRef{}
-	if own := claimOf(o.unit.claims, o.epoch); own != nil {
-		first = own.ref(fmt.Sprintf("claimed epoch %d", own.epoch))
+	if own := claimOf(o.unit.claims, o.Epoch); own != nil {
+		first = own.Ref(fmt.Sprintf("claimed epoch %d", own.epoch))
 	}
-	return breach("R1", clause, o.uid, first, e, e.Object.Kind.String()+" "+o.key,
-		fmt.Sprintf("%s/%s did %s to %s, which is neither of its own epoch nor inherited", e.Process, e.Incarnation, e.Object.Kind, o.key))
+	return broken.breach(c.by, o.UID, first, c.effect().Kind.String()+" "+o.key,
+		"%s did %s to %s, which is neither of its own epoch nor inherited", c.who(), c.effect().Kind, o.key)
 }
 
-func (i *fencing) checkDataset(e *sim.Effect, o *object, ends bool) error {
+func (i *fencing) checkDataset(c *objectChange, ends bool) error {
+	o := c.object
 	claims := o.sub.merge.claims
-	own := claimOf(claims, o.epoch)
-	if own != nil && own.is(e.Process, e.Incarnation) {
+	own := claimOf(claims, o.Epoch)
+	if own != nil && own.Is(c.by.Process, c.by.Incarnation) {
 		return nil
 	}
-	if ends && (o.sub.terminal() || len(claims) > 0 && o.epoch < claims[len(claims)-1].epoch) {
+	if ends && (o.sub.terminal() || len(claims) > 0 && o.Epoch < claims[len(claims)-1].epoch) {
 		return nil
 	}
-	clause := "wrote under another merge's key"
+	broken := wroteUnderAnotherMergesKey
 	if ends {
-		clause = "collected from a living merge"
+		broken = collectedFromALivingMerge
 	}
 	first := sim.EventRef{}
 	if own != nil {
-		first = own.ref(fmt.Sprintf("claimed g%d", own.epoch))
+		first = own.Ref(fmt.Sprintf("claimed g%d", own.epoch))
 	}
-	return breach("R11", clause, o.sub.bid, first, e, e.Object.Kind.String()+" "+o.key,
-		fmt.Sprintf("%s/%s did %s to %s, a key of generation %d, which it has not claimed", e.Process, e.Incarnation, e.Object.Kind, o.key, o.epoch))
+	return broken.breach(c.by, o.sub.bid, first, c.effect().Kind.String()+" "+o.key,
+		"%s did %s to %s, a key of generation %d, which it has not claimed", c.who(), c.effect().Kind, o.key, o.Epoch)
 }

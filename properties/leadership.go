@@ -11,66 +11,67 @@ import (
 // progress of a discovery, or lets a batch run.
 //
 // Two scanners at work skip pages of a listing, or count a recording twice.
-type leadership struct{ *view }
+type leadership struct{ watch }
 
-func (i *leadership) Name() string { return "leadership" }
+var (
+	leadershipSays = say("leadership")
 
-func (i *leadership) Observe(_ *sim.World, e *sim.Effect) error {
-	if i.touched&(1<<kindLeader|1<<kindUnit|1<<kindDiscovery|1<<kindBatch) == 0 {
-		return nil
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.deleted {
-			continue
-		}
-		var err error
-		switch c.kind {
-		case kindLeader:
-			err = i.checkLeader(e)
-		case kindUnit:
-			if c.unit.before == stateNone {
-				err = i.checkScan(e, c.unit.uid, "created a unit")
-			}
-		case kindDiscovery:
-			err = i.checkScan(e, c.sub.bid, "recorded the progress of the discovery")
-		case kindBatch:
-			if s := c.sub; s.row.phase != s.was.phase && (s.row.phase == "discovering" || s.row.phase == "running") {
-				err = i.checkScan(e, s.bid, "moved the batch on")
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	leadershipTakenForSomebodyElse = leadershipSays.clause("R20", "leadership taken for somebody else")
+	twoWritersInOneLeaderEpoch     = leadershipSays.clause("R20", "two writers in one leader epoch")
+	scannedWithoutLeading          = leadershipSays.clause("R20", "scanned without leading")
+)
+
+func newLeadership(v *view) sim.Invariant {
+	i := &leadership{}
+	i.watch = v.watch(leadershipSays, on{leader: i.checkLeader, unit: i.checkUnit, discovery: i.checkDiscovery, batch: i.checkBatch})
+	return i
 }
 
-func (i *leadership) checkLeader(e *sim.Effect) error {
-	l := &i.leader
-	if !l.existed || l.now.epoch != l.was.epoch {
-		if l.now.worker == e.Process && l.now.incarnation == e.Incarnation {
+func (i *leadership) checkLeader(c *leaderChange) error {
+	if c.deleted {
+		return nil
+	}
+	now, was := c.now, &c.before
+	what := fmt.Sprintf("wrote leader epoch %d", now.Epoch)
+	if c.taken() {
+		if c.isBy(now.Worker, now.Incarnation) {
 			return nil
 		}
-		return breach("R20", "leadership taken for somebody else", "leader/scanner", l.before.orNone("wrote the leader row"), e,
-			fmt.Sprintf("wrote leader epoch %d", l.now.epoch),
-			fmt.Sprintf("%s/%s took the leadership, epoch %d, in the name of %s/%s", e.Process, e.Incarnation, l.now.epoch, l.now.worker, l.now.incarnation))
+		wrote := i.world.WriteBefore(c.key)
+		return leadershipTakenForSomebodyElse.breach(c.by, c.key, wrote.Ref("wrote the leader row"), what,
+			"%s took the leadership, epoch %d, in the name of %s/%s", c.who(), now.Epoch, now.Worker, now.Incarnation)
 	}
-	own := l.was.worker == e.Process && l.was.incarnation == e.Incarnation
-	kept := l.now.worker == l.was.worker && l.now.incarnation == l.was.incarnation || l.now.worker == ""
-	if own && kept {
+	kept := now.Worker == was.Worker && now.Incarnation == was.Incarnation || now.Worker == ""
+	if kept && c.isBy(was.Worker, was.Incarnation) {
 		return nil
 	}
-	return breach("R20", "two writers in one leader epoch", "leader/scanner", l.taken.ref("took the leadership"), e,
-		fmt.Sprintf("wrote leader epoch %d", l.now.epoch),
-		fmt.Sprintf("%s/%s wrote leader epoch %d, which is %s/%s's", e.Process, e.Incarnation, l.now.epoch, l.was.worker, l.was.incarnation))
+	return twoWritersInOneLeaderEpoch.breach(c.by, c.key, i.leader.taken.Ref("took the leadership"), what,
+		"%s wrote leader epoch %d, which is %s/%s's", c.who(), now.Epoch, was.Worker, was.Incarnation)
 }
 
-func (i *leadership) checkScan(e *sim.Effect, subject, what string) error {
-	l := &i.leader
-	if l.exists && l.now.worker == e.Process && l.now.incarnation == e.Incarnation {
+func (i *leadership) checkUnit(c *unitChange) error {
+	if !c.created() {
 		return nil
 	}
-	return breach("R20", "scanned without leading", subject, l.taken.orNone("took the leadership"), e, what,
-		fmt.Sprintf("%s/%s %s, but the leader is %q/%s, epoch %d", e.Process, e.Incarnation, what, l.now.worker, l.now.incarnation, l.now.epoch))
+	return i.checkScan(&c.rowChange, c.unit.uid, "created a unit")
+}
+
+func (i *leadership) checkDiscovery(c *discoveryChange) error {
+	return i.checkScan(&c.rowChange, c.sub.bid, "recorded the progress of the discovery")
+}
+
+func (i *leadership) checkBatch(c *batchChange) error {
+	if !c.entered() || c.sub.now.Phase != "discovering" && c.sub.now.Phase != "running" {
+		return nil
+	}
+	return i.checkScan(&c.rowChange, c.sub.bid, "moved the batch on")
+}
+
+func (i *leadership) checkScan(c *rowChange, subject, what string) error {
+	l := &i.leader
+	if c.deleted || l.exists && c.isBy(l.now.Worker, l.now.Incarnation) {
+		return nil
+	}
+	return scannedWithoutLeading.breach(c.by, subject, l.taken.Ref("took the leadership"), what,
+		"%s %s, but the leader is %q/%s, epoch %d", c.who(), what, l.now.Worker, l.now.Incarnation, l.now.Epoch)
 }

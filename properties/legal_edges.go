@@ -3,6 +3,7 @@ package properties
 import (
 	"fmt"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -14,31 +15,42 @@ import (
 //
 // Fencing compares these numbers: one that repeats lets a forgotten process
 // act again. And who reads "complete" must be able to rely on it.
-type legalEdges struct{ *view }
+type legalEdges struct{ watch }
 
-func (i *legalEdges) Name() string { return "legal-edges" }
+var (
+	legalEdgesSays = say("legal-edges")
 
-func (i *legalEdges) Observe(_ *sim.World, e *sim.Effect) error {
-	for n := range i.changes {
-		c := &i.changes[n]
-		var err error
-		switch c.kind {
-		case kindBatch:
-			err = i.checkBatch(e, c)
-		case kindUnit:
-			err = i.checkUnit(e, c)
-		case kindMerge:
-			err = i.checkMerge(e, c)
-		case kindLease:
-			err = i.checkLease(e, c)
-		case kindLeader:
-			err = i.checkLeader(e, c)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	batchRowDeleted                   = legalEdgesSays.clause("R2", "batch row deleted")
+	illegalBatchEdge                  = legalEdgesSays.clause("R3", "illegal batch edge")
+	batchLeftATerminalPhase           = legalEdgesSays.clause("R3", "batch left a terminal phase")
+	generationOutOfOrder              = legalEdgesSays.clause("R2", "generation out of order")
+	liveBatchSuperseded               = legalEdgesSays.clause("R2", "live batch superseded")
+	batchBornInAnotherPhase           = legalEdgesSays.clause("R3", "batch born in another phase")
+	leaseBeatWentBack                 = legalEdgesSays.clause("R9", "lease beat went back")
+	leaderRowDeleted                  = legalEdgesSays.clause("R20", "leader row deleted")
+	leaderEpochOutOfOrder             = legalEdgesSays.clause("R20", "leader epoch out of order")
+	leaderBeatWentBack                = legalEdgesSays.clause("R9", "leader beat went back")
+	unitBornInTheMiddle               = legalEdgesSays.clause("R2", "unit born in the middle")
+	unitBornAgain                     = legalEdgesSays.clause("R2", "unit born again")
+	claimedAfterItsBatchEnded         = legalEdgesSays.clause("R16", "claimed after its batch ended")
+	completedAfterItsBatchEnded       = legalEdgesSays.clause("R16", "completed after its batch ended")
+	epochUsedAgain                    = legalEdgesSays.clause("R2", "epoch used again")
+	claimedWhileProcessing            = legalEdgesSays.clause("R1", "claimed while processing")
+	epochChangedWithoutAClaim         = legalEdgesSays.clause("R2", "epoch changed without a claim")
+	unitLeftATerminalState            = legalEdgesSays.clause("R3", "unit left a terminal state")
+	illegalUnitEdge                   = legalEdgesSays.clause("R3", "illegal unit edge")
+	mergeRowDeletedWhileTheBatchLives = legalEdgesSays.clause("R2", "merge row deleted while the batch lives")
+	unknownMergeState                 = legalEdgesSays.clause("R3", "unknown merge state")
+	mergeLeftPublished                = legalEdgesSays.clause("R11", "merge left published")
+	mergeBeatWentBack                 = legalEdgesSays.clause("R9", "merge beat went back")
+	mergeGenerationOutOfOrder         = legalEdgesSays.clause("R2", "merge generation out of order")
+	mergePublishedWithoutAClaim       = legalEdgesSays.clause("R11", "merge published without a claim")
+)
+
+func newLegalEdges(v *view) sim.Invariant {
+	i := &legalEdges{}
+	i.watch = v.watch(legalEdgesSays, on{batch: i.checkBatch, unit: i.checkUnit, merge: i.checkMerge, lease: i.checkLease, leader: i.checkLeader})
+	return i
 }
 
 // legalPhase reports whether a batch may move between two different phases.
@@ -53,165 +65,157 @@ func legalPhase(from, to string) bool {
 	case "complete":
 		return from == "merging"
 	case "failed", "cancelled":
-		return !terminal(from)
+		return !schema.Terminal(from)
 	case "expired":
-		return terminal(from)
+		return schema.Terminal(from)
 	}
 	return false
 }
 
-func (i *legalEdges) checkBatch(e *sim.Effect, c *change) error {
+func (i *legalEdges) checkBatch(c *batchChange) error {
 	if c.deleted {
-		return breach("R2", "batch row deleted", c.key, sim.EventRef{}, e, "deleted the row",
-			fmt.Sprintf("%s was deleted: the next submission of the name would repeat its generation", c.key))
+		return batchRowDeleted.breach(c.by, c.key, sim.EventRef{}, "deleted the row",
+			"%s was deleted: the next submission of the name would repeat its generation", c.key)
 	}
 	s := c.sub
-	if c.before != s {
-		return i.checkSubmitted(e, c)
+	if c.prior != s {
+		return i.checkSubmitted(c)
 	}
-	if s.was.phase == s.row.phase || legalPhase(s.was.phase, s.row.phase) {
+	if c.before.Phase == s.now.Phase || legalPhase(c.before.Phase, s.now.Phase) {
 		return nil
 	}
-	clause := "illegal batch edge"
-	if terminal(s.was.phase) {
-		clause = "batch left a terminal phase"
+	broken := illegalBatchEdge
+	if schema.Terminal(c.before.Phase) {
+		broken = batchLeftATerminalPhase
 	}
-	return breach("R3", clause, s.bid, s.ended.orNone("ended it"), e, s.was.phase+" -> "+s.row.phase,
-		fmt.Sprintf("%s went from %s to %s", s.bid, s.was.phase, s.row.phase))
-}
-
-// orNone is ref, or no event if the moment never came.
-func (m *moment) orNone(what string) sim.EventRef {
-	if m.event == 0 {
-		return sim.EventRef{}
-	}
-	return m.ref(what)
+	return broken.breach(c.by, s.bid, s.ended.Ref("ended it"), c.before.Phase+" -> "+s.now.Phase,
+		"%s went from %s to %s", s.bid, c.before.Phase, s.now.Phase)
 }
 
 // checkSubmitted judges a row of a generation that the name did not have.
-func (i *legalEdges) checkSubmitted(e *sim.Effect, c *change) error {
-	s, before := c.sub, c.before
+func (i *legalEdges) checkSubmitted(c *batchChange) error {
+	s, prior := c.sub, c.prior
 	last := uint64(0)
-	if before != nil {
-		last = before.gen
+	if prior != nil {
+		last = prior.gen
 	}
-	if s.gen != last+1 || s.was.phase != "" {
-		return breach("R2", "generation out of order", c.key, sim.EventRef{}, e, fmt.Sprintf("submitted generation %d", s.gen),
-			fmt.Sprintf("%s went from generation %d to generation %d", c.key, last, s.gen))
+	if s.gen != last+1 || c.before.Phase != "" {
+		return generationOutOfOrder.breach(c.by, c.key, sim.EventRef{}, fmt.Sprintf("submitted generation %d", s.gen),
+			"%s went from generation %d to generation %d", c.key, last, s.gen)
 	}
-	if before != nil && !before.terminal() {
-		return breach("R2", "live batch superseded", before.bid, before.born.ref("submitted "+before.bid), e, "submitted "+s.bid,
-			fmt.Sprintf("%s was submitted while %s is %s", s.bid, before.bid, before.row.phase))
+	if prior != nil && !prior.terminal() {
+		return liveBatchSuperseded.breach(c.by, prior.bid, prior.born.Ref("submitted "+prior.bid), "submitted "+s.bid,
+			"%s was submitted while %s is %s", s.bid, prior.bid, prior.now.Phase)
 	}
-	if s.row.phase != "pending" {
-		return breach("R3", "batch born in another phase", s.bid, sim.EventRef{}, e, "submitted "+s.bid,
-			fmt.Sprintf("%s began as %s", s.bid, s.row.phase))
+	if s.now.Phase != "pending" {
+		return batchBornInAnotherPhase.breach(c.by, s.bid, sim.EventRef{}, "submitted "+s.bid,
+			"%s began as %s", s.bid, s.now.Phase)
 	}
 	return nil
 }
 
-// unitEdges has a bit for each state that may follow.
-var unitEdges = [unitStates]uint{
-	statePending:    1<<stateProcessing | 1<<stateCancelled,
-	stateProcessing: 1<<stateComplete | 1<<stateFailed | 1<<stateDead | 1<<statePending | 1<<stateCancelled,
-	stateFailed:     1<<statePending | 1<<stateCancelled,
-	stateDead:       1 << statePending, // an operator's retry
+// highestBefore is the highest epoch of the claims before an effect.
+func highestBefore(claims []claim, e *sim.Effect) uint64 {
+	highest := uint64(0)
+	for n := range claims {
+		if claims[n].Event != e.Event {
+			highest = max(highest, claims[n].epoch)
+		}
+	}
+	return highest
 }
 
-func (i *legalEdges) checkUnit(e *sim.Effect, c *change) error {
+// unitEdges has a bit for each state that may follow.
+var unitEdges = [...]uint{
+	schema.Pending:    1<<schema.Processing | 1<<schema.Cancelled,
+	schema.Processing: 1<<schema.Complete | 1<<schema.Failed | 1<<schema.Dead | 1<<schema.Pending | 1<<schema.Cancelled,
+	schema.Failed:     1<<schema.Pending | 1<<schema.Cancelled,
+	schema.Dead:       1 << schema.Pending, // an operator's retry
+}
+
+func (i *legalEdges) checkUnit(c *unitChange) error {
 	u := c.unit
 	if c.deleted {
 		return nil // no-lost-unit judges that
 	}
-	highest := uint64(0)
-	for n := range u.claims {
-		if u.claims[n].event != e.Event {
-			highest = max(highest, u.claims[n].epoch)
-		}
-	}
-	wrong := func(rule, clause, text string) error {
-		return breach(rule, clause, u.uid, lastClaim(u.claims), e, u.edge(), text)
-	}
+	now, was := &u.now, &c.before
+	highest := highestBefore(u.claims, c.by)
 	switch {
-	case u.before == stateNone && (u.state != statePending || u.now.epoch != 0 || u.now.attempts != 0):
-		return wrong("R2", "unit born in the middle", fmt.Sprintf("unit %s began as %s at epoch %d with %d attempts", u.uid, stateNames[u.state], u.now.epoch, u.now.attempts))
-	case u.before == stateNone && len(u.claims) > 0:
-		return wrong("R2", "unit born again", fmt.Sprintf("unit %s was created again after epoch %d", u.uid, highest))
-	case u.claimed() && u.sub.terminal():
-		return wrong("R16", "claimed after its batch ended", fmt.Sprintf("unit %s was claimed while %s is %s", u.uid, u.sub.bid, u.sub.row.phase))
-	case u.state == stateComplete && u.before != stateComplete && u.sub.terminal():
-		return wrong("R16", "completed after its batch ended", fmt.Sprintf("unit %s was completed while %s is %s", u.uid, u.sub.bid, u.sub.row.phase))
-	case u.claimed() && u.now.epoch <= highest:
-		return wrong("R2", "epoch used again", fmt.Sprintf("unit %s was claimed at epoch %d after epoch %d", u.uid, u.now.epoch, highest))
-	case u.claimed() && u.before == stateProcessing:
-		return wrong("R1", "claimed while processing", fmt.Sprintf("unit %s was claimed at epoch %d while %s/%s processes it at epoch %d", u.uid, u.now.epoch, u.was.worker, u.was.incarnation, u.was.epoch))
-	case !u.claimed() && u.now.epoch != u.was.epoch:
-		return wrong("R2", "epoch changed without a claim", fmt.Sprintf("the epoch of unit %s went from %d to %d without a claim", u.uid, u.was.epoch, u.now.epoch))
-	case u.before == stateNone || u.before == u.state || unitEdges[u.before]&(1<<u.state) != 0:
+	case c.created() && (now.State != schema.Pending || now.Epoch != 0 || now.Attempts != 0):
+		return c.breaks(unitBornInTheMiddle, "unit %s began as %s at epoch %d with %d attempts", u.uid, now.State, now.Epoch, now.Attempts)
+	case c.created() && len(u.claims) > 0:
+		return c.breaks(unitBornAgain, "unit %s was created again after epoch %d", u.uid, highest)
+	case c.claimed() && u.sub.terminal():
+		return c.breaks(claimedAfterItsBatchEnded, "unit %s was claimed while %s is %s", u.uid, u.sub.bid, u.sub.now.Phase)
+	case c.became(schema.Complete) && u.sub.terminal():
+		return c.breaks(completedAfterItsBatchEnded, "unit %s was completed while %s is %s", u.uid, u.sub.bid, u.sub.now.Phase)
+	case c.claimed() && now.Epoch <= highest:
+		return c.breaks(epochUsedAgain, "unit %s was claimed at epoch %d after epoch %d", u.uid, now.Epoch, highest)
+	case c.claimed() && was.State == schema.Processing:
+		return c.breaks(claimedWhileProcessing, "unit %s was claimed at epoch %d while %s/%s processes it at epoch %d",
+			u.uid, now.Epoch, was.Worker, was.Incarnation, was.Epoch)
+	case !c.claimed() && now.Epoch != was.Epoch:
+		return c.breaks(epochChangedWithoutAClaim, "the epoch of unit %s went from %d to %d without a claim", u.uid, was.Epoch, now.Epoch)
+	case was.State == schema.None || was.State == now.State || unitEdges[was.State]&(1<<now.State) != 0:
 		return nil
-	case u.before == stateComplete || u.before == stateDead || u.before == stateCancelled:
-		return wrong("R3", "unit left a terminal state", fmt.Sprintf("unit %s went from %s to %s", u.uid, stateNames[u.before], stateNames[u.state]))
+	case was.State == schema.Complete || was.State == schema.Dead || was.State == schema.Cancelled:
+		return c.breaks(unitLeftATerminalState, "unit %s went from %s to %s", u.uid, was.State, now.State)
 	}
-	return wrong("R3", "illegal unit edge", fmt.Sprintf("unit %s went from %s to %s", u.uid, stateNames[u.before], stateNames[u.state]))
+	return c.breaks(illegalUnitEdge, "unit %s went from %s to %s", u.uid, was.State, now.State)
 }
 
-func (i *legalEdges) checkMerge(e *sim.Effect, c *change) error {
+func (i *legalEdges) checkMerge(c *mergeChange) error {
 	s := c.sub
 	m := &s.merge
-	wrong := func(rule, clause, text string) error {
-		return breach(rule, clause, s.bid, lastClaim(m.claims), e, fmt.Sprintf("wrote g%d %s", m.now.gen, m.now.state), text)
+	wrong := func(broken *clause, format string, args ...any) error {
+		return broken.breach(c.by, s.bid, lastClaim(m.claims), fmt.Sprintf("wrote g%d %s", m.now.Gen, m.now.State), format, args...)
 	}
 	if c.deleted {
-		if m.existed && !s.terminal() {
-			return wrong("R2", "merge row deleted while the batch lives", fmt.Sprintf("merge/%s was deleted while the batch is %s", s.bid, s.row.phase))
+		if c.existed && !s.terminal() {
+			return wrong(mergeRowDeletedWhileTheBatchLives, "merge/%s was deleted while the batch is %s", s.bid, s.now.Phase)
 		}
 		return nil
 	}
-	highest := uint64(0)
-	for n := range m.claims {
-		if m.claims[n].event != e.Event {
-			highest = max(highest, m.claims[n].epoch)
-		}
-	}
+	highest := highestBefore(m.claims, c.by)
 	switch {
-	case m.now.state != "claimed" && m.now.state != "published":
-		return wrong("R3", "unknown merge state", fmt.Sprintf("merge/%s is %q", s.bid, m.now.state))
-	case m.existed && m.was.state == "published" && m.now != m.was:
-		return wrong("R11", "merge left published", fmt.Sprintf("merge/%s was published as generation %d, then became generation %d %s", s.bid, m.was.gen, m.now.gen, m.now.state))
-	case m.existed && m.now.gen == m.was.gen:
-		if m.now.beat < m.was.beat {
-			return wrong("R9", "merge beat went back", fmt.Sprintf("the beat of merge/%s went from %d to %d", s.bid, m.was.beat, m.now.beat))
+	case m.now.State != "claimed" && m.now.State != "published":
+		return wrong(unknownMergeState, "merge/%s is %q", s.bid, m.now.State)
+	case c.existed && c.before.State == "published" && m.now != c.before:
+		return wrong(mergeLeftPublished, "merge/%s was published as generation %d, then became generation %d %s", s.bid, c.before.Gen, m.now.Gen, m.now.State)
+	case c.existed && m.now.Gen == c.before.Gen:
+		if m.now.Beat < c.before.Beat {
+			return wrong(mergeBeatWentBack, "the beat of merge/%s went from %d to %d", s.bid, c.before.Beat, m.now.Beat)
 		}
 		return nil
-	case m.now.gen != highest+1:
-		return wrong("R2", "merge generation out of order", fmt.Sprintf("merge/%s went from generation %d to %d", s.bid, highest, m.now.gen))
-	case m.now.state != "claimed":
-		return wrong("R11", "merge published without a claim", fmt.Sprintf("generation %d of merge/%s was published without having been claimed", m.now.gen, s.bid))
+	case m.now.Gen != highest+1:
+		return wrong(mergeGenerationOutOfOrder, "merge/%s went from generation %d to %d", s.bid, highest, m.now.Gen)
+	case m.now.State != "claimed":
+		return wrong(mergePublishedWithoutAClaim, "generation %d of merge/%s was published without having been claimed", m.now.Gen, s.bid)
 	}
 	return nil
 }
 
-func (i *legalEdges) checkLease(e *sim.Effect, c *change) error {
+func (i *legalEdges) checkLease(c *leaseChange) error {
 	l := c.lease
-	if c.deleted || !l.existed || l.now.epoch != l.was.epoch || l.now.beat >= l.was.beat {
+	if c.deleted || !c.existed || l.now.Epoch != c.before.Epoch || l.now.Beat >= c.before.Beat {
 		return nil
 	}
-	return breach("R9", "lease beat went back", c.unit.uid, lastClaim(c.unit.claims), e, "wrote the lease",
-		fmt.Sprintf("the beat of %s went from %d to %d", l.key, l.was.beat, l.now.beat))
+	return leaseBeatWentBack.breach(c.by, c.unit.uid, lastClaim(c.unit.claims), "wrote the lease",
+		"the beat of %s went from %d to %d", l.key, c.before.Beat, l.now.Beat)
 }
 
-func (i *legalEdges) checkLeader(e *sim.Effect, c *change) error {
+func (i *legalEdges) checkLeader(c *leaderChange) error {
 	l := &i.leader
 	switch {
 	case c.deleted:
-		return breach("R20", "leader row deleted", c.key, l.taken.orNone("took the leadership"), e, "deleted the leader row",
+		return leaderRowDeleted.breach(c.by, c.key, l.taken.Ref("took the leadership"), "deleted the leader row",
 			"the leader row was deleted: the next leader would repeat its epoch")
-	case l.now.epoch < l.was.epoch || l.now.epoch > l.was.epoch+1 || !l.existed && l.now.epoch != 1:
-		return breach("R20", "leader epoch out of order", c.key, l.taken.orNone("took the leadership"), e, fmt.Sprintf("wrote leader epoch %d", l.now.epoch),
-			fmt.Sprintf("the leader's epoch went from %d to %d", l.was.epoch, l.now.epoch))
-	case l.existed && l.now.epoch == l.was.epoch && l.now.beat < l.was.beat:
-		return breach("R9", "leader beat went back", c.key, l.taken.orNone("took the leadership"), e, "wrote the leader row",
-			fmt.Sprintf("the beat of the leader's epoch %d went from %d to %d", l.now.epoch, l.was.beat, l.now.beat))
+	case l.now.Epoch < c.before.Epoch || l.now.Epoch > c.before.Epoch+1 || !c.existed && l.now.Epoch != 1:
+		return leaderEpochOutOfOrder.breach(c.by, c.key, l.taken.Ref("took the leadership"), fmt.Sprintf("wrote leader epoch %d", l.now.Epoch),
+			"the leader's epoch went from %d to %d", c.before.Epoch, l.now.Epoch)
+	case c.existed && l.now.Epoch == c.before.Epoch && l.now.Beat < c.before.Beat:
+		return leaderBeatWentBack.breach(c.by, c.key, l.taken.Ref("took the leadership"), "wrote the leader row",
+			"the beat of the leader's epoch %d went from %d to %d", l.now.Epoch, c.before.Beat, l.now.Beat)
 	}
 	return nil
 }

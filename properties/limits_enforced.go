@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
@@ -18,33 +19,46 @@ import (
 // conversion that hangs, and the third everybody else from a batch that only
 // ever fails.
 type limitsEnforced struct {
-	*view
+	watch
 	due      due
 	suspects []suspicion
 }
 
-func (i *limitsEnforced) Name() string { return "limits-enforced" }
+var (
+	limitsEnforcedSays = say("limits-enforced")
 
-func (i *limitsEnforced) Observe(w *sim.World, e *sim.Effect) error {
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.kind != kindUnit || c.deleted {
-			continue
-		}
-		if c.unit.claimed() {
-			if err := i.checkParallelism(e, c.unit); err != nil {
-				return err
-			}
-		}
-		if c.unit.before == stateProcessing && w.Timely() {
-			i.checkDuration(e, c.unit)
-		}
+	attemptNotStopped               = limitsEnforcedSays.clause("R14", "attempt not stopped")
+	moreUnitsInExecutionThanAllowed = limitsEnforcedSays.clause("R3", "more units in execution than allowed")
+	batchBeyondItsBackOffLimit      = limitsEnforcedSays.clause("R12", "batch beyond its back-off limit")
+)
+
+func newLimitsEnforced(v *view) sim.Invariant {
+	i := &limitsEnforced{}
+	i.watch = v.watch(limitsEnforcedSays, on{unit: i.checkUnit, always: i.watchBatches})
+	return i
+}
+
+// checkUnit judges an attempt that begins or ends.
+func (i *limitsEnforced) checkUnit(c *unitChange) error {
+	if c.deleted {
+		return nil
 	}
-	healed, ok := w.Healed()
+	if c.before.State == schema.Processing && i.world.Timely() {
+		i.checkDuration(c)
+	}
+	if c.claimed() {
+		return i.checkParallelism(c)
+	}
+	return nil
+}
+
+// watchBatches looks whether batches that must fail have done so.
+func (i *limitsEnforced) watchBatches(e *sim.Effect) error {
+	healed, ok := i.world.Healed()
 	if !ok {
 		return nil
 	}
-	if !i.due.armed || i.touched&(1<<kindUnit|1<<kindBatch) != 0 {
+	if !i.due.armed || i.changed(unitRows|batchRows) {
 		i.wait(healed)
 	}
 	return i.check(e.At)
@@ -58,27 +72,24 @@ func (i *limitsEnforced) Settled(w *sim.World) error {
 }
 
 // checkDuration judges an attempt that has ended.
-func (i *limitsEnforced) checkDuration(e *sim.Effect, u *unit) {
-	c := claimOf(u.claims, u.was.epoch)
-	if c == nil || i.cfg.UnitTimeout == 0 {
+func (i *limitsEnforced) checkDuration(c *unitChange) {
+	u, e := c.unit, c.by
+	own := claimOf(u.claims, c.before.Epoch)
+	if own == nil || i.cfg.UnitTimeout == 0 {
 		return
 	}
-	if took := e.At - c.at; took > drifted(i.cfg.UnitTimeout)+i.cfg.slack() && c.is(e.Process, e.Incarnation) {
-		i.suspects = append(i.suspects, suspicion{c.owner, c.at, e.At, breach("R14", "attempt not stopped", u.uid, c.ref(fmt.Sprintf("claimed epoch %d", c.epoch)), e, u.edge(),
-			fmt.Sprintf("the attempt of %s at unit %s took %s; it should have been stopped after %s", c.who(), u.uid, took, i.cfg.UnitTimeout))})
+	if took := e.At - own.At; took > drifted(i.cfg.UnitTimeout)+i.cfg.slack() && own.Is(e.Process, e.Incarnation) {
+		i.suspects = append(i.suspects, suspicion{own.owner, own.At, e.At, attemptNotStopped.breach(e, u.uid, own.Ref(fmt.Sprintf("claimed epoch %d", own.epoch)), c.edge(),
+			"the attempt of %s at unit %s took %s; it should have been stopped after %s", own.Who(), u.uid, took, i.cfg.UnitTimeout)})
 	}
 }
 
-func (i *limitsEnforced) checkParallelism(e *sim.Effect, u *unit) error {
-	running := int64(0)
-	for _, other := range u.sub.units {
-		if other.state == stateProcessing {
-			running++
-		}
-	}
-	if limit := u.sub.row.parallelism; limit != 0 && running > limit {
-		return breach("R3", "more units in execution than allowed", u.sub.bid, sim.EventRef{}, e, "claimed unit "+u.uid,
-			fmt.Sprintf("%d units of %s are in execution; its parallelism is %d", running, u.sub.bid, limit))
+func (i *limitsEnforced) checkParallelism(c *unitChange) error {
+	s := c.unit.sub
+	running := s.processing()
+	if limit := s.now.Parallelism; limit != 0 && running > limit {
+		return moreUnitsInExecutionThanAllowed.breach(c.by, s.bid, sim.EventRef{}, "claimed unit "+c.unit.uid,
+			"%d units of %s are in execution; its parallelism is %d", running, s.bid, limit)
 	}
 	return nil
 }
@@ -90,17 +101,17 @@ func (i *limitsEnforced) wait(healed time.Duration) {
 		if !s.startsUnits(i.view) {
 			continue
 		}
-		failures, last := int64(0), moment{}
+		failures, last := int64(0), sim.Moment{}
 		for _, u := range s.units {
-			if u.state != stateProcessing && u.state != stateComplete {
-				failures += u.now.attempts
-				if u.ending.at > last.at {
+			if u.now.State != schema.Processing && u.now.State != schema.Complete {
+				failures += u.now.Attempts
+				if u.ending.At > last.At {
 					last = u.ending
 				}
 			}
 		}
-		if failures > s.row.backoffLimit && s.row.backoffLimit > 0 {
-			i.due.earlier(due{at: max(healed, last.at) + drifted(2*i.cfg.ControlEvery) + i.cfg.slack(), sub: s, since: last})
+		if failures > s.now.BackoffLimit && s.now.BackoffLimit > 0 {
+			i.due.earlier(due{at: max(healed, last.At) + drifted(2*i.cfg.ControlEvery) + i.cfg.slack(), sub: s, since: last})
 		}
 	}
 }
@@ -110,6 +121,6 @@ func (i *limitsEnforced) check(at time.Duration) error {
 	if d.at == 0 || at <= d.at {
 		return nil
 	}
-	return settledBreach("R12", "batch beyond its back-off limit", d.sub.bid, d.since.orNone("ended an attempt"),
-		fmt.Sprintf("more attempts of %s have failed than its back-off limit of %d allows, and it is still %s; it should have failed by %s", d.sub.bid, d.sub.row.backoffLimit, d.sub.row.phase, d.at))
+	return batchBeyondItsBackOffLimit.breachAtRest(d.sub.bid, d.since.Ref("ended an attempt"),
+		"more attempts of %s have failed than its back-off limit of %d allows, and it is still %s; it should have failed by %s", d.sub.bid, d.sub.now.BackoffLimit, d.sub.now.Phase, d.at)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
@@ -14,7 +15,7 @@ import (
 // its silence means anything, and names the abstract states that it passes
 // through, both from what the stores did and what they refused.
 type marks struct {
-	*view
+	watch
 	prewritten []prewritten
 	last       uint64 // abstract state
 }
@@ -25,8 +26,16 @@ type prewritten struct {
 	startTS              uint64
 }
 
-func newMarks(v *view) *marks {
-	return &marks{view: v}
+// marksSays has no clauses: marks never object.
+var marksSays = say("marks")
+
+func newMarks(v *view) sim.Invariant {
+	i := &marks{}
+	i.watch = v.watch(marksSays, on{
+		unit: i.markUnit, merge: i.markMerge, leader: i.markLeader, batch: i.markBatch, commit: i.nameState,
+		object: i.markObject, record: i.markRecord, process: i.markProcess, always: i.markLate,
+	})
+	return i
 }
 
 // Marks returns the names of the marks that a search must reach; the simulator
@@ -40,49 +49,40 @@ func Marks() []string {
 	}
 }
 
-func (i *marks) Name() string { return "marks" }
-
-func (i *marks) Observe(w *sim.World, e *sim.Effect) error {
-	if e.Late && i.outlived(e) {
-		w.Mark("late_request_of_old_run")
+// markLate notices an effect of an incarnation that has ended.
+func (i *marks) markLate(e *sim.Effect) error {
+	if !e.Late {
+		return nil
 	}
-	switch e.Kind {
-	case sim.EffectCommit:
-		for n := range i.changes {
-			i.markChange(w, e, &i.changes[n])
-		}
-		i.nameState(w)
-	case sim.EffectObject:
-		i.markObject(w, e)
-	case sim.EffectRecord:
-		i.markRecord(w, &e.Record)
-	case sim.EffectProcess:
-		i.markProcess(w, e)
+	if alive, _ := i.lives(e.Process, e.Incarnation); !alive {
+		i.world.Mark("late_request_of_old_run")
 	}
 	return nil
 }
 
-// outlived reports whether an effect is of an incarnation that has ended.
-func (i *marks) outlived(e *sim.Effect) bool {
-	alive, _ := i.lives(e.Process, e.Incarnation)
-	return !alive
+func (i *marks) markMerge(c *mergeChange) error {
+	if c.claimed() && len(c.sub.merge.claims) > 1 {
+		i.world.Mark("merge_takeover")
+	}
+	return nil
 }
 
-func (i *marks) markChange(w *sim.World, e *sim.Effect, c *change) {
-	switch {
-	case c.deleted:
-	case c.kind == kindUnit:
-		i.markUnit(w, c.unit)
-	case c.kind == kindMerge && len(c.sub.merge.claims) > 1 && c.sub.merge.now.gen != c.sub.merge.was.gen:
-		w.Mark("merge_takeover")
-	case c.kind == kindLeader && i.leader.existed && i.leader.now.epoch != i.leader.was.epoch:
-		w.Mark("scanner_takeover")
-		if i.listing() {
-			w.Mark("scanner_takeover_mid_listing")
-		}
-	case c.kind == kindBatch && c.sub.row.phase == "cancelled" && c.sub.was.phase != "cancelled" && c.sub.was.phase != "pending":
-		w.Mark("cancel_wins")
+func (i *marks) markLeader(c *leaderChange) error {
+	if !c.existed || !c.taken() {
+		return nil
 	}
+	i.world.Mark("scanner_takeover")
+	if i.listing() {
+		i.world.Mark("scanner_takeover_mid_listing")
+	}
+	return nil
+}
+
+func (i *marks) markBatch(c *batchChange) error {
+	if c.entered() && c.sub.now.Phase == "cancelled" && c.before.Phase != "pending" {
+		i.world.Mark("cancel_wins")
+	}
+	return nil
 }
 
 // listing reports whether a source is listed in part: some page of it is on
@@ -90,7 +90,7 @@ func (i *marks) markChange(w *sim.World, e *sim.Effect, c *change) {
 func (i *marks) listing() bool {
 	for _, s := range i.order {
 		for _, d := range s.discoveries {
-			if s.row.phase == "discovering" && d != nil && d.now.after != "" && !d.now.done {
+			if s.now.Phase == "discovering" && d != nil && d.now.After != "" && !d.now.Done {
 				return true
 			}
 		}
@@ -98,9 +98,12 @@ func (i *marks) listing() bool {
 	return false
 }
 
-func (i *marks) markUnit(w *sim.World, u *unit) {
+func (i *marks) markUnit(c *unitChange) error {
+	u, w := c.unit, i.world
 	switch {
-	case u.claimed():
+	case c.deleted:
+		return nil
+	case c.claimed():
 		switch u.takeovers() {
 		case 0:
 		case 1:
@@ -108,57 +111,61 @@ func (i *marks) markUnit(w *sim.World, u *unit) {
 		default:
 			w.Mark("double_takeover")
 		}
-	case u.before == stateProcessing && u.state == stateComplete:
-		if c := claimOf(u.claims, u.now.epoch); c != nil && c.upload != "" && c.uploadKey == u.now.staged {
+	case c.before.State == schema.Processing && u.now.State == schema.Complete:
+		if own := claimOf(u.claims, u.now.Epoch); own != nil && own.upload != "" && own.uploadKey == u.now.Staged {
 			w.Mark("resume_from_checkpoint")
 		}
-	case u.state == stateDead && u.before != stateDead:
+	case c.became(schema.Dead):
 		w.Mark("dead_letter")
-	case u.state == statePending && u.now.releases > u.was.releases:
-		if p := i.processes[u.was.worker]; p != nil && p.draining {
+	case u.now.State == schema.Pending && u.now.Releases > c.before.Releases:
+		if p := i.processes[c.before.Worker]; p != nil && p.draining {
 			w.Mark("drain_mid_unit")
 		}
 	}
-	if u.state == stateFailed && strings.Contains(u.now.err, "timeout") {
+	if u.now.State == schema.Failed && strings.Contains(u.now.Error, "timeout") {
 		w.Mark("attempt_timed_out")
 	}
+	return nil
 }
 
 // takeovers counts the attempts that somebody else than their owner ended.
 func (u *unit) takeovers() int {
 	n := 0
 	for k := range u.claims {
-		if c := &u.claims[k]; c.ended.event != 0 && !c.ended.is(c.owner, c.ownerInc) {
+		if c := &u.claims[k]; c.ended.Event != 0 && !c.ended.Is(c.owner, c.ownerInc) {
 			n++
 		}
 	}
 	return n
 }
 
-func (i *marks) markObject(w *sim.World, e *sim.Effect) {
-	if e.Object.Kind != objstore.EffectUploadPart || i.object.unit == nil {
-		return
+func (i *marks) markObject(c *objectChange) error {
+	if c.effect().Kind != objstore.EffectUploadPart || c.object.unit == nil {
+		return nil
 	}
-	if own := claimOf(i.object.unit.claims, i.object.epoch); own != nil && !own.is(e.Process, e.Incarnation) {
-		w.Mark("resume_open_upload")
+	if own := claimOf(c.object.unit.claims, c.object.Epoch); own != nil && !own.Is(c.by.Process, c.by.Incarnation) {
+		i.world.Mark("resume_open_upload")
 	}
+	return nil
 }
 
-func (i *marks) markRecord(w *sim.World, r *sim.Record) {
+func (i *marks) markRecord(e *sim.Effect) error {
+	r := &e.Record
 	if r.What != "cancel" || !r.Returned || r.Class == env.ClassNone {
-		return
+		return nil
 	}
-	if s := i.batches["batch/"+r.Of]; s != nil && s.row.phase == "complete" {
-		w.Mark("cancel_loses")
+	if s := i.newest(r.Of); s != nil && s.now.Phase == "complete" {
+		i.world.Mark("cancel_loses")
 	}
+	return nil
 }
 
-func (i *marks) markProcess(w *sim.World, e *sim.Effect) {
+func (i *marks) markProcess(e *sim.Effect) error {
 	switch e.Happened {
 	case sim.Crashed, sim.Killed:
 		for _, p := range i.prewritten {
 			if p.process == e.Process && p.incarnation == e.Incarnation {
-				w.Mark("crash_between_prewrite_and_commit")
+				i.world.Mark("crash_between_prewrite_and_commit")
 			}
 		}
 	}
@@ -168,6 +175,7 @@ func (i *marks) markProcess(w *sim.World, e *sim.Effect) {
 			return p.process == e.Process && p.incarnation == e.Incarnation
 		})
 	}
+	return nil
 }
 
 // ObserveCall sees requests, also those that were refused.
@@ -223,7 +231,7 @@ func (i *marks) markRefused(w *sim.World, c *sim.Call) {
 		}
 	case "flip":
 		s := i.mergeAt(c.Key)
-		if s != nil && lostTo(s.merge.claims, c) && len(s.merge.claims) > 0 && !s.merge.claims[len(s.merge.claims)-1].is(c.Process, c.Incarnation) {
+		if s != nil && lostTo(s.merge.claims, c) && len(s.merge.claims) > 0 && !s.merge.claims[len(s.merge.claims)-1].Is(c.Process, c.Incarnation) {
 			w.Mark("zombie_flip_refused")
 		}
 	}
@@ -244,10 +252,10 @@ func (i *marks) lostUnit(c *sim.Call) bool {
 func lostTo(claims []claim, c *sim.Call) bool {
 	for n := range claims {
 		own := &claims[n]
-		if !own.is(c.Process, c.Incarnation) {
+		if !own.Is(c.Process, c.Incarnation) {
 			continue
 		}
-		if n+1 < len(claims) || own.ended.event != 0 && !own.ended.is(c.Process, c.Incarnation) {
+		if n+1 < len(claims) || own.ended.Event != 0 && !own.ended.Is(c.Process, c.Incarnation) {
 			return true
 		}
 	}
@@ -259,7 +267,7 @@ func (i *marks) mergeAt(key string) *submission {
 		return s
 	}
 	if name, ok := strings.CutPrefix(key, "active/"); ok { // the primary of a flip
-		return i.batches["batch/"+name]
+		return i.newest(name)
 	}
 	bid, ok := strings.CutPrefix(key, "merge/")
 	if !ok {
@@ -271,30 +279,32 @@ func (i *marks) mergeAt(key string) *submission {
 // nameState names the abstract state, if the commit changed it: the phases of
 // the batches, the multiset of their units, who merges and who leads, with
 // numbers cut off where they no longer make a difference.
-func (i *marks) nameState(w *sim.World) {
-	if i.touched&(1<<kindBatch|1<<kindUnit|1<<kindMerge|1<<kindLeader|1<<kindCheckpoint) == 0 {
-		return
+func (i *marks) nameState(*sim.Effect) error {
+	if !i.changed(batchRows | unitRows | mergeRows | leaderRows | checkpointRows) {
+		return nil
 	}
-	h := scramble(1, uint64(i.owner(i.leader.now.worker, i.leader.now.incarnation)))
+	h := scramble(1, uint64(i.owner(i.leader.now.Worker, i.leader.now.Incarnation)))
 	for _, s := range i.order {
-		one := scramble(hashText(s.row.phase), min(s.merge.now.gen, 3)<<8|uint64(i.owner(s.merge.now.worker, s.merge.now.incarnation)))
+		m := &s.merge.now
+		one := scramble(hashText(s.now.Phase), min(m.Gen, 3)<<8|uint64(i.owner(m.Worker, m.Incarnation)))
 		for _, u := range s.units {
 			saved := uint64(0)
 			if u.checkpoint.exists {
 				saved = 1
 			}
 			owner := 0
-			if u.state == stateProcessing {
-				owner = i.owner(u.now.worker, u.now.incarnation)
+			if u.now.State == schema.Processing {
+				owner = i.owner(u.now.Worker, u.now.Incarnation)
 			}
-			one += scramble(uint64(u.state)<<8|uint64(owner), min(u.now.epoch, 4)<<16|uint64(min(u.now.attempts, 4))<<8|saved)
+			one += scramble(uint64(u.now.State)<<8|uint64(owner), min(u.now.Epoch, 4)<<16|uint64(min(u.now.Attempts, 4))<<8|saved)
 		}
 		h = scramble(h, one)
 	}
 	if h != i.last {
 		i.last = h
-		w.State(h)
+		i.world.State(h)
 	}
+	return nil
 }
 
 // owner is 0 for nobody, 1 for a living incarnation, 2 for a dead one.

@@ -3,6 +3,7 @@ package properties
 import (
 	"fmt"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -12,54 +13,55 @@ import (
 //
 // A merge that begins early, or from an old look, publishes a dataset that
 // lacks episodes; two generations with different inputs publish two datasets.
-type mergeInput struct{ *view }
+type mergeInput struct{ watch }
 
-func (i *mergeInput) Name() string { return "merge-input" }
+var (
+	mergeInputSays = say("merge-input")
 
-func (i *mergeInput) Observe(_ *sim.World, e *sim.Effect) error {
-	if !i.touched.has(kindMerge) {
-		return nil
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.kind != kindMerge || c.deleted {
-			continue
-		}
-		if err := i.check(e, c.sub); err != nil {
-			return err
-		}
-	}
-	return nil
+	mergeInputChanged          = mergeInputSays.clause("R10", "merge input changed")
+	mergeClaimedTooEarly       = mergeInputSays.clause("R10", "merge claimed too early")
+	mergeClaimedInAnotherPhase = mergeInputSays.clause("R10", "merge claimed in another phase")
+	mergeInputOfAnotherSize    = mergeInputSays.clause("R10", "merge input of another size")
+)
+
+func newMergeInput(v *view) sim.Invariant {
+	i := &mergeInput{}
+	i.watch = v.watch(mergeInputSays, on{merge: i.check})
+	return i
 }
 
-func (i *mergeInput) check(e *sim.Effect, s *submission) error {
-	m := &s.merge
-	wrong := func(clause string, first sim.EventRef, subject, text string) error {
-		return breach("R10", clause, subject, first, e, fmt.Sprintf("claimed g%d", m.now.gen), text)
+func (i *mergeInput) check(c *mergeChange) error {
+	if c.deleted {
+		return nil
 	}
-	if m.existed && (m.now.digest != m.was.digest || m.now.units != m.was.units) {
-		return wrong("merge input changed", m.before.orNone(fmt.Sprintf("wrote g%d", m.was.gen)), s.bid,
-			fmt.Sprintf("generation %d of merge/%s has %d units, digest %s; generation %d had %d, %s",
-				m.now.gen, s.bid, m.now.units, m.now.digest, m.was.gen, m.was.units, m.was.digest))
+	s, now, was := c.sub, &c.sub.merge.now, &c.before
+	wrong := func(broken *clause, first sim.EventRef, subject, format string, args ...any) error {
+		return broken.breach(c.by, subject, first, fmt.Sprintf("claimed g%d", now.Gen), format, args...)
 	}
-	if m.existed && m.now.gen == m.was.gen {
+	if c.existed && (now.Digest != was.Digest || now.Units != was.Units) {
+		wrote := i.world.WriteBefore(c.key)
+		return wrong(mergeInputChanged, wrote.Ref(fmt.Sprintf("wrote g%d", was.Gen)), s.bid,
+			"generation %d of merge/%s has %d units, digest %s; generation %d had %d, %s", now.Gen, s.bid, now.Units, now.Digest, was.Gen, was.Units, was.Digest)
+	}
+	if !c.claimed() {
 		return nil
 	}
 	complete := int64(0)
 	for _, u := range s.units {
-		if u.state != stateComplete {
-			return wrong("merge claimed too early", u.changed.orNone("left the unit "+stateNames[u.state]), u.uid,
-				fmt.Sprintf("generation %d of merge/%s was claimed while unit %s is %s", m.now.gen, s.bid, u.uid, stateNames[u.state]))
+		if u.now.State != schema.Complete {
+			changed := i.world.LastWrite(u.key)
+			return wrong(mergeClaimedTooEarly, changed.Ref("left the unit "+u.now.State.String()), u.uid,
+				"generation %d of merge/%s was claimed while unit %s is %s", now.Gen, s.bid, u.uid, u.now.State)
 		}
 		complete++
 	}
-	if s.row.phase != "merging" {
-		return wrong("merge claimed in another phase", s.ended.orNone("ended "+s.bid), s.bid,
-			fmt.Sprintf("generation %d of merge/%s was claimed while the batch is %s", m.now.gen, s.bid, s.row.phase))
+	if s.now.Phase != "merging" {
+		return wrong(mergeClaimedInAnotherPhase, s.ended.Ref("ended "+s.bid), s.bid,
+			"generation %d of merge/%s was claimed while the batch is %s", now.Gen, s.bid, s.now.Phase)
 	}
-	if m.now.units != complete || s.row.units != complete {
-		return wrong("merge input of another size", s.running.orNone("ended the discovery"), s.bid,
-			fmt.Sprintf("generation %d of merge/%s has %d units; %d are complete, the batch has %d", m.now.gen, s.bid, m.now.units, complete, s.row.units))
+	if now.Units != complete || s.now.Units != complete {
+		return wrong(mergeInputOfAnotherSize, s.running.Ref("ended the discovery"), s.bid,
+			"generation %d of merge/%s has %d units; %d are complete, the batch has %d", now.Gen, s.bid, now.Units, complete, s.now.Units)
 	}
 	return nil
 }

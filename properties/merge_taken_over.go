@@ -1,7 +1,6 @@
 package properties
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -14,19 +13,29 @@ import (
 //
 // A crash during the merge must not wedge the batch for ever.
 type mergeTakenOver struct {
-	*view
+	watch
 	due  due
 	busy time.Duration // when a merge was last seen under way
 }
 
-func (i *mergeTakenOver) Name() string { return "merge-taken-over" }
+var (
+	mergeTakenOverSays = say("merge-taken-over")
 
-func (i *mergeTakenOver) Observe(w *sim.World, e *sim.Effect) error {
-	healed, ok := w.Healed()
+	abandonedMerge = mergeTakenOverSays.clause("R11", "abandoned merge")
+)
+
+func newMergeTakenOver(v *view) sim.Invariant {
+	i := &mergeTakenOver{}
+	i.watch = v.watch(mergeTakenOverSays, on{always: i.watchMerges})
+	return i
+}
+
+func (i *mergeTakenOver) watchMerges(e *sim.Effect) error {
+	healed, ok := i.world.Healed()
 	if !ok {
 		return nil
 	}
-	if !i.due.armed || i.touched&(1<<kindMerge|1<<kindBatch) != 0 || e.Kind == sim.EffectProcess {
+	if !i.due.armed || i.changed(mergeRows|batchRows) || e.Kind == sim.EffectProcess {
 		i.wait(e.At, healed)
 	}
 	return i.check(e.At)
@@ -47,18 +56,19 @@ func (i *mergeTakenOver) wait(now, healed time.Duration) {
 	}
 	for _, s := range i.order {
 		m := &s.merge
-		if s.row.phase != "merging" || !m.exists {
+		if s.now.Phase != "merging" || !m.exists {
 			continue
 		}
-		alive, gone := false, m.written
-		if m.now.worker != "" {
-			alive, gone = i.lives(m.now.worker, m.now.incarnation)
+		written := i.world.LastWrite(m.key)
+		alive, gone := false, written
+		if m.now.Worker != "" {
+			alive, gone = i.lives(m.now.Worker, m.now.Incarnation)
 		}
 		if alive {
 			busy = true
 			continue
 		}
-		i.due.earlier(due{at: max(healed, up, gone.at, m.written.at) + bound, sub: s, since: gone})
+		i.due.earlier(due{at: max(healed, up, gone.At, written.At) + bound, sub: s, since: gone})
 	}
 	if busy {
 		i.busy = now
@@ -74,6 +84,6 @@ func (i *mergeTakenOver) check(at time.Duration) error {
 		return nil
 	}
 	m := &d.sub.merge.now
-	return settledBreach("R11", "abandoned merge", d.sub.bid, d.since.orNone("ended"),
-		fmt.Sprintf("generation %d of merge/%s is still claimed by %q/%s, which is gone; it should have been taken over by %s", m.gen, d.sub.bid, m.worker, m.incarnation, d.at))
+	return abandonedMerge.breachAtRest(d.sub.bid, d.since.Ref("ended"),
+		"generation %d of merge/%s is still claimed by %q/%s, which is gone; it should have been taken over by %s", m.Gen, d.sub.bid, m.Worker, m.Incarnation, d.at)
 }

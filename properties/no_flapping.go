@@ -1,9 +1,9 @@
 package properties
 
 import (
-	"fmt"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -14,88 +14,86 @@ import (
 //
 // Owners that take work from each other never finish it.
 type noFlapping struct {
-	*view
+	watch
 	suspects []suspicion
 }
 
-func (i *noFlapping) Name() string { return "no-flapping" }
+var (
+	noFlappingSays = say("no-flapping")
 
-func (i *noFlapping) Observe(w *sim.World, e *sim.Effect) error {
-	if i.touched&(1<<kindUnit|1<<kindMerge|1<<kindLeader) == 0 {
-		return nil
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.deleted {
-			continue
-		}
-		var err error
-		switch c.kind {
-		case kindUnit:
-			err = i.checkUnit(w, e, c.unit)
-		case kindMerge:
-			err = i.checkMerge(w, e, c.sub)
-		case kindLeader:
-			err = i.checkLeader(w, e)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	unitTakenFromAnOwnerThatBeats       = noFlappingSays.clause("R8", "unit taken from an owner that beats")
+	unitTakenFromALivingOwner           = noFlappingSays.clause("R8", "unit taken from a living owner")
+	mergeTakenFromAnOwnerThatBeats      = noFlappingSays.clause("R8", "merge taken from an owner that beats")
+	mergeTakenFromALivingOwner          = noFlappingSays.clause("R8", "merge taken from a living owner")
+	leadershipTakenFromAnOwnerThatBeats = noFlappingSays.clause("R8", "leadership taken from an owner that beats")
+	leadershipTakenFromALivingOwner     = noFlappingSays.clause("R8", "leadership taken from a living owner")
+)
+
+func newNoFlapping(v *view) sim.Invariant {
+	i := &noFlapping{}
+	i.watch = v.watch(noFlappingSays, on{unit: i.checkUnit, merge: i.checkMerge, leader: i.checkLeader})
+	return i
 }
 
 func (i *noFlapping) Settled(*sim.World) error { return i.unexcused(i.suspects, nil) }
 
 // loss is somebody's loss of what was theirs.
 type loss struct {
-	what, subject string
-	owner, inc    string
-	beaten        moment // the last beat before it
-	stale         time.Duration
-	round         time.Duration // the period at which observers look
+	what, subject   string
+	owner, inc      string
+	beaten          sim.Moment // the last beat before it
+	stale           time.Duration
+	round           time.Duration // the period at which observers look
+	beating, living *clause       // that it breaks if the owner beat, or lived
 }
 
-func (i *noFlapping) checkUnit(w *sim.World, e *sim.Effect, u *unit) error {
-	if u.before != stateProcessing || u.sub.terminal() || u.was.worker == e.Process && u.was.incarnation == e.Incarnation {
+func (i *noFlapping) checkUnit(c *unitChange) error {
+	u := c.unit
+	if c.deleted || c.before.State != schema.Processing || u.sub.terminal() || c.byOwner() {
 		return nil
 	}
-	return i.judge(w, e, &loss{"unit", u.uid, u.was.worker, u.was.incarnation, u.lastBeat, i.cfg.StaleAfter, i.cfg.ReapEvery})
+	return i.judge(c.by, &loss{
+		"unit", u.uid, c.before.Worker, c.before.Incarnation, u.lastBeat, i.cfg.StaleAfter, i.cfg.ReapEvery,
+		unitTakenFromAnOwnerThatBeats, unitTakenFromALivingOwner,
+	})
 }
 
-func (i *noFlapping) checkMerge(w *sim.World, e *sim.Effect, s *submission) error {
-	m := &s.merge
-	if !m.existed || m.now.gen == m.was.gen || m.was.worker == "" {
+func (i *noFlapping) checkMerge(c *mergeChange) error {
+	if !c.existed || !c.claimed() || c.before.Worker == "" {
 		return nil
 	}
-	return i.judge(w, e, &loss{"merge", s.bid, m.was.worker, m.was.incarnation, m.before, i.cfg.StaleAfter, i.cfg.MergePoll})
+	return i.judge(c.by, &loss{
+		"merge", c.sub.bid, c.before.Worker, c.before.Incarnation, c.beaten, i.cfg.StaleAfter, i.cfg.MergePoll,
+		mergeTakenFromAnOwnerThatBeats, mergeTakenFromALivingOwner,
+	})
 }
 
-func (i *noFlapping) checkLeader(w *sim.World, e *sim.Effect) error {
-	l := &i.leader
-	if !l.existed || l.now.epoch == l.was.epoch || l.was.worker == "" {
+func (i *noFlapping) checkLeader(c *leaderChange) error {
+	if !c.existed || !c.taken() || c.before.Worker == "" {
 		return nil
 	}
-	return i.judge(w, e, &loss{"leadership", "leader/scanner", l.was.worker, l.was.incarnation, l.before, i.cfg.ScannerLease, i.cfg.ScanEvery})
+	return i.judge(c.by, &loss{
+		"leadership", c.key, c.before.Worker, c.before.Incarnation, c.beaten, i.cfg.ScannerLease, i.cfg.ScanEvery,
+		leadershipTakenFromAnOwnerThatBeats, leadershipTakenFromALivingOwner,
+	})
 }
 
-func (i *noFlapping) judge(w *sim.World, e *sim.Effect, l *loss) error {
-	if silent := e.At - l.beaten.at; silent < hurried(l.stale) {
-		return breach("R8", l.what+" taken from an owner that beats", l.subject, l.beaten.ref("beat"), e, "took the "+l.what+" away",
-			fmt.Sprintf("%s/%s took the %s %s away from %s/%s, whose last beat was %s ago; it is stale after %s",
-				e.Process, e.Incarnation, l.what, l.subject, l.owner, l.inc, silent, l.stale))
+func (i *noFlapping) judge(e *sim.Effect, l *loss) error {
+	by := e.Process + "/" + e.Incarnation
+	if silent := e.At - l.beaten.At; silent < hurried(l.stale) {
+		return l.beating.breach(e, l.subject, l.beaten.Ref("beat"), "took the "+l.what+" away",
+			"%s took the %s %s away from %s/%s, whose last beat was %s ago; it is stale after %s", by, l.what, l.subject, l.owner, l.inc, silent, l.stale)
 	}
-	if alive, _ := i.lives(l.owner, l.inc); !alive || l.beaten.event == 0 {
+	if alive, _ := i.lives(l.owner, l.inc); !alive || l.beaten.Event == 0 {
 		return nil
 	}
-	violation := breach("R8", l.what+" taken from a living owner", l.subject, l.beaten.ref("beat"), e, "took the "+l.what+" away",
-		fmt.Sprintf("%s/%s took the %s %s away from %s/%s, which is alive and whose last beat was %s ago; no fault has silenced it",
-			e.Process, e.Incarnation, l.what, l.subject, l.owner, l.inc, e.At-l.beaten.at))
-	if healed, ok := w.Healed(); ok && e.At > healed+drifted(l.stale+2*l.round)+i.cfg.slack() {
+	violation := l.living.breach(e, l.subject, l.beaten.Ref("beat"), "took the "+l.what+" away",
+		"%s took the %s %s away from %s/%s, which is alive and whose last beat was %s ago; no fault has silenced it", by, l.what, l.subject, l.owner, l.inc, e.At-l.beaten.At)
+	if healed, ok := i.world.Healed(); ok && e.At > healed+drifted(l.stale+2*l.round)+i.cfg.slack() {
 		return violation
 	}
-	if w.Timely() {
-		i.suspects = append(i.suspects, suspicion{l.owner, l.beaten.at, e.At, violation})
+	if i.world.Timely() {
+		i.suspects = append(i.suspects, suspicion{l.owner, l.beaten.At, e.At, violation})
 	}
 	return nil
 }

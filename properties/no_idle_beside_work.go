@@ -1,9 +1,9 @@
 package properties
 
 import (
-	"fmt"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
@@ -16,22 +16,32 @@ import (
 // A queue whose head blocks what is behind it starves batches that nothing is
 // wrong with.
 type noIdleBesideWork struct {
-	*view
+	watch
 	due      due
 	healed   bool // the world had healed when that was waited for
 	worker   string
 	suspects []suspicion
 }
 
-func (i *noIdleBesideWork) Name() string { return "no-idle-beside-work" }
+var (
+	noIdleBesideWorkSays = say("no-idle-beside-work")
 
-func (i *noIdleBesideWork) Observe(w *sim.World, e *sim.Effect) error {
-	healed, ok := w.Healed()
-	if !ok && !w.Timely() {
+	idleWorkerBesideAClaimableUnit = noIdleBesideWorkSays.clause("R13", "idle worker beside a claimable unit")
+)
+
+func newNoIdleBesideWork(v *view) sim.Invariant {
+	i := &noIdleBesideWork{}
+	i.watch = v.watch(noIdleBesideWorkSays, on{always: i.watchWorkers})
+	return i
+}
+
+func (i *noIdleBesideWork) watchWorkers(e *sim.Effect) error {
+	healed, ok := i.world.Healed()
+	if !ok && !i.world.Timely() {
 		return nil
 	}
 	err := i.check(e.At)
-	if !i.due.armed || ok != i.healed || i.touched&(1<<kindUnit|1<<kindBatch) != 0 || e.Kind == sim.EffectProcess {
+	if !i.due.armed || ok != i.healed || i.changed(unitRows|batchRows) || e.Kind == sim.EffectProcess {
 		if i.healed = ok; ok {
 			healed += i.cfg.slack()
 		}
@@ -71,8 +81,9 @@ func (i *noIdleBesideWork) wait(from time.Duration) {
 			continue
 		}
 		for _, u := range s.units {
-			if u.state == statePending {
-				i.due.earlier(due{at: max(from, idle, u.changed.at, s.room) + i.bound(), unit: u, since: u.changed})
+			if u.now.State == schema.Pending {
+				changed := i.world.LastWrite(u.key)
+				i.due.earlier(due{at: max(from, idle, changed.At, s.room) + i.bound(), unit: u, since: changed})
 			}
 		}
 	}
@@ -80,16 +91,7 @@ func (i *noIdleBesideWork) wait(from time.Duration) {
 
 // full reports whether the batch executes as many units as it may.
 func (s *submission) full() bool {
-	if s.row.parallelism == 0 {
-		return false
-	}
-	running := int64(0)
-	for _, u := range s.units {
-		if u.state == stateProcessing {
-			running++
-		}
-	}
-	return running >= s.row.parallelism
+	return s.now.Parallelism != 0 && s.processing() >= s.now.Parallelism
 }
 
 // idleSince finds the worker that has had a free slot for longest.
@@ -99,7 +101,7 @@ func (i *noIdleBesideWork) idleSince() (since time.Duration, ok bool) {
 		if p == nil || !p.alive || p.draining || i.busy(p) {
 			continue
 		}
-		if at := max(p.since.at, p.freed); !ok || at < since {
+		if at := max(p.since.At, p.freed); !ok || at < since {
 			since, ok, i.worker = at, true, name
 		}
 	}
@@ -124,8 +126,8 @@ func (i *noIdleBesideWork) check(at time.Duration) error {
 	if d.at == 0 || at <= d.at {
 		return nil
 	}
-	violation := settledBreach("R13", "idle worker beside a claimable unit", d.unit.uid, d.since.orNone("left the unit pending"),
-		fmt.Sprintf("unit %s can be claimed, and worker %s has been idle beside it; it should have been claimed by %s", d.unit.uid, i.worker, d.at))
+	violation := idleWorkerBesideAClaimableUnit.breachAtRest(d.unit.uid, d.since.Ref("left the unit pending"),
+		"unit %s can be claimed, and worker %s has been idle beside it; it should have been claimed by %s", d.unit.uid, i.worker, d.at)
 	if i.healed {
 		return violation
 	}

@@ -1,11 +1,11 @@
 package properties
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -19,33 +19,24 @@ import (
 //
 // Leftovers cost money for ever, and the next run stumbles over them; and what
 // is collected too early comes back with the next late request.
-type noLeaks struct{ *view }
+type noLeaks struct{ watch }
 
-func (i *noLeaks) Name() string { return "no-leaks" }
+var (
+	noLeaksSays = say("no-leaks")
 
-func (i *noLeaks) Observe(_ *sim.World, e *sim.Effect) error {
-	if e.Kind == sim.EffectCommit && i.cfg.WatchFor > 0 && i.touched.has(kindBatch) {
-		return i.checkExpiry(e)
-	}
-	if e.Kind != sim.EffectObject || e.Object.Kind != objstore.EffectDelete && e.Object.Kind != objstore.EffectAbort {
-		return nil
-	}
-	o := i.object
-	if o.sub == nil || !o.sub.terminal() {
-		return nil // fencing judges that
-	}
-	claims := o.sub.merge.claims
-	if o.area == areaStaging {
-		claims = o.unit.claims
-	}
-	if own := claimOf(claims, o.epoch); own != nil && own.is(e.Process, e.Incarnation) {
-		return nil
-	}
-	if since := e.At - o.sub.ended.at; since < hurried(i.cfg.MaxInFlight) {
-		return breach("R15", "collected too early", o.key, o.sub.ended.ref("ended "+o.sub.bid), e, e.Object.Kind.String()+" "+o.key,
-			fmt.Sprintf("%s/%s did %s to %s only %s after %s ended; a request may be in flight for %s", e.Process, e.Incarnation, e.Object.Kind, o.key, since, o.sub.bid, i.cfg.MaxInFlight))
-	}
-	return nil
+	collectedTooEarly   = noLeaksSays.clause("R15", "collected too early")
+	expiredTooEarly     = noLeaksSays.clause("R15", "expired too early")
+	batchWatchedForEver = noLeaksSays.clause("R15", "batch watched for ever")
+	rowsKeptForEver     = noLeaksSays.clause("R15", "rows kept for ever")
+	objectLeftBehind    = noLeaksSays.clause("R15", "object left behind")
+	uploadLeftOpen      = noLeaksSays.clause("R15", "upload left open")
+	unitNotAtRest       = noLeaksSays.clause("R15", "unit not at rest")
+)
+
+func newNoLeaks(v *view) sim.Invariant {
+	i := &noLeaks{}
+	i.watch = v.watch(noLeaksSays, on{batch: i.checkExpiry, object: i.checkCollected})
+	return i
 }
 
 func (i *noLeaks) Settled(w *sim.World) error {
@@ -60,16 +51,35 @@ func (i *noLeaks) Settled(w *sim.World) error {
 // watched is how long the rows of an ended batch are kept at least.
 func (i *noLeaks) watched() time.Duration { return max(i.cfg.WatchFor, i.cfg.TTL) }
 
-func (i *noLeaks) checkExpiry(e *sim.Effect) error {
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.kind != kindBatch || c.deleted || c.sub.row.phase != "expired" || c.sub.was.phase == "expired" {
-			continue
-		}
-		if kept := e.At - c.sub.ended.at; kept < hurried(i.watched()) {
-			return breach("R15", "expired too early", c.sub.bid, c.sub.ended.ref("ended "+c.sub.bid), e, "expired the batch",
-				fmt.Sprintf("%s expired %s after it ended; its rows are kept for %s", c.sub.bid, kept, i.watched()))
-		}
+// checkCollected judges what is collected of an ended batch; of a living one
+// fencing judges that.
+func (i *noLeaks) checkCollected(c *objectChange) error {
+	o, kind := c.object, c.effect().Kind
+	if kind != objstore.EffectDelete && kind != objstore.EffectAbort || o.sub == nil || !o.sub.terminal() {
+		return nil
+	}
+	claims := o.sub.merge.claims
+	if o.Area == schema.Staging {
+		claims = o.unit.claims
+	}
+	if own := claimOf(claims, o.Epoch); own != nil && own.Is(c.by.Process, c.by.Incarnation) {
+		return nil
+	}
+	if since := c.by.At - o.sub.ended.At; since < hurried(i.cfg.MaxInFlight) {
+		return collectedTooEarly.breach(c.by, o.key, o.sub.ended.Ref("ended "+o.sub.bid), kind.String()+" "+o.key,
+			"%s did %s to %s only %s after %s ended; a request may be in flight for %s", c.who(), kind, o.key, since, o.sub.bid, i.cfg.MaxInFlight)
+	}
+	return nil
+}
+
+func (i *noLeaks) checkExpiry(c *batchChange) error {
+	if i.cfg.WatchFor == 0 || !c.entered() || c.sub.now.Phase != "expired" {
+		return nil
+	}
+	s := c.sub
+	if kept := c.by.At - s.ended.At; kept < hurried(i.watched()) {
+		return expiredTooEarly.breach(c.by, s.bid, s.ended.Ref("ended "+s.bid), "expired the batch",
+			"%s expired %s after it ended; its rows are kept for %s", s.bid, kept, i.watched())
 	}
 	return nil
 }
@@ -84,18 +94,20 @@ func (i *noLeaks) checkForgotten(w *sim.World) error {
 	}
 	bound := drifted(i.watched()+i.watched()/2+i.cfg.MaxInFlight+4*i.cfg.JanitorEvery+2*i.cfg.ControlEvery) + i.cfg.slack()
 	for _, s := range i.order {
-		if !s.exists || !s.terminal() || w.Now() <= max(healed, s.ended.at)+bound {
+		if !s.exists || !s.terminal() || w.Now() <= max(healed, s.ended.At)+bound {
 			continue
 		}
-		if _, left := w.Get("sweep/" + s.bid); left {
-			return settledBreach("R15", "batch watched for ever", s.bid, s.ended.ref("ended "+s.bid), fmt.Sprintf("sweep/%s is still there; the batch should have been forgotten by now", s.bid))
+		if _, left := w.Get(schema.SweepTable.Key(s.bid)); left {
+			return batchWatchedForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid),
+				"sweep/%s is still there; the batch should have been forgotten by now", s.bid)
 		}
 		if i.cfg.TTL == 0 {
 			continue
 		}
 		_, units := s.counts()
-		if units > 0 || s.merge.exists || s.current(i.view) && s.row.phase != "expired" {
-			return settledBreach("R15", "rows kept for ever", s.bid, s.ended.ref("ended "+s.bid), fmt.Sprintf("%s is %s and has %d units; its time to live of %s is over", s.bid, s.row.phase, units, i.cfg.TTL))
+		if units > 0 || s.merge.exists || s.current(i.view) && s.now.Phase != "expired" {
+			return rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid),
+				"%s is %s and has %d units; its time to live of %s is over", s.bid, s.now.Phase, units, i.cfg.TTL)
 		}
 	}
 	return nil
@@ -108,7 +120,7 @@ func (i *noLeaks) overdue(w *sim.World, s *submission, since time.Duration) bool
 		return false
 	}
 	bound := drifted(i.cfg.MaxInFlight+2*i.cfg.JanitorEvery+2*i.cfg.ControlEvery) + i.cfg.slack()
-	return w.Now() > max(healed, since, s.ended.at)+bound
+	return w.Now() > max(healed, since, s.ended.At)+bound
 }
 
 func (i *noLeaks) checkObjects(w *sim.World) error {
@@ -116,15 +128,15 @@ func (i *noLeaks) checkObjects(w *sim.World) error {
 		if !s.exists {
 			continue
 		}
-		output := strings.TrimSuffix(s.row.output, "/") + "/"
+		output := strings.TrimSuffix(s.now.Output, "/") + "/"
 		for _, key := range w.ObjectKeys(output) {
 			o := i.objects[key]
-			if o == nil || o.sub != s || o.area == areaDataset && s.row.manifest != "" && o.epoch == s.row.mergeGen {
+			if o == nil || o.sub != s || o.Area == schema.Dataset && s.now.Manifest != "" && o.Epoch == s.now.MergeGen {
 				continue
 			}
-			if i.overdue(w, s, o.stored.at) {
-				return settledBreach("R15", "object left behind", key, o.stored.ref("stored it"),
-					fmt.Sprintf("%s is left over from %s, which is %s", key, s.bid, s.row.phase))
+			if i.overdue(w, s, o.stored.At) {
+				return objectLeftBehind.breachAtRest(key, o.stored.Ref("stored it"),
+					"%s is left over from %s, which is %s", key, s.bid, s.now.Phase)
 			}
 		}
 	}
@@ -134,11 +146,11 @@ func (i *noLeaks) checkObjects(w *sim.World) error {
 func (i *noLeaks) checkUploads(w *sim.World) error {
 	for _, open := range w.Uploads() {
 		up := i.uploads[open.ID]
-		if up == nil || up.object.sub == nil || !i.overdue(w, up.object.sub, up.created.at) {
+		if up == nil || up.object.sub == nil || !i.overdue(w, up.object.sub, up.created.At) {
 			continue
 		}
-		return settledBreach("R15", "upload left open", open.Key, up.created.ref("opened it"),
-			fmt.Sprintf("upload %s of %s is left over from %s, which is %s", open.ID, open.Key, up.object.sub.bid, up.object.sub.row.phase))
+		return uploadLeftOpen.breachAtRest(open.Key, up.created.Ref("opened it"),
+			"upload %s of %s is left over from %s, which is %s", open.ID, open.Key, up.object.sub.bid, up.object.sub.now.Phase)
 	}
 	return nil
 }
@@ -146,11 +158,12 @@ func (i *noLeaks) checkUploads(w *sim.World) error {
 func (i *noLeaks) checkUnits(w *sim.World) error {
 	for _, s := range i.order {
 		for _, u := range s.units {
-			switch u.state {
-			case statePending, stateProcessing, stateFailed:
-				if i.overdue(w, s, u.changed.at) {
-					return settledBreach("R15", "unit not at rest", u.uid, u.changed.ref("left the unit "+stateNames[u.state]),
-						fmt.Sprintf("unit %s is still %s; %s is %s", u.uid, stateNames[u.state], s.bid, s.row.phase))
+			switch u.now.State {
+			case schema.Pending, schema.Processing, schema.Failed:
+				changed := w.LastWrite(u.key)
+				if i.overdue(w, s, changed.At) {
+					return unitNotAtRest.breachAtRest(u.uid, changed.Ref("left the unit "+u.now.State.String()),
+						"unit %s is still %s; %s is %s", u.uid, u.now.State, s.bid, s.now.Phase)
 				}
 			}
 		}

@@ -1,8 +1,7 @@
 package properties
 
 import (
-	"fmt"
-
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -15,72 +14,71 @@ import (
 // A recording that is lost on the way is missing from the dataset, and nothing
 // else ever tells.
 type noLostUnit struct {
-	*view
+	watch
 	ids map[string]*unit // by uid
 }
 
-func newNoLostUnit(v *view) *noLostUnit { return &noLostUnit{view: v, ids: map[string]*unit{}} }
+var (
+	noLostUnitSays = say("no-lost-unit")
 
-func (i *noLostUnit) Name() string { return "no-lost-unit" }
+	unitDeletedWhileItsBatchLives     = noLostUnitSays.clause("R7", "unit deleted while its batch lives")
+	unitCreatedOutsideDiscovery       = noLostUnitSays.clause("R16", "unit created outside discovery")
+	twoUnitsWithOneID                 = noLostUnitSays.clause("R2", "two units with one id")
+	publishedWithoutAUnit             = noLostUnitSays.clause("R10", "published without a unit")
+	publishedWithAnotherNumberOfUnits = noLostUnitSays.clause("R10", "published with another number of units")
+	twoUnitsForOneRecording           = noLostUnitSays.clause("R19", "two units for one recording")
+	unitDescribesAnotherObject        = noLostUnitSays.clause("R19", "unit describes another object")
+	wrongNumberOfUnits                = noLostUnitSays.clause("R19", "wrong number of units")
+	recordingWithoutAUnit             = noLostUnitSays.clause("R19", "recording without a unit")
+	unitOfAnotherSource               = noLostUnitSays.clause("R19", "unit of another source")
+	unitWithoutARecording             = noLostUnitSays.clause("R19", "unit without a recording")
+)
 
-func (i *noLostUnit) Observe(w *sim.World, e *sim.Effect) error {
-	if !i.touched.has(kindUnit) && !i.touched.has(kindBatch) {
-		return nil
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		var err error
-		switch c.kind {
-		case kindUnit:
-			err = i.checkUnit(e, c)
-		case kindBatch:
-			err = i.checkBatch(w, e, c.sub)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+func newNoLostUnit(v *view) sim.Invariant {
+	i := &noLostUnit{ids: map[string]*unit{}}
+	i.watch = v.watch(noLostUnitSays, on{unit: i.checkUnit, batch: i.checkBatch})
+	return i
 }
 
-func (i *noLostUnit) checkUnit(e *sim.Effect, c *change) error {
-	u, s := c.unit, c.sub
-	if c.deleted && u.before != stateNone && !s.terminal() {
-		return breach("R7", "unit deleted while its batch lives", u.uid, u.born.ref("created the unit"), e, "deleted the unit",
-			fmt.Sprintf("unit %s (%s) was deleted while %s is %s", u.uid, u.was.url, s.bid, s.row.phase))
+func (i *noLostUnit) checkUnit(c *unitChange) error {
+	u, s := c.unit, c.unit.sub
+	if c.deleted && c.before.State != schema.None && !s.terminal() {
+		return unitDeletedWhileItsBatchLives.breach(c.by, u.uid, u.born.Ref("created the unit"), "deleted the unit",
+			"unit %s (%s) was deleted while %s is %s", u.uid, c.before.URL, s.bid, s.now.Phase)
 	}
-	if !c.deleted && u.before == stateNone && (!s.current(i.view) || s.row.phase != "discovering") {
-		return breach("R16", "unit created outside discovery", u.uid, s.born.ref("submitted "+s.bid), e, "created the unit",
-			fmt.Sprintf("unit %s (%s) was created while %s is %s", u.uid, u.now.url, s.bid, s.row.phase))
+	if c.created() && (!s.current(i.view) || s.now.Phase != "discovering") {
+		return unitCreatedOutsideDiscovery.breach(c.by, u.uid, s.born.Ref("submitted "+s.bid), "created the unit",
+			"unit %s (%s) was created while %s is %s", u.uid, u.now.URL, s.bid, s.now.Phase)
 	}
-	if c.deleted || u.before != stateNone {
+	if !c.created() {
 		return nil
 	}
 	if twin := i.ids[u.uid]; twin != nil && twin != u {
-		return breach("R2", "two units with one id", u.uid, twin.born.ref("created "+twin.key), e, "created "+u.key,
-			fmt.Sprintf("%s and %s are different units with the same id", twin.key, u.key))
+		return twoUnitsWithOneID.breach(c.by, u.uid, twin.born.Ref("created "+twin.key), "created "+u.key,
+			"%s and %s are different units with the same id", twin.key, u.key)
 	}
 	i.ids[u.uid] = u
 	return nil
 }
 
-func (i *noLostUnit) checkBatch(w *sim.World, e *sim.Effect, s *submission) error {
-	if s == nil || s.was.phase == s.row.phase {
+func (i *noLostUnit) checkBatch(c *batchChange) error {
+	if !c.entered() {
 		return nil
 	}
-	switch s.row.phase {
+	switch c.sub.now.Phase {
 	case "running":
-		return i.checkDiscovered(w, e, s)
+		return i.checkDiscovered(c)
 	case "complete":
-		return i.checkComplete(e, s)
+		return i.checkComplete(c)
 	}
 	return nil
 }
 
 // checkDiscovered compares the units with the recordings.
-func (i *noLostUnit) checkDiscovered(w *sim.World, e *sim.Effect, s *submission) error {
-	wrong := func(clause, subject, text string) error {
-		return breach("R19", clause, subject, s.born.ref("submitted "+s.bid), e, "ended the discovery", text)
+func (i *noLostUnit) checkDiscovered(c *batchChange) error {
+	s := c.sub
+	wrong := func(broken *clause, subject, format string, args ...any) error {
+		return broken.breach(c.by, subject, s.born.Ref("submitted "+s.bid), "ended the discovery", format, args...)
 	}
 	units := 0
 	byURL := make(map[string]*unit, len(s.units))
@@ -89,17 +87,17 @@ func (i *noLostUnit) checkDiscovered(w *sim.World, e *sim.Effect, s *submission)
 			continue
 		}
 		units++
-		if twin := byURL[u.now.url]; twin != nil {
-			return wrong("two units for one recording", u.uid, fmt.Sprintf("%s is unit %s and unit %s of %s", u.now.url, twin.uid, u.uid, s.bid))
+		if twin := byURL[u.now.URL]; twin != nil {
+			return wrong(twoUnitsForOneRecording, u.uid, "%s is unit %s and unit %s of %s", u.now.URL, twin.uid, u.uid, s.bid)
 		}
-		byURL[u.now.url] = u
-		if o, ok := w.Object(u.now.url); ok && (o.Size != u.now.size || o.ETag != u.now.etag) {
-			return wrong("unit describes another object", u.uid, fmt.Sprintf("unit %s says that %s has size %d and ETag %s; it has %d and %s",
-				u.uid, u.now.url, u.now.size, u.now.etag, o.Size, o.ETag))
+		byURL[u.now.URL] = u
+		if o, ok := i.world.Object(u.now.URL); ok && (o.Size != u.now.Size || o.ETag != u.now.ETag) {
+			return wrong(unitDescribesAnotherObject, u.uid, "unit %s says that %s has size %d and ETag %s; it has %d and %s",
+				u.uid, u.now.URL, u.now.Size, u.now.ETag, o.Size, o.ETag)
 		}
 	}
-	if s.row.units != int64(units) {
-		return wrong("wrong number of units", s.bid, fmt.Sprintf("%s says that it has %d units; there are %d", s.bid, s.row.units, units))
+	if s.now.Units != int64(units) {
+		return wrong(wrongNumberOfUnits, s.bid, "%s says that it has %d units; there are %d", s.bid, s.now.Units, units)
 	}
 	if s.wanted == nil {
 		return nil
@@ -110,35 +108,37 @@ func (i *noLostUnit) checkDiscovered(w *sim.World, e *sim.Effect, s *submission)
 			url := source.Prefix + source.Recordings[r].Name
 			u := byURL[url]
 			if u == nil {
-				return wrong("recording without a unit", s.bid, fmt.Sprintf("the discovery of %s ended without a unit for %s", s.bid, url))
+				return wrong(recordingWithoutAUnit, s.bid, "the discovery of %s ended without a unit for %s", s.bid, url)
 			}
-			if u.now.source != int64(n) {
-				return wrong("unit of another source", u.uid, fmt.Sprintf("unit %s (%s) is of source %d, says its row; it is of source %d", u.uid, url, u.now.source, n))
+			if u.now.Source != int64(n) {
+				return wrong(unitOfAnotherSource, u.uid, "unit %s (%s) is of source %d, says its row; it is of source %d", u.uid, url, u.now.Source, n)
 			}
 			delete(byURL, url)
 		}
 	}
 	for _, u := range s.units {
-		if byURL[u.now.url] == u {
-			return wrong("unit without a recording", u.uid, fmt.Sprintf("unit %s is for %s, which no source of %s contains", u.uid, u.now.url, s.bid))
+		if byURL[u.now.URL] == u {
+			return wrong(unitWithoutARecording, u.uid, "unit %s is for %s, which no source of %s contains", u.uid, u.now.URL, s.bid)
 		}
 	}
 	return nil
 }
 
-func (i *noLostUnit) checkComplete(e *sim.Effect, s *submission) error {
+func (i *noLostUnit) checkComplete(c *batchChange) error {
+	s := c.sub
 	complete := int64(0)
 	for _, u := range s.units {
-		if u.state == stateComplete {
+		if u.now.State == schema.Complete {
 			complete++
 			continue
 		}
-		return breach("R10", "published without a unit", u.uid, u.changed.ref("left the unit "+stateNames[u.state]), e, "published "+s.bid,
-			fmt.Sprintf("%s was published while unit %s (%s) is %s", s.bid, u.uid, u.now.url, stateNames[u.state]))
+		changed := i.world.LastWrite(u.key)
+		return publishedWithoutAUnit.breach(c.by, u.uid, changed.Ref("left the unit "+u.now.State.String()), "published "+s.bid,
+			"%s was published while unit %s (%s) is %s", s.bid, u.uid, u.now.URL, u.now.State)
 	}
-	if complete != s.row.units {
-		return breach("R10", "published with another number of units", s.bid, sim.EventRef{}, e, "published "+s.bid,
-			fmt.Sprintf("%s was published with %d complete units; its row says %d", s.bid, complete, s.row.units))
+	if complete != s.now.Units {
+		return publishedWithAnotherNumberOfUnits.breach(c.by, s.bid, sim.EventRef{}, "published "+s.bid,
+			"%s was published with %d complete units; its row says %d", s.bid, complete, s.now.Units)
 	}
 	return nil
 }

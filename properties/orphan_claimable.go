@@ -1,9 +1,9 @@
 package properties
 
 import (
-	"fmt"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -14,7 +14,7 @@ import (
 //
 // Until then nobody works on it, and its batch waits.
 type orphanClaimable struct {
-	*view
+	watch
 	due due
 }
 
@@ -24,7 +24,20 @@ type due struct {
 	at    time.Duration // 0: nothing is waited for
 	unit  *unit
 	sub   *submission
-	since moment
+	since sim.Moment
+}
+
+var (
+	orphanClaimableSays = say("orphan-claimable")
+
+	failedUnitLeftBehind = orphanClaimableSays.clause("R13", "failed unit left behind")
+	orphanLeftBehind     = orphanClaimableSays.clause("R8", "orphan left behind")
+)
+
+func newOrphanClaimable(v *view) sim.Invariant {
+	i := &orphanClaimable{}
+	i.watch = v.watch(orphanClaimableSays, on{always: i.watchUnits})
+	return i
 }
 
 // earlier replaces d by another if that is earlier.
@@ -35,14 +48,12 @@ func (d *due) earlier(other due) {
 	}
 }
 
-func (i *orphanClaimable) Name() string { return "orphan-claimable" }
-
-func (i *orphanClaimable) Observe(w *sim.World, e *sim.Effect) error {
-	healed, ok := w.Healed()
+func (i *orphanClaimable) watchUnits(e *sim.Effect) error {
+	healed, ok := i.world.Healed()
 	if !ok {
 		return nil
 	}
-	if !i.due.armed || i.touched&(1<<kindUnit|1<<kindBatch) != 0 || e.Kind == sim.EffectProcess {
+	if !i.due.armed || i.changed(unitRows|batchRows) || e.Kind == sim.EffectProcess {
 		i.wait(healed)
 	}
 	return i.check(e.At)
@@ -62,14 +73,15 @@ func (i *orphanClaimable) wait(healed time.Duration) {
 	from := max(healed, up)
 	for _, s := range i.order {
 		for _, u := range s.units {
-			switch u.state {
-			case stateProcessing:
-				if alive, gone := i.lives(u.now.worker, u.now.incarnation); !alive {
-					i.due.earlier(due{at: max(from, gone.at, u.changed.at) + reaped, unit: u, since: gone})
+			switch u.now.State {
+			case schema.Processing:
+				if alive, gone := i.lives(u.now.Worker, u.now.Incarnation); !alive {
+					i.due.earlier(due{at: max(from, gone.At, i.world.LastWrite(u.key).At) + reaped, unit: u, since: gone})
 				}
-			case stateFailed:
+			case schema.Failed:
 				if s.startsUnits(i.view) {
-					i.due.earlier(due{at: max(from, u.changed.at) + requeued, unit: u, since: u.changed})
+					changed := i.world.LastWrite(u.key)
+					i.due.earlier(due{at: max(from, changed.At) + requeued, unit: u, since: changed})
 				}
 			}
 		}
@@ -82,10 +94,10 @@ func (i *orphanClaimable) check(at time.Duration) error {
 		return nil
 	}
 	u := d.unit
-	if u.state == stateFailed {
-		return settledBreach("R13", "failed unit left behind", u.uid, d.since.orNone("failed the unit"),
-			fmt.Sprintf("unit %s failed at epoch %d and has not been queued again; it should have been by %s", u.uid, u.now.epoch, d.at))
+	if u.now.State == schema.Failed {
+		return failedUnitLeftBehind.breachAtRest(u.uid, d.since.Ref("failed the unit"),
+			"unit %s failed at epoch %d and has not been queued again; it should have been by %s", u.uid, u.now.Epoch, d.at)
 	}
-	return settledBreach("R8", "orphan left behind", u.uid, d.since.orNone("ended"),
-		fmt.Sprintf("unit %s is still processing at epoch %d by %s/%s, which is dead; it should have been taken away by %s", u.uid, u.now.epoch, u.now.worker, u.now.incarnation, d.at))
+	return orphanLeftBehind.breachAtRest(u.uid, d.since.Ref("ended"),
+		"unit %s is still processing at epoch %d by %s/%s, which is dead; it should have been taken away by %s", u.uid, u.now.Epoch, u.now.Worker, u.now.Incarnation, d.at)
 }

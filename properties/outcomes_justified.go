@@ -1,8 +1,7 @@
 package properties
 
 import (
-	"fmt"
-
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
@@ -15,7 +14,7 @@ import (
 //
 // A system may always be right by giving up. This one may not.
 type outcomesJustified struct {
-	*view
+	watch
 	asked    map[string]bool // to cancel, by name
 	suspects []failure
 }
@@ -27,32 +26,26 @@ type failure struct {
 	violation error
 }
 
-func newOutcomesJustified(v *view) *outcomesJustified {
-	return &outcomesJustified{view: v, asked: map[string]bool{}}
+var (
+	outcomesJustifiedSays = say("outcomes-justified")
+
+	cancelledWithoutBeingAsked      = outcomesJustifiedSays.clause("R16", "cancelled without being asked")
+	batchFailedWithoutAnError       = outcomesJustifiedSays.clause("R12", "batch failed without an error")
+	batchFailedWithoutAReason       = outcomesJustifiedSays.clause("R12", "batch failed without a reason")
+	unitFailedWithoutAnError        = outcomesJustifiedSays.clause("R12", "unit failed without an error")
+	unitDeadBeforeItsLastAttempt    = outcomesJustifiedSays.clause("R12", "unit dead before its last attempt")
+	unitCancelledWhileItsBatchLives = outcomesJustifiedSays.clause("R16", "unit cancelled while its batch lives")
+)
+
+func newOutcomesJustified(v *view) sim.Invariant {
+	i := &outcomesJustified{asked: map[string]bool{}}
+	i.watch = v.watch(outcomesJustifiedSays, on{record: i.noteAsked, unit: i.checkUnit, batch: i.checkBatch})
+	return i
 }
 
-func (i *outcomesJustified) Name() string { return "outcomes-justified" }
-
-func (i *outcomesJustified) Observe(w *sim.World, e *sim.Effect) error {
-	if e.Kind == sim.EffectRecord && e.Record.What == "cancel" {
+func (i *outcomesJustified) noteAsked(e *sim.Effect) error {
+	if e.Record.What == "cancel" {
 		i.asked[e.Record.Of] = true
-	}
-	if i.touched&(1<<kindUnit|1<<kindBatch) == 0 {
-		return nil
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		var err error
-		switch {
-		case c.deleted:
-		case c.kind == kindUnit && c.unit.before != c.unit.state:
-			err = i.checkUnit(e, c.unit)
-		case c.kind == kindBatch && c.sub.was.phase != c.sub.row.phase:
-			err = i.checkBatch(w, e, c.sub)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -83,42 +76,47 @@ func poisoned(b *workload.Batch, url string) bool {
 	return false
 }
 
-func (i *outcomesJustified) checkUnit(e *sim.Effect, u *unit) error {
-	wrong := func(rule, clause, text string) error {
-		return breach(rule, clause, u.uid, lastClaim(u.claims), e, u.edge(), text)
+func (i *outcomesJustified) checkUnit(c *unitChange) error {
+	u := c.unit
+	if c.deleted || c.before.State == u.now.State {
+		return nil
 	}
-	switch u.state {
-	case stateFailed, stateDead:
-		if u.now.err == "" {
-			return wrong("R12", "unit failed without an error", fmt.Sprintf("unit %s is %s, and its row does not tell why", u.uid, stateNames[u.state]))
+	switch u.now.State {
+	case schema.Failed, schema.Dead:
+		if u.now.Error == "" {
+			return c.breaks(unitFailedWithoutAnError, "unit %s is %s, and its row does not tell why", u.uid, u.now.State)
 		}
-		limit := u.sub.row.maxAttempts * (1 + u.now.retries)
-		if u.state == stateDead && u.now.attempts < limit && !poisoned(u.sub.wanted, u.now.url) {
-			return wrong("R12", "unit dead before its last attempt", fmt.Sprintf("unit %s (%s) is dead after attempt %d of %d: %s", u.uid, u.now.url, u.now.attempts, limit, u.now.err))
+		limit := u.sub.now.MaxAttempts * (1 + u.now.Retries)
+		if u.now.State == schema.Dead && u.now.Attempts < limit && !poisoned(u.sub.wanted, u.now.URL) {
+			return c.breaks(unitDeadBeforeItsLastAttempt, "unit %s (%s) is dead after attempt %d of %d: %s", u.uid, u.now.URL, u.now.Attempts, limit, u.now.Error)
 		}
-	case stateCancelled:
+	case schema.Cancelled:
 		if !u.sub.terminal() {
-			return wrong("R16", "unit cancelled while its batch lives", fmt.Sprintf("unit %s was cancelled while %s is %s", u.uid, u.sub.bid, u.sub.row.phase))
+			return c.breaks(unitCancelledWhileItsBatchLives, "unit %s was cancelled while %s is %s", u.uid, u.sub.bid, u.sub.now.Phase)
 		}
 	}
 	return nil
 }
 
-func (i *outcomesJustified) checkBatch(w *sim.World, e *sim.Effect, s *submission) error {
-	switch s.row.phase {
+func (i *outcomesJustified) checkBatch(c *batchChange) error {
+	if !c.entered() {
+		return nil
+	}
+	s := c.sub
+	switch s.now.Phase {
 	case "cancelled":
 		if !i.asked[s.name] {
-			return breach("R16", "cancelled without being asked", s.bid, s.born.orNone("submitted it"), e, "cancelled the batch",
-				fmt.Sprintf("%s was cancelled, and no client has asked for that", s.bid))
+			return cancelledWithoutBeingAsked.breach(c.by, s.bid, s.born.Ref("submitted it"), "cancelled the batch",
+				"%s was cancelled, and no client has asked for that", s.bid)
 		}
 	case "failed":
-		if s.row.err == "" {
-			return breach("R12", "batch failed without an error", s.bid, s.born.orNone("submitted it"), e, "failed the batch",
-				fmt.Sprintf("%s has failed, and its row does not tell why", s.bid))
+		if s.now.Error == "" {
+			return batchFailedWithoutAnError.breach(c.by, s.bid, s.born.Ref("submitted it"), "failed the batch",
+				"%s has failed, and its row does not tell why", s.bid)
 		}
-		if s.wanted != nil && !s.wanted.Poisoned() && !i.explained(w, s) {
-			violation := breach("R12", "batch failed without a reason", s.bid, s.born.orNone("submitted it"), e, "failed the batch",
-				fmt.Sprintf("%s has failed (%s), but faults do not explain it", s.bid, s.row.err))
+		if s.wanted != nil && !s.wanted.Poisoned() && !i.explained(i.world, s) {
+			violation := batchFailedWithoutAReason.breach(c.by, s.bid, s.born.Ref("submitted it"), "failed the batch",
+				"%s has failed (%s), but faults do not explain it", s.bid, s.now.Error)
 			i.suspects = append(i.suspects, failure{s, violation})
 		}
 	}
@@ -135,14 +133,14 @@ func (i *outcomesJustified) explained(w *sim.World, s *submission) bool {
 		struck := int64(0)
 		for n := range u.claims {
 			c := &u.claims[n]
-			if c.ended.event != 0 && c.endedIn != stateComplete && i.struckBetween(c.at, c.ended.at) {
+			if c.ended.Event != 0 && c.endedIn != schema.Complete && i.struckBetween(c.At, c.ended.At) {
 				struck++
 			}
 		}
-		if u.state == stateDead && struck >= u.now.attempts {
+		if u.now.State == schema.Dead && struck >= u.now.Attempts {
 			return true
 		}
 		failed += struck
 	}
-	return failed > s.row.backoffLimit
+	return failed > s.now.BackoffLimit
 }

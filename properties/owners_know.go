@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -16,28 +17,27 @@ import (
 // The unit waits for a lease to run out that nobody holds, and an attempt of it
 // is gone.
 type ownersKnow struct {
-	*view
-	worked   map[*unit]moment // when its owner last had an effect on its objects
+	watch
+	worked   map[*unit]sim.Moment // when its owner last had an effect on its objects
 	suspects []suspicion
 }
 
-func newOwnersKnow(v *view) *ownersKnow { return &ownersKnow{view: v, worked: map[*unit]moment{}} }
+var (
+	ownersKnowSays = say("owners-know")
 
-func (i *ownersKnow) Name() string { return "owners-know" }
+	ownerThatWorksAndDoesNotBeat = ownersKnowSays.clause("R8", "owner that works and does not beat")
+	ownerThatDoesNotKnow         = ownersKnowSays.clause("R4", "owner that does not know")
+)
 
-func (i *ownersKnow) Observe(w *sim.World, e *sim.Effect) error {
-	if e.Kind == sim.EffectObject && !e.Late && i.object.unit != nil && i.object.unit.ownedBy(e.Process, e.Incarnation) {
-		i.worked[i.object.unit] = momentOf(e)
-	}
-	if !i.touched.has(kindUnit) || !w.Timely() {
-		return nil
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.kind != kindUnit || c.deleted || c.unit.before != stateProcessing || c.unit.state == stateProcessing {
-			continue
-		}
-		i.check(e, c.unit)
+func newOwnersKnow(v *view) sim.Invariant {
+	i := &ownersKnow{worked: map[*unit]sim.Moment{}}
+	i.watch = v.watch(ownersKnowSays, on{object: i.noteWork, unit: i.check})
+	return i
+}
+
+func (i *ownersKnow) noteWork(c *objectChange) error {
+	if u := c.object.unit; !c.by.Late && u != nil && u.ownedBy(c.by.Process, c.by.Incarnation) {
+		i.worked[u] = c.by.Moment()
 	}
 	return nil
 }
@@ -51,25 +51,31 @@ func (i *ownersKnow) Settled(*sim.World) error {
 	return nil
 }
 
-func (i *ownersKnow) check(e *sim.Effect, u *unit) {
-	c := claimOf(u.claims, u.was.epoch)
-	if c == nil || u.sub.terminal() || c.is(e.Process, e.Incarnation) {
-		return
+// check judges the owner that a unit was taken from.
+func (i *ownersKnow) check(c *unitChange) error {
+	u, e := c.unit, c.by
+	if c.deleted || c.before.State != schema.Processing || u.now.State == schema.Processing || !i.world.Timely() {
+		return nil
 	}
-	if alive, _ := i.lives(c.owner, c.ownerInc); !alive {
-		return
+	own := claimOf(u.claims, c.before.Epoch)
+	if own == nil || u.sub.terminal() || own.Is(e.Process, e.Incarnation) {
+		return nil
 	}
-	beat := u.lastBeat.at
-	if work := i.worked[u]; work.at > beat && work.is(c.owner, c.ownerInc) {
-		until := min(work.at, beat+i.cfg.StaleAfter*3/4)
-		i.suspects = append(i.suspects, suspicion{c.owner, beat, until, breach("R8", "owner that works and does not beat", u.uid, work.ref("had an effect on the unit's objects"), e, "took the unit away",
-			fmt.Sprintf("%s worked on unit %s until %s after its last beat, and nothing stood in its way: its heartbeat has ended before its work", c.who(), u.uid, work.at-beat))})
+	if alive, _ := i.lives(own.owner, own.ownerInc); !alive {
+		return nil
 	}
-	if u.lastBeat.event != c.event {
-		return
+	beat := u.lastBeat.At
+	if work := i.worked[u]; work.At > beat && work.Is(own.owner, own.ownerInc) {
+		until := min(work.At, beat+i.cfg.StaleAfter*3/4)
+		i.suspects = append(i.suspects, suspicion{own.owner, beat, until, ownerThatWorksAndDoesNotBeat.breach(e, u.uid, work.Ref("had an effect on the unit's objects"), "took the unit away",
+			"%s worked on unit %s until %s after its last beat, and nothing stood in its way: its heartbeat has ended before its work", own.Who(), u.uid, work.At-beat)})
 	}
-	i.suspects = append(i.suspects, suspicion{c.owner, c.at, c.at + i.cfg.StaleAfter*3/4, breach("R4", "owner that does not know", u.uid, c.ref(fmt.Sprintf("claimed epoch %d", c.epoch)), e, "took the unit away",
-		fmt.Sprintf("%s claimed unit %s at epoch %d, lives, and never beat in the %s until the unit was taken away, although nothing stood in its way", c.who(), u.uid, c.epoch, e.At-c.at))})
+	if u.lastBeat.Event != own.Event {
+		return nil
+	}
+	i.suspects = append(i.suspects, suspicion{own.owner, own.At, own.At + i.cfg.StaleAfter*3/4, ownerThatDoesNotKnow.breach(e, u.uid, own.Ref(fmt.Sprintf("claimed epoch %d", own.epoch)), "took the unit away",
+		"%s claimed unit %s at epoch %d, lives, and never beat in the %s until the unit was taken away, although nothing stood in its way", own.Who(), u.uid, own.epoch, e.At-own.At)})
+	return nil
 }
 
 // quiet reports whether there was a time without faults in which a beat would

@@ -1,8 +1,7 @@
 package properties
 
 import (
-	"fmt"
-
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -12,73 +11,87 @@ import (
 //
 // A unit that is pending and not queued waits for ever; a lease without an
 // attempt, or an attempt without a lease, is one that nobody can take over.
-type queueAgrees struct{ *view }
+type queueAgrees struct{ watch }
 
-func (i *queueAgrees) Name() string { return "queue-agrees" }
+var (
+	queueAgreesSays = say("queue-agrees")
 
-func (i *queueAgrees) Observe(_ *sim.World, e *sim.Effect) error {
-	if i.touched&(1<<kindUnit|1<<kindQueue|1<<kindLease) == 0 {
-		return nil
+	queuedButNotPending     = queueAgreesSays.clause("R13", "queued but not pending")
+	pendingButNotQueued     = queueAgreesSays.clause("R13", "pending but not queued")
+	queuedTwice             = queueAgreesSays.clause("R13", "queued twice")
+	queuedAtAnotherEpoch    = queueAgreesSays.clause("R13", "queued at another epoch")
+	queuedAtAnotherPriority = queueAgreesSays.clause("R13", "queued at another priority")
+	processingWithoutALease = queueAgreesSays.clause("R13", "processing without a lease")
+	leaseWithoutAnAttempt   = queueAgreesSays.clause("R13", "lease without an attempt")
+	leasedTwice             = queueAgreesSays.clause("R13", "leased twice")
+	leaseOfAnotherAttempt   = queueAgreesSays.clause("R13", "lease of another attempt")
+)
+
+func newQueueAgrees(v *view) sim.Invariant {
+	i := &queueAgrees{}
+	i.watch = v.watch(queueAgreesSays, on{unit: i.checkUnit, queue: i.checkQueueRow, lease: i.checkLeaseRow})
+	return i
+}
+
+func (i *queueAgrees) checkUnit(c *unitChange) error      { return i.check(c.by, c.unit) }
+func (i *queueAgrees) checkQueueRow(c *queueChange) error { return i.check(c.by, c.unit) }
+func (i *queueAgrees) checkLeaseRow(c *leaseChange) error { return i.check(c.by, c.unit) }
+
+func (i *queueAgrees) check(e *sim.Effect, u *unit) error {
+	if err := i.checkQueue(e, u); err != nil {
+		return err
 	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.kind != kindUnit && c.kind != kindQueue && c.kind != kindLease {
-			continue
-		}
-		if err := i.checkQueue(e, c.unit); err != nil {
-			return err
-		}
-		if err := i.checkLease(e, c.unit); err != nil {
-			return err
-		}
-	}
-	return nil
+	return i.checkLease(e, u)
 }
 
 func (i *queueAgrees) checkQueue(e *sim.Effect, u *unit) error {
-	wrong := func(clause, text string) error {
-		return breach("R13", clause, u.uid, u.changed.orNone("left the unit "+stateNames[u.state]), e, "wrote the rows of the unit", text)
+	wrong := func(broken *clause, format string, args ...any) error {
+		return i.wrong(broken, e, u, format, args)
 	}
-	if u.state != statePending {
+	if u.now.State != schema.Pending {
 		if len(u.queued) == 0 {
 			return nil
 		}
-		return wrong("queued but not pending", fmt.Sprintf("unit %s is %s, but %s is there", u.uid, stateNames[u.state], u.queued[0].key))
+		return wrong(queuedButNotPending, "unit %s is %s, but %s is there", u.uid, u.now.State, u.queued[0].key)
 	}
 	switch {
 	case len(u.queued) == 0:
-		return wrong("pending but not queued", fmt.Sprintf("unit %s is pending, but not in the queue", u.uid))
+		return wrong(pendingButNotQueued, "unit %s is pending, but not in the queue", u.uid)
 	case len(u.queued) > 1:
-		return wrong("queued twice", fmt.Sprintf("unit %s is queued as %s and as %s", u.uid, u.queued[0].key, u.queued[1].key))
+		return wrong(queuedTwice, "unit %s is queued as %s and as %s", u.uid, u.queued[0].key, u.queued[1].key)
 	}
 	q := u.queued[0]
-	if q.epoch != u.now.epoch {
-		return wrong("queued at another epoch", fmt.Sprintf("unit %s is at epoch %d, its queue row says %d", u.uid, u.now.epoch, q.epoch))
+	if q.now.Epoch != u.now.Epoch {
+		return wrong(queuedAtAnotherEpoch, "unit %s is at epoch %d, its queue row says %d", u.uid, u.now.Epoch, q.now.Epoch)
 	}
-	if want := 999 - u.sub.row.priority; u.sub.exists && int64(q.priority) != want {
-		return wrong("queued at another priority", fmt.Sprintf("unit %s is queued as %s; its batch's priority asks for %03d", u.uid, q.key, want))
+	if want := 999 - u.sub.now.Priority; u.sub.exists && int64(q.priority) != want {
+		return wrong(queuedAtAnotherPriority, "unit %s is queued as %s; its batch's priority asks for %03d", u.uid, q.key, want)
 	}
 	return nil
 }
 
 func (i *queueAgrees) checkLease(e *sim.Effect, u *unit) error {
-	wrong := func(clause, text string) error {
-		return breach("R13", clause, u.uid, u.changed.orNone("left the unit "+stateNames[u.state]), e, "wrote the rows of the unit", text)
+	wrong := func(broken *clause, format string, args ...any) error {
+		return i.wrong(broken, e, u, format, args)
 	}
 	switch {
-	case u.state == stateProcessing && len(u.leases) == 0:
-		return wrong("processing without a lease", fmt.Sprintf("unit %s is processed by %s/%s at epoch %d, which has no lease", u.uid, u.now.worker, u.now.incarnation, u.now.epoch))
-	case u.state != stateProcessing && len(u.leases) > 0:
-		return wrong("lease without an attempt", fmt.Sprintf("unit %s is %s, but %s is there", u.uid, stateNames[u.state], u.leases[0].key))
+	case u.now.State == schema.Processing && len(u.leases) == 0:
+		return wrong(processingWithoutALease, "unit %s is processed by %s/%s at epoch %d, which has no lease", u.uid, u.now.Worker, u.now.Incarnation, u.now.Epoch)
+	case u.now.State != schema.Processing && len(u.leases) > 0:
+		return wrong(leaseWithoutAnAttempt, "unit %s is %s, but %s is there", u.uid, u.now.State, u.leases[0].key)
 	case len(u.leases) > 1:
-		return wrong("leased twice", fmt.Sprintf("unit %s is leased as %s and as %s", u.uid, u.leases[0].key, u.leases[1].key))
+		return wrong(leasedTwice, "unit %s is leased as %s and as %s", u.uid, u.leases[0].key, u.leases[1].key)
 	case len(u.leases) == 0:
 		return nil
 	}
 	l := u.leases[0]
-	if l.worker == u.now.worker && l.incarnation == u.now.incarnation && l.now.epoch == u.now.epoch {
+	if l.worker == u.now.Worker && l.incarnation == u.now.Incarnation && l.now.Epoch == u.now.Epoch {
 		return nil
 	}
-	return wrong("lease of another attempt", fmt.Sprintf("unit %s is %s/%s's at epoch %d, but its lease is %s at epoch %d",
-		u.uid, u.now.worker, u.now.incarnation, u.now.epoch, l.key, l.now.epoch))
+	return wrong(leaseOfAnotherAttempt, "unit %s is %s/%s's at epoch %d, but its lease is %s at epoch %d", u.uid, u.now.Worker, u.now.Incarnation, u.now.Epoch, l.key, l.now.Epoch)
+}
+
+func (i *queueAgrees) wrong(broken *clause, e *sim.Effect, u *unit, format string, args []any) error {
+	changed := i.world.LastWrite(u.key)
+	return broken.breach(e, u.uid, changed.Ref("left the unit "+u.now.State.String()), "wrote the rows of the unit", format, args...)
 }

@@ -19,7 +19,7 @@ import (
 // Work that is done twice for no reason is how a fleet that looks busy gets
 // nothing done.
 type runsOnce struct {
-	*view
+	watch
 	suspects []suspect
 }
 
@@ -29,23 +29,29 @@ type suspect struct {
 	violation       error
 }
 
-func (i *runsOnce) Name() string { return "runs-once" }
+var (
+	runsOnceSays = say("runs-once")
 
-func (i *runsOnce) Observe(w *sim.World, e *sim.Effect) error {
-	if i.touched&(1<<kindUnit|1<<kindMerge) == 0 {
-		return nil
+	claimedAgain     = runsOnceSays.clause("R12", "claimed again without a fault")
+	claimedMoreOften = runsOnceSays.clause("R12", "claimed more often than the faults explain")
+)
+
+func newRunsOnce(v *view) sim.Invariant {
+	i := &runsOnce{}
+	i.watch = v.watch(runsOnceSays, on{unit: i.checkUnit, merge: i.checkMerge})
+	return i
+}
+
+func (i *runsOnce) checkUnit(c *unitChange) error {
+	if u := c.unit; c.claimed() && !poisoned(u.sub.wanted, u.now.URL) {
+		i.check(c.by, u.uid, u.claims, 1+int(u.now.Retries*u.sub.now.MaxAttempts))
 	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		switch {
-		case c.deleted || !w.Timely():
-		case c.kind == kindUnit && len(c.unit.claims) > 1 && c.unit.claimed():
-			if u := c.unit; !poisoned(u.sub.wanted, u.now.url) {
-				i.check(e, u.uid, u.claims, 1+int(u.now.retries*u.sub.row.maxAttempts))
-			}
-		case c.kind == kindMerge && len(c.sub.merge.claims) > 1 && c.sub.merge.now.gen != c.sub.merge.was.gen:
-			i.check(e, c.sub.bid, c.sub.merge.claims, 1)
-		}
+	return nil
+}
+
+func (i *runsOnce) checkMerge(c *mergeChange) error {
+	if c.claimed() {
+		i.check(c.by, c.sub.bid, c.sub.merge.claims, 1)
 	}
 	return nil
 }
@@ -61,17 +67,20 @@ func (i *runsOnce) Settled(*sim.World) error {
 }
 
 func (i *runsOnce) check(e *sim.Effect, subject string, claims []claim, allowed int) {
+	if len(claims) < 2 || !i.world.Timely() {
+		return
+	}
 	cost := i.cost()
 	if len(claims) <= allowed+cost {
 		return
 	}
-	clause := "claimed more often than the faults explain"
+	broken := claimedMoreOften
 	if len(i.faults) == 0 {
-		clause = "claimed again without a fault"
+		broken = claimedAgain
 	}
 	last := &claims[len(claims)-2]
-	violation := breach("R12", clause, subject, last.ref(fmt.Sprintf("claimed epoch %d", last.epoch)), e, fmt.Sprintf("claimed epoch %d", claims[len(claims)-1].epoch),
-		fmt.Sprintf("%s was claimed %d times; the %d faults so far explain %d", subject, len(claims), len(i.faults), allowed+cost))
+	violation := broken.breach(e, subject, last.Ref(fmt.Sprintf("claimed epoch %d", last.epoch)), fmt.Sprintf("claimed epoch %d", claims[len(claims)-1].epoch),
+		"%s was claimed %d times; the %d faults so far explain %d", subject, len(claims), len(i.faults), allowed+cost)
 	i.suspects = append(i.suspects, suspect{len(claims), allowed, violation})
 }
 

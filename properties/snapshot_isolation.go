@@ -2,7 +2,6 @@ package properties
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -17,6 +16,7 @@ import (
 // It judges the store, not the system: when it breaks, the fault is in the
 // harness, and nothing that the others say of this run counts.
 type snapshotIsolation struct {
+	watch
 	newest uint64
 	keys   map[string]*versions
 }
@@ -34,24 +34,30 @@ type version struct {
 }
 
 type commitRef struct {
-	moment
+	sim.Moment
 	commitTS uint64
 }
 
-func newSnapshotIsolation() *snapshotIsolation {
-	return &snapshotIsolation{keys: map[string]*versions{}}
+var (
+	snapshotIsolationSays = say("snapshot-isolation")
+
+	commitTimestampsOutOfOrder = snapshotIsolationSays.clause("", "commit timestamps out of order")
+	overlappingCommitsOfOneKey = snapshotIsolationSays.clause("", "overlapping commits of one key")
+	readSawAnotherVersion      = snapshotIsolationSays.clause("", "read saw another version")
+	scanSawAnotherState        = snapshotIsolationSays.clause("", "scan saw another state")
+)
+
+func newSnapshotIsolation(v *view) sim.Invariant {
+	i := &snapshotIsolation{keys: map[string]*versions{}}
+	i.watch = v.watch(snapshotIsolationSays, on{commit: i.check})
+	return i
 }
 
-func (i *snapshotIsolation) Name() string { return "snapshot-isolation" }
-
-func (i *snapshotIsolation) Observe(_ *sim.World, e *sim.Effect) error {
-	if e.Kind != sim.EffectCommit {
-		return nil
-	}
+func (i *snapshotIsolation) check(e *sim.Effect) error {
 	c := &e.Commit
 	if c.CommitTS <= c.StartTS || c.CommitTS <= i.newest {
-		return breach("", "commit timestamps out of order", c.Primary, sim.EventRef{}, e, "committed",
-			fmt.Sprintf("a transaction that began at %d committed at %d, after %d", c.StartTS, c.CommitTS, i.newest))
+		return commitTimestampsOutOfOrder.breach(e, c.Primary, sim.EventRef{}, "committed",
+			"a transaction that began at %d committed at %d, after %d", c.StartTS, c.CommitTS, i.newest)
 	}
 	i.newest = c.CommitTS
 	for n := range c.Writes {
@@ -62,10 +68,10 @@ func (i *snapshotIsolation) Observe(_ *sim.World, e *sim.Effect) error {
 			i.keys[m.Key] = k
 		}
 		if k.last.commitTS >= c.StartTS {
-			return breach("", "overlapping commits of one key", m.Key, k.last.ref("committed"), e, "committed",
-				fmt.Sprintf("two transactions overlapped and both committed %s: one at %d, one from %d to %d", m.Key, k.last.commitTS, c.StartTS, c.CommitTS))
+			return overlappingCommitsOfOneKey.breach(e, m.Key, k.last.Ref("committed"), "committed",
+				"two transactions overlapped and both committed %s: one at %d, one from %d to %d", m.Key, k.last.commitTS, c.StartTS, c.CommitTS)
 		}
-		k.last = commitRef{momentOf(e), c.CommitTS}
+		k.last = commitRef{e.Moment(), c.CommitTS}
 		if m.Op == tikv.OpPut || m.Op == tikv.OpDelete {
 			k.write = append(k.write, version{c.CommitTS, m.Op == tikv.OpDelete})
 		}
@@ -93,8 +99,8 @@ func (i *snapshotIsolation) Settled(w *sim.World) error {
 			want = k.at(r.StartTS).commitTS
 		}
 		if r.Version != want {
-			return settledBreach("", "read saw another version", r.Key, sim.EventRef{},
-				fmt.Sprintf("a read of %s at %d saw the version of %d; the newest was that of %d", r.Key, r.StartTS, r.Version, want))
+			return readSawAnotherVersion.breachAtRest(r.Key, sim.EventRef{},
+				"a read of %s at %d saw the version of %d; the newest was that of %d", r.Key, r.StartTS, r.Version, want)
 		}
 	}
 	ordered := slices.SortedFunc(maps.Values(i.keys), func(a, b *versions) int { return cmp.Compare(a.key, b.key) })
@@ -109,8 +115,8 @@ func (i *snapshotIsolation) Settled(w *sim.World) error {
 // checkScan compares one page with the keys that had a value at its snapshot.
 func checkScan(ordered []*versions, s *tikv.ScanRead) error {
 	wrong := func(key string, saw, had uint64) error {
-		return settledBreach("", "scan saw another state", key, sim.EventRef{},
-			fmt.Sprintf("a scan of [%s, %s) at %d saw the version of %d of %s; there was that of %d", s.From, s.To, s.StartTS, saw, key, had))
+		return scanSawAnotherState.breachAtRest(key, sim.EventRef{},
+			"a scan of [%s, %s) at %d saw the version of %d of %s; there was that of %d", s.From, s.To, s.StartTS, saw, key, had)
 	}
 	seen := s.Seen
 	at, _ := slices.BinarySearchFunc(ordered, s.From, func(k *versions, from string) int { return cmp.Compare(k.key, from) })

@@ -1,10 +1,10 @@
 package properties
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
@@ -16,7 +16,7 @@ import (
 // A store that comes back must not be kept down by those who wait for it, and
 // an attempt that begins in an outage is one that is lost.
 type storeSpared struct {
-	*view
+	watch
 	refused  map[string]*refusals // by process
 	suspects []suspicion
 	again    []calledAgain
@@ -28,7 +28,7 @@ type storeSpared struct {
 type calledAgain struct {
 	process, incarnation, task string
 	refusedCall
-	err error
+	violation error
 }
 
 // refusals are what an incarnation of a process got in a row.
@@ -46,19 +46,24 @@ type refusedCall struct {
 	ref sim.EventRef
 }
 
-func newStoreSpared(v *view) *storeSpared {
-	return &storeSpared{view: v, refused: map[string]*refusals{}}
+var (
+	storeSparedSays = say("store-spared")
+
+	unavailableStoreCalledAgain = storeSparedSays.clause("R12", "unavailable store called again")
+	lookedForWorkInAnOutage     = storeSparedSays.clause("R12", "looked for work in an outage")
+)
+
+func newStoreSpared(v *view) sim.Invariant {
+	i := &storeSpared{refused: map[string]*refusals{}}
+	i.watch = v.watch(storeSparedSays, on{})
+	return i
 }
-
-func (i *storeSpared) Name() string { return "store-spared" }
-
-func (i *storeSpared) Observe(*sim.World, *sim.Effect) error { return nil }
 
 // Settled judges the looks at the queue: where nothing but refusals befell the
 // system, the process had heard of them.
 func (i *storeSpared) Settled(*sim.World) error {
 	if len(i.again) > 0 {
-		return i.again[0].err
+		return i.again[0].violation
 	}
 	return i.unexcused(i.suspects, refuses)
 }
@@ -79,7 +84,7 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 	switch {
 	case c.Op.Service() == ops.Objects:
 		i.follow(r, c)
-	case c.Op == ops.KVScan && c.Step == "claim_unit" && c.Key == "queue/" && w.Timely():
+	case c.Op == ops.KVScan && c.Step == "claim_unit" && c.Key == schema.QueueTable.Key("") && w.Timely():
 		i.look(r, c)
 	}
 }
@@ -98,9 +103,9 @@ func (i *storeSpared) follow(r *refusals, c *sim.Call) {
 		return
 	}
 	if last, ok := r.last[c.Task]; ok && last.op == c.Op && last.key == c.Key && c.At-last.ref.At < hurried(i.cfg.BreakerOpen) {
-		i.again = append(i.again, calledAgain{c.Process, c.Incarnation, c.Task, last, i.wrong(c, last.ref, "unavailable store called again", "tried again",
-			fmt.Sprintf("%s called %s %s again %s after it had found the store unavailable, for the %dth time in a row; its breaker stays open for %s",
-				who(c), c.Op, c.Key, c.At-last.ref.At, r.count, i.cfg.BreakerOpen))})
+		i.again = append(i.again, calledAgain{c.Process, c.Incarnation, c.Task, last, unavailableStoreCalledAgain.breachOfCall(c, last.ref, "tried again",
+			"%s called %s %s again %s after it had found the store unavailable, for the %dth time in a row; its breaker stays open for %s",
+			who(c), c.Op, c.Key, c.At-last.ref.At, r.count, i.cfg.BreakerOpen)})
 	}
 	delete(r.last, c.Task)
 	switch {
@@ -152,14 +157,9 @@ func (i *storeSpared) look(r *refusals, c *sim.Call) {
 	if r.known == 0 || c.At-4*i.cfg.MaxLatency <= heard || c.At >= r.newest.At+hurried(i.cfg.BreakerOpen) {
 		return
 	}
-	i.suspects = append(i.suspects, suspicion{c.Process, r.known, c.At, i.wrong(c, r.newest, "looked for work in an outage", "looked for a unit",
-		fmt.Sprintf("%s looked for a unit to claim, although it had found the object store unavailable %d times in a row, at last %s ago",
-			who(c), r.count, c.At-r.newest.At))})
-}
-
-func (i *storeSpared) wrong(c *sim.Call, first sim.EventRef, clause, what, text string) error {
-	second := sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " " + what}
-	return &sim.Violation{Rule: "R12", Shape: clause + " (" + c.Step + ")", Subject: c.Key, First: first, Second: second, Text: text}
+	i.suspects = append(i.suspects, suspicion{c.Process, r.known, c.At, lookedForWorkInAnOutage.breachOfCall(c, r.newest, "looked for a unit",
+		"%s looked for a unit to claim, although it had found the object store unavailable %d times in a row, at last %s ago",
+		who(c), r.count, c.At-r.newest.At)})
 }
 
 func who(c *sim.Call) string { return c.Process + "/" + c.Incarnation }

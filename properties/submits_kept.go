@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
@@ -17,35 +18,27 @@ import (
 // A lost submission is a dataset that nobody builds and everybody waits for; a
 // doubled one builds it twice.
 type submitsKept struct {
-	*view
-	calls map[string]int    // submit calls by name
-	asked map[string]moment // the newest call by name
-	acked map[*submission]moment
+	watch
+	calls map[string]int        // submit calls by name
+	asked map[string]sim.Moment // the newest call by name
+	acked map[*submission]sim.Moment
 }
 
-func newSubmitsKept(v *view) *submitsKept {
-	return &submitsKept{view: v, calls: map[string]int{}, asked: map[string]moment{}, acked: map[*submission]moment{}}
-}
+var (
+	submitsKeptSays = say("submits-kept")
 
-func (i *submitsKept) Name() string { return "submits-kept" }
+	ownSubmissionRefused             = submitsKeptSays.clause("R4", "own submission refused")
+	acknowledgedSubmissionIsNotThere = submitsKeptSays.clause("R5", "acknowledged submission is not there")
+	oneSubmissionAcknowledgedTwice   = submitsKeptSays.clause("R5", "one submission acknowledged twice")
+	submissionIsNotWhatWasAskedFor   = submitsKeptSays.clause("R5", "submission is not what was asked for")
+	submissionRewritten              = submitsKeptSays.clause("R5", "submission rewritten")
+	submittedMoreOftenThanAsked      = submitsKeptSays.clause("R5", "submitted more often than asked")
+)
 
-func (i *submitsKept) Observe(_ *sim.World, e *sim.Effect) error {
-	if e.Kind == sim.EffectRecord {
-		return i.checkRecord(e)
-	}
-	if !i.touched.has(kindBatch) {
-		return nil
-	}
-	for n := range i.changes {
-		c := &i.changes[n]
-		if c.kind != kindBatch || c.deleted {
-			continue
-		}
-		if err := i.checkRow(e, c); err != nil {
-			return err
-		}
-	}
-	return nil
+func newSubmitsKept(v *view) sim.Invariant {
+	i := &submitsKept{calls: map[string]int{}, asked: map[string]sim.Moment{}, acked: map[*submission]sim.Moment{}}
+	i.watch = v.watch(submitsKeptSays, on{record: i.checkRecord, batch: i.checkRow})
+	return i
 }
 
 func (i *submitsKept) checkRecord(e *sim.Effect) error {
@@ -55,63 +48,63 @@ func (i *submitsKept) checkRecord(e *sim.Effect) error {
 		return nil
 	case !r.Returned:
 		i.calls[r.Of]++
-		i.asked[r.Of] = momentOf(e)
+		i.asked[r.Of] = e.Moment()
 		return nil
 	case r.Class == env.ClassOther:
 		asked := i.asked[r.Of]
-		if s := i.batches["batch/"+r.Of]; s != nil && s.born.is(e.Process, e.Incarnation) && s.born.event > asked.event {
-			return breach("R4", "own submission refused", s.bid, s.born.ref("submitted "+s.bid), e, "was told that "+r.Of+" is live already",
-				fmt.Sprintf("a submission of %s was refused because the name lives: as %s, which that very call submitted", r.Of, s.bid))
+		if s := i.newest(r.Of); s != nil && s.born.Is(e.Process, e.Incarnation) && s.born.Event > asked.Event {
+			return ownSubmissionRefused.breach(e, s.bid, s.born.Ref("submitted "+s.bid), "was told that "+r.Of+" is live already",
+				"a submission of %s was refused because the name lives: as %s, which that very call submitted", r.Of, s.bid)
 		}
 		return nil
 	case r.Class != env.ClassNone:
 		return nil
 	}
-	bid := bidOf(r.Of, uint64(r.Value))
+	bid := schema.BatchID(r.Of, uint64(r.Value))
 	what := fmt.Sprintf("was told that it is generation %d", r.Value)
 	s := i.submissions[bid]
 	if s == nil || !s.exists {
-		return breach("R5", "acknowledged submission is not there", bid, sim.EventRef{}, e, what,
-			fmt.Sprintf("the submission of %s was acknowledged as generation %d, which is not there", r.Of, r.Value))
+		return acknowledgedSubmissionIsNotThere.breach(e, bid, sim.EventRef{}, what,
+			"the submission of %s was acknowledged as generation %d, which is not there", r.Of, r.Value)
 	}
 	if first, twice := i.acked[s]; twice {
-		return breach("R5", "one submission acknowledged twice", bid, first.ref(what), e, what,
-			fmt.Sprintf("two submissions of %s were acknowledged as generation %d", r.Of, r.Value))
+		return oneSubmissionAcknowledgedTwice.breach(e, bid, first.Ref(what), what,
+			"two submissions of %s were acknowledged as generation %d", r.Of, r.Value)
 	}
-	i.acked[s] = momentOf(e)
+	i.acked[s] = e.Moment()
 	if s.wanted == nil {
 		return nil
 	}
-	if wrong := i.differs(&s.row, s.wanted); wrong != "" {
-		return breach("R5", "submission is not what was asked for", bid, s.born.ref("submitted it"), e, what,
-			fmt.Sprintf("%s was submitted with another %s than asked for", bid, wrong))
+	if wrong := i.differs(&s.now, s.wanted); wrong != "" {
+		return submissionIsNotWhatWasAskedFor.breach(e, bid, s.born.Ref("submitted it"), what,
+			"%s was submitted with another %s than asked for", bid, wrong)
 	}
 	return nil
 }
 
 // differs names the first field of a submission that is not the workload's.
-func (i *submitsKept) differs(row *batchRow, b *workload.Batch) string {
+func (i *submitsKept) differs(row *schema.Batch, b *workload.Batch) string {
 	attempts := b.MaxAttempts
 	if attempts == 0 {
 		attempts = i.cfg.MaxAttempts
 	}
 	switch {
-	case row.output != strings.TrimSuffix(b.Output, "/"):
+	case row.Output != strings.TrimSuffix(b.Output, "/"):
 		return "output"
-	case row.chunk != int64(b.ChunkSize):
+	case row.Chunk != int64(b.ChunkSize):
 		return "chunk size"
-	case row.maxAttempts != int64(attempts):
+	case row.MaxAttempts != int64(attempts):
 		return "number of attempts"
-	case row.priority != int64(b.Priority):
+	case row.Priority != int64(b.Priority):
 		return "priority"
-	case row.parallelism != int64(b.Parallelism):
+	case row.Parallelism != int64(b.Parallelism):
 		return "parallelism"
-	case row.backoffLimit != int64(i.cfg.BackoffLimit):
+	case row.BackoffLimit != int64(i.cfg.BackoffLimit):
 		return "back-off limit"
-	case row.ttl != i.cfg.TTL.Milliseconds():
+	case row.TTLMS != i.cfg.TTL.Milliseconds():
 		return "time to live"
 	}
-	rest := row.sources
+	rest := row.Sources
 	for n := range b.Sources {
 		source, more, _ := strings.Cut(rest, "\n")
 		url, filter, _ := strings.Cut(source, "\t")
@@ -126,24 +119,28 @@ func (i *submitsKept) differs(row *batchRow, b *workload.Batch) string {
 	return ""
 }
 
-func (i *submitsKept) checkRow(e *sim.Effect, c *change) error {
+func (i *submitsKept) checkRow(c *batchChange) error {
+	if c.deleted {
+		return nil
+	}
 	s := c.sub
-	if c.before == s {
-		now, was := &s.row, &s.was
-		if now.output == was.output && now.sources == was.sources && now.maxAttempts == was.maxAttempts &&
-			now.backoffLimit == was.backoffLimit && now.parallelism == was.parallelism && now.priority == was.priority && now.chunk == was.chunk && now.ttl == was.ttl && now.submittedMS == was.submittedMS {
+	if c.prior == s {
+		now, was := &s.now, &c.before
+		if now.Output == was.Output && now.Sources == was.Sources && now.MaxAttempts == was.MaxAttempts &&
+			now.BackoffLimit == was.BackoffLimit && now.Parallelism == was.Parallelism && now.Priority == was.Priority &&
+			now.Chunk == was.Chunk && now.TTLMS == was.TTLMS && now.SubmittedMS == was.SubmittedMS {
 			return nil
 		}
-		return breach("R5", "submission rewritten", s.bid, s.born.ref("submitted it"), e, "wrote another specification",
-			fmt.Sprintf("the specification of %s changed after it was submitted", s.bid))
+		return submissionRewritten.breach(c.by, s.bid, s.born.Ref("submitted it"), "wrote another specification",
+			"the specification of %s changed after it was submitted", s.bid)
 	}
 	if s.gen <= uint64(i.calls[s.name]) {
 		return nil
 	}
 	first := sim.EventRef{}
-	if c.before != nil {
-		first = c.before.born.ref("submitted " + c.before.bid)
+	if c.prior != nil {
+		first = c.prior.born.Ref("submitted " + c.prior.bid)
 	}
-	return breach("R5", "submitted more often than asked", s.bid, first, e, "submitted "+s.bid,
-		fmt.Sprintf("%s has %d submissions after %d calls", s.name, s.gen, i.calls[s.name]))
+	return submittedMoreOftenThanAsked.breach(c.by, s.bid, first, "submitted "+s.bid,
+		"%s has %d submissions after %d calls", s.name, s.gen, i.calls[s.name])
 }

@@ -3,8 +3,8 @@ package properties
 import (
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -17,7 +17,7 @@ import (
 // People, and the system's own roles, look at the summaries first: a batch that
 // is missing from the index is never worked on again.
 type summariesAgree struct {
-	*view
+	watch
 	past map[*submission][]summary
 }
 
@@ -26,77 +26,81 @@ type summary struct {
 	ts     uint64
 	phase  string
 	err    string
-	counts [unitStates]int64
+	counts schema.Counts
 }
 
-func newSummariesAgree(v *view) *summariesAgree {
-	return &summariesAgree{view: v, past: map[*submission][]summary{}}
-}
+var (
+	summariesAgreeSays = say("summaries-agree")
 
-func (i *summariesAgree) Name() string { return "summaries-agree" }
+	batchWithoutItsTimes     = summariesAgreeSays.clause("R13", "batch without its times")
+	endedBatchInTheIndex     = summariesAgreeSays.clause("R13", "ended batch in the index")
+	livingBatchNotInTheIndex = summariesAgreeSays.clause("R13", "living batch not in the index")
+	indexOfAnotherGeneration = summariesAgreeSays.clause("R13", "index of another generation")
+	noStatus                 = summariesAgreeSays.clause("R13", "no status")
+	statusIsNotSo            = summariesAgreeSays.clause("R13", "status is not so")
+	discoveryNotAtItsEnd     = summariesAgreeSays.clause("R13", "discovery not at its end")
+	unitsDoNotAddUp          = summariesAgreeSays.clause("R13", "units do not add up")
+	statusOfNoBatch          = summariesAgreeSays.clause("R13", "status of no batch")
+	statusWasNeverSo         = summariesAgreeSays.clause("R13", "status was never so")
+)
 
-func (i *summariesAgree) Observe(_ *sim.World, e *sim.Effect) error {
-	if e.Kind != sim.EffectCommit {
-		return nil
-	}
-	if i.touched.has(kindStatus) {
-		for n := range i.changes {
-			if c := &i.changes[n]; c.kind == kindStatus && !c.deleted {
-				if err := i.checkWritten(e, c.key); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if i.touched&(1<<kindUnit|1<<kindBatch) != 0 {
-		i.remember(e)
-	}
-	return nil
+func newSummariesAgree(v *view) sim.Invariant {
+	i := &summariesAgree{past: map[*submission][]summary{}}
+	i.watch = v.watch(summariesAgreeSays, on{unit: i.rememberUnit, batch: i.rememberBatch, status: i.checkWritten})
+	return i
 }
 
 // memory is how many states of a batch are remembered: more than may pass by
 // while a controller looks at it.
 const memory = 256
 
-// remember notes the state of the batches that a commit changed.
-func (i *summariesAgree) remember(e *sim.Effect) {
-	for n := range i.changes {
-		s := i.changes[n].sub
-		if s == nil || !s.exists {
-			continue
-		}
-		past := i.past[s]
-		if len(past) > 0 && past[len(past)-1].ts == e.TS {
-			continue
-		}
-		if len(past) == memory {
-			past = slices.Delete(past, 0, memory/2)
-		}
-		counts, _ := s.counts()
-		i.past[s] = append(past, summary{e.TS, s.row.phase, s.row.err, counts})
+func (i *summariesAgree) rememberUnit(c *unitChange) error {
+	i.remember(c.by, c.unit.sub)
+	return nil
+}
+
+func (i *summariesAgree) rememberBatch(c *batchChange) error {
+	if !c.deleted {
+		i.remember(c.by, c.sub)
 	}
+	return nil
+}
+
+// remember notes the state of a batch that a commit changed, once a commit.
+func (i *summariesAgree) remember(e *sim.Effect, s *submission) {
+	past := i.past[s]
+	if !s.exists || len(past) > 0 && past[len(past)-1].ts == e.TS {
+		return
+	}
+	if len(past) == memory {
+		past = slices.Delete(past, 0, memory/2)
+	}
+	counts, _ := s.counts()
+	i.past[s] = append(past, summary{e.TS, s.now.Phase, s.now.Error, counts})
 }
 
 // checkWritten compares a status row with what its writer saw.
-func (i *summariesAgree) checkWritten(e *sim.Effect, key string) error {
-	t := &i.statuses[key].now
-	name := strings.TrimPrefix(key, "status/")
-	s := i.submissions[bidOf(name, t.gen)]
+func (i *summariesAgree) checkWritten(c *statusChange) error {
+	if c.deleted {
+		return nil
+	}
+	t, name := &c.status.now, c.status.name
+	s := i.submissions[schema.BatchID(name, t.Gen)]
 	if s == nil {
-		return breach("R13", "status of no batch", name, sim.EventRef{}, e, "wrote the status", fmt.Sprintf("%s tells of generation %d, which there is not", key, t.gen))
+		return statusOfNoBatch.breach(c.by, name, sim.EventRef{}, "wrote the status", "%s tells of generation %d, which there is not", c.key, t.Gen)
 	}
 	past := i.past[s]
 	at := len(past) - 1
-	for at > 0 && past[at].ts > e.Commit.StartTS {
+	for at > 0 && past[at].ts > c.by.Commit.StartTS {
 		at--
 	}
-	if at < 0 || past[at].ts > e.Commit.StartTS {
+	if at < 0 || past[at].ts > c.by.Commit.StartTS {
 		return nil // longer ago than what is remembered
 	}
-	if was := &past[at]; t.phase != was.phase || t.err != was.err || t.counts != was.counts {
-		return breach("R13", "status was never so", name, s.born.ref("submitted "+s.bid), e, "wrote the status",
-			fmt.Sprintf("%s tells %s, %s, error %q; in the snapshot it was written from it was %s, %s, error %q",
-				key, t.phase, countsText(&t.counts), t.err, was.phase, countsText(&was.counts), was.err))
+	if was := &past[at]; t.Phase != was.phase || t.Error != was.err || t.Counts != was.counts {
+		return statusWasNeverSo.breach(c.by, name, s.born.Ref("submitted "+s.bid), "wrote the status",
+			"%s tells %s, %s, error %q; in the snapshot it was written from it was %s, %s, error %q",
+			c.key, t.Phase, countsText(&t.Counts), t.Error, was.phase, countsText(&was.counts), was.err)
 	}
 	return nil
 }
@@ -109,8 +113,8 @@ func (i *summariesAgree) Settled(*sim.World) error {
 		if err := i.checkDiscovery(s); err != nil {
 			return err
 		}
-		if s.row.submittedMS == 0 || s.terminal() != (s.row.finishedMS != 0) {
-			return i.wrong(s, "batch without its times", fmt.Sprintf("%s is %s, and its row says that it was submitted at %d ms and ended at %d ms", s.bid, s.row.phase, s.row.submittedMS, s.row.finishedMS))
+		if s.now.SubmittedMS == 0 || s.terminal() != (s.now.FinishedMS != 0) {
+			return i.wrong(s, batchWithoutItsTimes, "%s is %s, and its row says that it was submitted at %d ms and ended at %d ms", s.bid, s.now.Phase, s.now.SubmittedMS, s.now.FinishedMS)
 		}
 		if !s.current(i.view) {
 			continue
@@ -125,57 +129,45 @@ func (i *summariesAgree) Settled(*sim.World) error {
 	return nil
 }
 
-func (i *summariesAgree) wrong(s *submission, clause, text string) error {
-	return settledBreach("R13", clause, s.name, s.ended.orNone("ended "+s.bid), text)
-}
-
-// counts counts the unit rows that there are, by state.
-func (s *submission) counts() (counts [unitStates]int64, units int64) {
-	for _, u := range s.units {
-		counts[u.state]++
-		if u.exists() {
-			units++
-		}
-	}
-	counts[stateNone] = 0
-	return counts, units
+func (i *summariesAgree) wrong(s *submission, broken *clause, format string, args ...any) error {
+	return broken.breachAtRest(s.name, s.ended.Ref("ended "+s.bid), format, args...)
 }
 
 func (i *summariesAgree) checkIndex(s *submission) error {
-	gen, listed := i.active["active/"+s.name]
+	gen, listed := i.active[schema.ActiveTable.Key(s.name)]
 	switch {
 	case listed && s.terminal():
-		return i.wrong(s, "ended batch in the index", fmt.Sprintf("%s is %s, but still in the index of living batches", s.bid, s.row.phase))
+		return i.wrong(s, endedBatchInTheIndex, "%s is %s, but still in the index of living batches", s.bid, s.now.Phase)
 	case !listed && !s.terminal():
-		return i.wrong(s, "living batch not in the index", fmt.Sprintf("%s is %s, but not in the index of living batches", s.bid, s.row.phase))
+		return i.wrong(s, livingBatchNotInTheIndex, "%s is %s, but not in the index of living batches", s.bid, s.now.Phase)
 	case listed && gen != s.gen:
-		return i.wrong(s, "index of another generation", fmt.Sprintf("the index holds generation %d of %s; the newest is %d", gen, s.name, s.gen))
+		return i.wrong(s, indexOfAnotherGeneration, "the index holds generation %d of %s; the newest is %d", gen, s.name, s.gen)
 	}
 	return nil
 }
 
 func (i *summariesAgree) checkStatus(s *submission) error {
-	if s.row.phase == "expired" {
+	if s.now.Phase == "expired" {
 		return nil // the row is gone
 	}
-	status := i.statuses["status/"+s.name]
+	status := i.statuses[schema.StatusTable.Key(s.name)]
 	if status == nil || !status.exists {
-		return i.wrong(s, "no status", fmt.Sprintf("%s is %s, but has no status row", s.bid, s.row.phase))
+		return i.wrong(s, noStatus, "%s is %s, but has no status row", s.bid, s.now.Phase)
 	}
 	counts, _ := s.counts()
 	t := &status.now
-	if t.gen != s.gen || t.phase != s.row.phase || t.err != s.row.err || t.counts != counts {
-		return i.wrong(s, "status is not so", fmt.Sprintf("status/%s tells generation %d, %s, %s; it is generation %d, %s, %s",
-			s.name, t.gen, t.phase, countsText(&t.counts), s.gen, s.row.phase, countsText(&counts)))
+	if t.Gen != s.gen || t.Phase != s.now.Phase || t.Error != s.now.Error || t.Counts != counts {
+		return i.wrong(s, statusIsNotSo, "status/%s tells generation %d, %s, %s; it is generation %d, %s, %s",
+			s.name, t.Gen, t.Phase, countsText(&t.Counts), s.gen, s.now.Phase, countsText(&counts))
 	}
 	return nil
 }
 
-func countsText(counts *[unitStates]int64) string {
+func countsText(counts *schema.Counts) string {
 	text := ""
-	for state := statePending; state < unitStates; state++ {
+	for _, state := range schema.States() {
 		if counts[state] != 0 {
-			text += fmt.Sprintf("%d %s ", counts[state], stateNames[state])
+			text += fmt.Sprintf("%d %s ", counts[state], state)
 		}
 	}
 	if text == "" {
@@ -192,23 +184,23 @@ func (s *submission) forgotten() bool {
 			return true
 		}
 	}
-	return s.row.phase == "expired"
+	return s.now.Phase == "expired"
 }
 
 func (i *summariesAgree) checkDiscovery(s *submission) error {
-	if s.running.event == 0 || s.forgotten() {
+	if s.running.Event == 0 || s.forgotten() {
 		return nil
 	}
 	_, units := s.counts()
 	found := int64(0)
 	for _, d := range s.discoveries {
-		found += d.now.found
-		if !d.now.done || d.now.err != "" {
-			return i.wrong(s, "discovery not at its end", fmt.Sprintf("%s ran, but %s says done=%v, error %q", s.bid, d.key, d.now.done, d.now.err))
+		found += d.now.Found
+		if !d.now.Done || d.now.Error != "" {
+			return i.wrong(s, discoveryNotAtItsEnd, "%s ran, but %s says done=%v, error %q", s.bid, d.key, d.now.Done, d.now.Error)
 		}
 	}
-	if found != units || s.row.units != units {
-		return i.wrong(s, "units do not add up", fmt.Sprintf("%s has %d units; its row says %d, its discovery found %d", s.bid, units, s.row.units, found))
+	if found != units || s.now.Units != units {
+		return i.wrong(s, unitsDoNotAddUp, "%s has %d units; its row says %d, its discovery found %d", s.bid, units, s.now.Units, found)
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package properties
 
 import (
-	"fmt"
-
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
@@ -11,17 +9,25 @@ import (
 // takes too long.
 //
 // A batch that hangs is the one failure that nobody is told of.
-type everyBatchEnds struct{ *view }
+type everyBatchEnds struct{ watch }
 
-func (i *everyBatchEnds) Name() string { return "every-batch-ends" }
+var (
+	everyBatchEndsSays = say("every-batch-ends")
 
-func (i *everyBatchEnds) Observe(*sim.World, *sim.Effect) error { return nil }
+	batchNeverEnded = everyBatchEndsSays.clause("R13", "batch never ended")
+)
+
+func newEveryBatchEnds(v *view) sim.Invariant {
+	i := &everyBatchEnds{}
+	i.watch = v.watch(everyBatchEndsSays, on{})
+	return i
+}
 
 func (i *everyBatchEnds) Settled(*sim.World) error {
 	for _, s := range i.order {
 		if s.exists && !s.terminal() {
-			return settledBreach("R13", "batch never ended", s.bid, s.born.ref("submitted "+s.bid),
-				fmt.Sprintf("%s is still %s at the end of the run", s.bid, s.row.phase))
+			return batchNeverEnded.breachAtRest(s.bid, s.born.Ref("submitted "+s.bid),
+				"%s is still %s at the end of the run", s.bid, s.now.Phase)
 		}
 	}
 	return nil

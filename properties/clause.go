@@ -1,0 +1,65 @@
+package properties
+
+import (
+	"fmt"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// sentence is what an invariant says: its name, and the clauses by which it can
+// break. Both are the same for ever; kept plans and mutants name them.
+type sentence struct {
+	name    string
+	clauses []*clause
+}
+
+func say(name string) *sentence { return &sentence{name: name} }
+
+// clause is one way in which an invariant breaks. It is declared once, at the
+// top of the invariant's file, and a violation cannot be made but by one.
+type clause struct {
+	of   *sentence
+	rule string // of the protocol: "R11"; "" if the harness itself is at fault
+	// shape is what broke, in a few words. With the step that broke it, it is
+	// the violation's identity.
+	shape string
+}
+
+// clause declares a clause of the sentence.
+func (s *sentence) clause(rule, shape string) *clause {
+	c := &clause{of: s, rule: rule, shape: shape}
+	s.clauses = append(s.clauses, c)
+	return c
+}
+
+// breach is the violation that e is the last event of. what completes
+// "<process> ...", the text is a sentence.
+func (c *clause) breach(e *sim.Effect, subject string, first sim.EventRef, what, format string, args ...any) error {
+	second := e.Moment()
+	v := c.violation(subject, first, format, args)
+	v.Second = second.Ref(what)
+	if e.Step != "" {
+		v.Shape += " (" + e.Step + ")"
+	}
+	return v
+}
+
+// breachOfCall is the violation that a request is, whether it had an effect or not.
+func (c *clause) breachOfCall(call *sim.Call, first sim.EventRef, what, format string, args ...any) error {
+	v := c.violation(call.Key, first, format, args)
+	v.Second = sim.EventRef{Event: call.Event, At: call.At, What: who(call) + " " + what}
+	v.Shape += " (" + call.Step + ")"
+	return v
+}
+
+// breachAtRest is a violation that shows in what is left, or in what has not
+// happened by now.
+func (c *clause) breachAtRest(subject string, first sim.EventRef, format string, args ...any) error {
+	return c.violation(subject, first, format, args)
+}
+
+func (c *clause) violation(subject string, first sim.EventRef, format string, args []any) *sim.Violation {
+	return &sim.Violation{
+		Invariant: c.of.name, Rule: c.rule, Shape: c.shape, Subject: subject, First: first, Text: fmt.Sprintf(format, args...),
+	}
+}

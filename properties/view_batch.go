@@ -1,0 +1,128 @@
+package properties
+
+import (
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+)
+
+// submission is one generation of a batch.
+type submission struct {
+	bid, name, key string
+	gen            uint64
+	now            schema.Batch // of this generation
+	exists         bool         // its row was seen
+	born           sim.Moment
+	running        sim.Moment // when it left discovering towards running
+	published      sim.Moment // when its row first named a manifest
+	ended          sim.Moment // when it became terminal
+	units          []*unit
+	discoveries    []*discovery
+	merge          merge
+	room           time.Duration // when an attempt last ended
+	wanted         *workload.Batch
+	last           batchChange
+}
+
+// batchChange is a batch row written or deleted.
+type batchChange struct {
+	rowChange
+	sub    *submission  // whose row it is; nil if deleted
+	before schema.Batch // of the same generation
+	prior  *submission  // whose row it was
+}
+
+// entered reports whether the change brought the batch into another phase.
+func (c *batchChange) entered() bool { return !c.deleted && c.before.Phase != c.sub.now.Phase }
+
+// published reports whether the change was the flip.
+func (c *batchChange) published() bool {
+	return !c.deleted && c.sub.now.Manifest != "" && c.before.Manifest == ""
+}
+
+func (s *submission) terminal() bool { return schema.Terminal(s.now.Phase) }
+
+// current reports whether no newer submission has taken the name.
+func (s *submission) current(v *view) bool { return v.batches[s.key] == s }
+
+// startsUnits reports whether units of the submission may be claimed.
+func (s *submission) startsUnits(v *view) bool {
+	return s.current(v) && (s.now.Phase == "discovering" || s.now.Phase == "running")
+}
+
+// counts counts the unit rows that there are, by state.
+func (s *submission) counts() (counts schema.Counts, units int64) {
+	for _, u := range s.units {
+		if u.exists() {
+			counts[u.now.State]++
+			units++
+		}
+	}
+	return counts, units
+}
+
+// processing is how many units are being executed.
+func (s *submission) processing() int64 {
+	n := int64(0)
+	for _, u := range s.units {
+		if u.now.State == schema.Processing {
+			n++
+		}
+	}
+	return n
+}
+
+// newest returns the newest submission of "<ns>/<name>", or nil.
+func (v *view) newest(name string) *submission { return v.batches[schema.BatchTable.Key(name)] }
+
+// submission returns the submission of a bid, which is well-formed. One whose
+// batch row was never seen does not exist yet.
+func (v *view) submission(bid string) *submission {
+	s := v.submissions[bid]
+	if s == nil {
+		name, gen, _ := schema.SplitBatchID(bid)
+		s = &submission{bid: bid, name: name, key: schema.BatchTable.Key(name), gen: gen, wanted: v.wanted[name]}
+		v.submissions[bid] = s
+		v.order = append(v.order, s)
+	}
+	return s
+}
+
+func (v *view) takeBatch(c rowChange, rest, row string) error {
+	prior := v.batches[c.key]
+	if c.deleted {
+		v.changes = append(v.changes, &batchChange{rowChange: c, prior: prior})
+		return nil
+	}
+	if strings.Count(rest, "/") != 1 {
+		return errKey
+	}
+	var b schema.Batch
+	if err := b.Decode(row); err != nil {
+		return err
+	}
+	s := v.submission(schema.BatchID(rest, b.Gen))
+	s.last = batchChange{rowChange: c, sub: s, prior: prior, before: s.now}
+	v.changes = append(v.changes, &s.last)
+	s.now = b
+	v.batches[c.key] = s
+	if !s.exists {
+		s.exists, s.born = true, c.by.Moment()
+	}
+	if s.last.published() && s.published.Event == 0 {
+		s.published = c.by.Moment()
+	}
+	if !s.last.entered() {
+		return nil
+	}
+	if s.terminal() && !schema.Terminal(s.last.before.Phase) {
+		s.ended = c.by.Moment()
+	}
+	if b.Phase == "running" {
+		s.running = c.by.Moment()
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package properties
+
+import (
+	"strings"
+
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// object is one object key that was ever written or deleted in the run.
+type object struct {
+	key string
+	schema.ObjectKey
+	sub    *submission
+	unit   *unit
+	exists bool
+	stored sim.Moment
+}
+
+// upload is one multipart upload.
+type upload struct {
+	id      string
+	object  *object
+	open    bool
+	created sim.Moment
+	ended   sim.Moment
+	expired bool // by the store itself
+	parts   []storedPart
+}
+
+type storedPart struct {
+	schema.Part
+	digest uint64
+	stored sim.Moment
+}
+
+// objectChange is an object, or an upload to it, that changed.
+type objectChange struct {
+	by     *sim.Effect
+	object *object
+	upload *upload // nil for a plain write or deletion
+}
+
+// effect is what happened in the store.
+func (c *objectChange) effect() *objstore.Effect { return &c.by.Object }
+
+// who made the change: "<process>/<incarnation>".
+func (c *objectChange) who() string { return c.by.Process + "/" + c.by.Incarnation }
+
+// takeObject follows objects and uploads.
+func (v *view) takeObject(e *sim.Effect) {
+	o := &e.Object
+	known := v.objects[o.Key]
+	if known == nil {
+		known = &object{key: o.Key, ObjectKey: schema.SplitObjectKey(o.Key)}
+		v.objects[o.Key] = known
+	}
+	v.place(known)
+	up := v.uploads[o.UploadID]
+	switch o.Kind {
+	case objstore.EffectPut, objstore.EffectComplete:
+		known.exists, known.stored = true, e.Moment()
+	case objstore.EffectDelete:
+		known.exists = false
+	case objstore.EffectCreateUpload:
+		up = &upload{id: o.UploadID, object: known, open: true, created: e.Moment()}
+		v.uploads[o.UploadID] = up
+	case objstore.EffectUploadPart:
+		up.store(e)
+	}
+	switch o.Kind {
+	case objstore.EffectComplete, objstore.EffectAbort, objstore.EffectExpire:
+		up.open, up.ended = false, e.Moment()
+		up.expired = o.Kind == objstore.EffectExpire
+	}
+	v.stored = objectChange{by: e, object: known, upload: up}
+}
+
+func (up *upload) store(e *sim.Effect) {
+	p := storedPart{
+		Part:   schema.Part{Number: e.Object.Number, ETag: e.Object.ETag, Size: e.Object.Size},
+		digest: e.Object.Digest, stored: e.Moment(),
+	}
+	if old := up.find(p.Number); old != nil {
+		*old = p
+		return
+	}
+	up.parts = append(up.parts, p)
+}
+
+func (up *upload) find(number int) *storedPart {
+	for i := range up.parts {
+		if up.parts[i].Number == number {
+			return &up.parts[i]
+		}
+	}
+	return nil
+}
+
+// place finds the batch and the unit that an object belongs to.
+func (v *view) place(o *object) {
+	if o.sub != nil || o.Area == schema.OtherArea {
+		return
+	}
+	if o.Area == schema.Staging {
+		u := v.unitOf[o.UID]
+		if u == nil || u.sub.gen != o.Gen || strings.TrimSuffix(u.sub.now.Output, "/") != o.Output {
+			return
+		}
+		o.unit, o.sub = u, u.sub
+		return
+	}
+	for _, s := range v.order {
+		if s.gen == o.Gen && s.exists && strings.TrimSuffix(s.now.Output, "/") == o.Output {
+			o.sub = s
+			return
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package properties
+
+import (
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+)
+
+// process is one process as the world saw it.
+type process struct {
+	name, incarnation string
+	alive, draining   bool
+	since             sim.Moment    // of the last boot
+	gone              sim.Moment    // of the last end
+	freed             time.Duration // when it had heard that an attempt of it ended
+}
+
+// strike is one fault that fired.
+type strike struct {
+	fault *fault.Fault
+	at    time.Duration
+}
+
+// takeProcess follows the processes' lives, and the faults.
+func (v *view) takeProcess(e *sim.Effect) {
+	if e.Happened == sim.FaultFired {
+		v.faults = append(v.faults, strike{fault: e.Fault, at: e.At})
+		return
+	}
+	p := v.processes[e.Process]
+	if p == nil {
+		p = &process{name: e.Process}
+		v.processes[e.Process] = p
+	}
+	switch e.Happened {
+	case sim.Booted:
+		p.incarnation, p.alive, p.draining, p.since = e.Incarnation, true, false, e.Moment()
+	case sim.Crashed, sim.Exited, sim.Killed:
+		p.alive, p.gone = false, e.Moment()
+	case sim.Terminated:
+		p.draining = true
+	}
+}
+
+// lives reports whether an incarnation is alive, as far as the world has told,
+// and if not, when it ended.
+func (v *view) lives(name, incarnation string) (alive bool, gone sim.Moment) {
+	p := v.processes[name]
+	if p == nil {
+		return true, sim.Moment{}
+	}
+	return p.alive && p.incarnation == incarnation, p.gone
+}
+
+// controlled returns since when a process that reaps, merges and controls has
+// been up: it knows nothing of what it has not watched. ok is false while none is.
+func (v *view) controlled() (since time.Duration, ok bool) {
+	for _, name := range v.cfg.Controllers {
+		p := v.processes[name]
+		if p == nil { // nothing has befallen it
+			return 0, true
+		}
+		if !p.alive || p.draining {
+			continue
+		}
+		if !ok || p.since.At < since {
+			since, ok = p.since.At, true
+		}
+	}
+	return since, ok
+}
