@@ -10,8 +10,8 @@ import (
 	"github.com/google/pprof/profile"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
-	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 )
 
 // BenchmarkConversion is the whole: the real core, its fakes, every invariant.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/chaos/protocol"
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
-	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/inject"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"

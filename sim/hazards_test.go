@@ -13,9 +13,9 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
-	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
@@ -48,19 +49,8 @@ func (r row) get(name string) string {
 // parseRow reads a row as package core documents it.
 func parseRow(text string) row {
 	var r row
-	_, text, _ = strings.Cut(text, " ")
-	for text != "" {
-		name, rest, _ := strings.Cut(text, "=")
-		value, tail, _ := strings.Cut(rest, " ")
-		if strings.HasPrefix(rest, `"`) {
-			quoted, err := strconv.QuotedPrefix(rest)
-			if err == nil {
-				value, _ = strconv.Unquote(quoted)
-				tail = strings.TrimPrefix(rest[len(quoted):], " ")
-			}
-		}
+	for name, value := range schema.Fields([]byte(text)) {
 		r = append(r, field{name, value})
-		text = tail
 	}
 	return r
 }

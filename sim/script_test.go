@@ -12,9 +12,9 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
-	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/script"
 )

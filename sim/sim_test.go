@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gauntlet-dst/gauntlet/properties"
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
-	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"

@@ -14,8 +14,8 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/chaos/protocol"
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
-	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 )
 
 var (

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
@@ -183,16 +184,16 @@ func (s *Scenario) Client(what, of string, call func(ctx context.Context, api *c
 }
 
 // Phase is the phase of batch i, "" before it was submitted.
-func (s *Scenario) Phase(i int) string { return phaseOf(s.World(), s.Batch(i)) }
+func (s *Scenario) Phase(i int) string { return batchRow(s.World(), s.Batch(i)).Phase }
 
 // Unit is the key of the row of batch i's unit j, "" before it was discovered.
 // Units are counted in the order of their episodes.
 func (s *Scenario) Unit(i, j int) string {
 	b := s.Batch(i)
 	url := b.Keys()[j]
-	for _, key := range s.World().Keys("unit/" + b.Namespace + "/" + b.Name + "/") {
+	for _, key := range s.World().Keys(schema.UnitTable.Key(b.Namespace + "/" + b.Name + "/")) {
 		row, _ := s.World().Get(key)
-		if field(string(row), "url") == url {
+		if schema.Field(row, "url") == url {
 			return key
 		}
 	}

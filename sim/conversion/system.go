@@ -13,6 +13,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
@@ -100,10 +101,8 @@ func (s *System) Region(key string) int {
 
 // Classify returns a row's table, or what an object belongs to.
 func (s *System) Classify(key string) string {
-	for _, table := range tables {
-		if strings.HasPrefix(key, table) && key[len(table)] == '/' {
-			return table
-		}
+	if table, _ := schema.Split(key); table != schema.Other {
+		return table.String()
 	}
 	switch {
 	case strings.HasPrefix(key, "in/"):
@@ -118,11 +117,6 @@ func (s *System) Classify(key string) string {
 		return "episode"
 	}
 	return "object"
-}
-
-// tables are the first parts of the rows' keys, each followed by a '/'.
-var tables = [...]string{
-	"batch", "active", "discovery", "unit", "queue", "lease", "checkpoint", "merge", "leader", "status", "sweep",
 }
 
 // Bounds derives the simulator's times from the configuration.
@@ -176,7 +170,8 @@ func (s *System) Done(w *sim.World) bool {
 	}
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
-		if !terminal(phaseOf(w, b)) || generationOf(w, b) < s.client.acked[b.Namespace+"/"+b.Name] {
+		row := batchRow(w, b)
+		if !schema.Terminal(row.Phase) || row.Gen < uint64(s.client.acked[b.Namespace+"/"+b.Name]) {
 			return false
 		}
 	}
@@ -191,65 +186,44 @@ func (s *System) Quiet(w *sim.World) bool {
 	}
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
-		name := b.Namespace + "/" + b.Name
-		row, _ := w.Get("batch/" + name)
-		status, _ := w.Get("status/" + name)
-		gen := field(string(row), "gen")
-		if field(string(status), "phase") != field(string(row), "phase") || field(string(status), "gen") != gen {
+		row := batchRow(w, b)
+		var status schema.Status
+		read(w, schema.StatusTable, b.Namespace+"/"+b.Name, &status)
+		if status.Phase != row.Phase || status.Gen != row.Gen {
 			return false
 		}
-		if sweep, ok := w.Get("sweep/" + name + "/" + strings.Repeat("0", max(0, 8-len(gen))) + gen); ok && field(string(sweep), "state") == "settle" {
+		var sweep schema.Sweep
+		if read(w, schema.SweepTable, schema.BatchID(b.Namespace+"/"+b.Name, row.Gen), &sweep) && sweep.State == "settle" {
 			return false
 		}
 	}
 	return true
 }
 
-func terminal(phase string) bool {
-	switch phase {
-	case "complete", "failed", "cancelled", "expired":
-		return true
-	}
-	return false
+// read reads the row of a table, as of the observed effect. What there is not,
+// or cannot be read, is left as it is.
+func read(w *sim.World, table schema.Table, key string, row interface{ Decode(string) error }) bool {
+	text, ok := w.Get(table.Key(key))
+	return ok && row.Decode(string(text)) == nil
 }
 
-// phaseOf reads a batch's phase from its row; "" if there is none.
-func phaseOf(w *sim.World, b *workload.Batch) string {
-	row, ok := w.Get("batch/" + b.Namespace + "/" + b.Name)
-	if !ok {
-		return ""
-	}
-	return field(string(row), "phase")
-}
-
-// generationOf reads a batch's generation from its row; 0 if there is none.
-func generationOf(w *sim.World, b *workload.Batch) int {
-	row, _ := w.Get("batch/" + b.Namespace + "/" + b.Name)
-	gen, _ := strconv.Atoi(field(string(row), "gen"))
-	return gen
-}
-
-// field reads one unquoted field of a row.
-func field(row, name string) string {
-	_, rest, ok := strings.Cut(row, " "+name+"=")
-	if !ok {
-		return ""
-	}
-	value, _, _ := strings.Cut(rest, " ")
-	return value
+// batchRow reads a batch's row; its Phase is "" if there is none.
+func batchRow(w *sim.World, b *workload.Batch) (row schema.Batch) {
+	read(w, schema.BatchTable, b.Namespace+"/"+b.Name, &row)
+	return row
 }
 
 // unfinished says how far a batch that has not ended is.
 func unfinished(w *sim.World, b *workload.Batch) string {
 	name := b.Namespace + "/" + b.Name
-	phase := phaseOf(w, b)
+	phase := batchRow(w, b).Phase
 	if phase == "" {
 		return name + " is not there"
 	}
 	var states []string
-	for _, key := range w.Keys("unit/" + name + "/") {
+	for _, key := range w.Keys(schema.UnitTable.Key(name + "/")) {
 		row, _ := w.Get(key)
-		states = append(states, key[strings.LastIndexByte(key, '/')+1:]+" "+field(string(row), "state"))
+		states = append(states, key[strings.LastIndexByte(key, '/')+1:]+" "+schema.Field(row, "state"))
 	}
 	if len(states) > 6 {
 		states = append(states[:6], "...")
@@ -264,7 +238,7 @@ func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
 		units += b.Units()
-		switch phaseOf(w, b) {
+		switch batchRow(w, b).Phase {
 		case "complete":
 			published++
 		case "failed":

@@ -13,9 +13,9 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/explain"
-	"github.com/gauntlet-dst/gauntlet/sim/conversion/suite"
 )
 
 // found is what one invariant saw.

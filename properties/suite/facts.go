@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
@@ -29,8 +30,8 @@ type facts struct {
 
 // owned is who has had a unit or a merge.
 type owned struct {
-	state, owner string
-	past         map[string]bool
+	owner string
+	past  map[string]bool
 }
 
 type place struct {
@@ -68,10 +69,9 @@ func (f *facts) say(at time.Duration, kind, format string, args ...any) {
 func (f *facts) Observe(w *sim.World, e *sim.Effect) error {
 	switch e.Kind {
 	case sim.EffectCommit:
-		for i := range e.Commit.Writes {
-			m := &e.Commit.Writes[i]
-			if strings.HasPrefix(m.Key, "unit/") || strings.HasPrefix(m.Key, "merge/") {
-				f.own(w, e, m.Key)
+		for _, table := range [...]schema.Table{schema.UnitTable, schema.MergeTable} {
+			for key, row := range e.Writes(table.Key("")) {
+				f.own(w, e, key, row)
 			}
 		}
 	case sim.EffectProcess:
@@ -98,8 +98,7 @@ func (f *facts) strike(e *sim.Effect) {
 }
 
 // own follows who owns a unit or a merge.
-func (f *facts) own(w *sim.World, e *sim.Effect, key string) {
-	row, _ := w.Get(key)
+func (f *facts) own(w *sim.World, e *sim.Effect, key string, row []byte) {
 	if f.units == nil {
 		f.units = map[string]*owned{}
 	}
@@ -108,19 +107,20 @@ func (f *facts) own(w *sim.World, e *sim.Effect, key string) {
 		o = &owned{past: map[string]bool{}}
 		f.units[key] = o
 	}
-	state, owner := field(row, "state"), field(row, "worker")+"/"+field(row, "incarnation")
+	before, _ := w.Before(key)
+	was, state := schema.Field(before, "state"), schema.Field(row, "state")
+	owner := schema.Field(row, "worker") + "/" + schema.Field(row, "incarnation")
 	switch {
-	case e.Step == "reap" && o.state == "processing" && state != "processing":
+	case e.Step == "reap" && was == "processing" && state != "processing":
 		f.say(e.At, "reaped", "%s takes %s away from %s, whose lease ran out", e.Process, short(key), o.owner)
 		if worker, _, _ := strings.Cut(o.owner, "/"); !f.hit[worker] && f.reaped == "" {
 			f.reaped = key + " of " + o.owner
 		}
-	case state == "processing" && o.state != "processing" && len(o.past) > 0:
+	case state == "processing" && was != "processing" && len(o.past) > 0:
 		f.takenOver(w, e, key, row)
 	case state == "claimed" && len(o.past) > 0 && !o.past[owner] && owner != "/":
-		f.say(e.At, "takeover", "%s claims %s as generation %s", owner, short(key), field(row, "gen"))
+		f.say(e.At, "takeover", "%s claims %s as generation %s", owner, short(key), schema.Field(row, "gen"))
 	}
-	o.state = state
 	if owner != "/" && (state == "processing" || state == "claimed") {
 		o.owner, o.past[owner] = owner, true
 	}
@@ -128,10 +128,13 @@ func (f *facts) own(w *sim.World, e *sim.Effect, key string) {
 
 func (f *facts) takenOver(w *sim.World, e *sim.Effect, key string, row []byte) {
 	who := e.Process + "/" + e.Incarnation
-	f.say(e.At, "takeover", "%s claims %s at epoch %s, attempt %s", who, short(key), field(row, "epoch"), field(row, "attempts"))
-	if c, ok := w.Get("checkpoint" + strings.TrimPrefix(key, "unit")); ok {
-		f.say(e.At, "resume", "%s goes on from the checkpoint of epoch %s: source offset %s, %s frames, %d parts",
-			who, field(c, "epoch"), field(c, "offset"), field(c, "frames"), 1+strings.Count(field(c, "parts"), ","))
+	f.say(e.At, "takeover", "%s claims %s at epoch %s, attempt %s", who, short(key), schema.Field(row, "epoch"), schema.Field(row, "attempts"))
+	_, unit := schema.Split(key)
+	text, ok := w.Get(schema.CheckpointTable.Key(unit))
+	var c schema.Checkpoint
+	if ok && c.Decode(string(text)) == nil {
+		f.say(e.At, "resume", "%s goes on from the checkpoint of epoch %d: source offset %d, %d frames, %d parts",
+			who, c.Epoch, c.Offset, c.Frames, 1+strings.Count(c.Parts, ","))
 	}
 }
 
@@ -204,10 +207,13 @@ func (f *facts) fence(w *sim.World, c *sim.Call) {
 		return
 	}
 	who := c.Process + "/" + c.Incarnation
-	table := map[string]string{"complete_unit": "unit/", "flip": "merge/"}[c.Step]
+	table := schema.MergeTable
+	if c.Step == "complete_unit" {
+		table = schema.UnitTable
+	}
 	for _, key := range slices.Sorted(maps.Keys(f.units)) {
 		o := f.units[key]
-		if strings.HasPrefix(key, table) && o.past[who] && o.owner != who {
+		if strings.HasPrefix(key, table.Key("")) && o.past[who] && o.owner != who {
 			f.say(w.Now(), "fenced", "%s %s %s: %s; %s is held by %s since", who, c.Step, c.Op, said(c), short(key), o.owner)
 		}
 	}

@@ -2,9 +2,9 @@ package suite
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
@@ -28,20 +28,20 @@ func (l *liveness) Observe(w *sim.World, e *sim.Effect) error {
 	if l.scenario == "partition-tikv" {
 		l.heal(e)
 	}
-	if e.Kind != sim.EffectCommit {
+	for key, row := range e.Writes(schema.BatchTable.Key("")) {
+		if schema.Field(row, "phase") == "complete" {
+			l.end(key, e.At)
+		}
+	}
+	if l.scenario != "partition-tikv" {
 		return nil
 	}
-	for i := range e.Commit.Writes {
-		key := e.Commit.Writes[i].Key
-		row, ok := w.Get(key)
-		switch {
-		case !ok:
-		case strings.HasPrefix(key, "batch/") && field(row, "phase") == "complete":
-			l.end(key, e.At)
-		case strings.HasPrefix(key, "unit/") && l.scenario == "partition-tikv":
-			if err := l.rebuilt(key, field(row, "state"), e.At); err != nil {
-				return err
-			}
+	for key, row := range e.Writes(schema.UnitTable.Key("")) {
+		if row == nil {
+			continue
+		}
+		if err := l.rebuilt(key, schema.Field(row, "state"), e.At); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -98,7 +98,7 @@ func (l *liveness) throughput() error {
 		work := time.Duration(frames+factor*longest*k.Slots+factor*frames) * frameTimes[l.scenario]
 		polls := time.Duration(b.Units()) * (k.WorkerPoll + k.Heartbeat)
 		bound := c.ClientPace + work + takeover + polls + 2*(k.ScanEvery+k.ControlEvery+k.MergePoll) + time.Minute
-		if end := l.ends["batch/"+b.Namespace+"/"+b.Name]; end == 0 || end > bound {
+		if end := l.ends[schema.BatchTable.Key(b.Namespace+"/"+b.Name)]; end == 0 || end > bound {
 			return refuse("straggler", "with one worker %d times slower, %s (%d frames) ended at %s; the bound is %s", factor, b.Name, frames, end, bound)
 		}
 	}
@@ -128,9 +128,9 @@ func (l *liveness) nobodyReaped() error {
 // noAttemptConsumed: in a storage outage, and in a deployment, no attempt
 // counts.
 func (l *liveness) noAttemptConsumed(w *sim.World) error {
-	for _, key := range w.Keys("unit/") {
+	for _, key := range w.Keys(schema.UnitTable.Key("")) {
 		row, _ := w.Get(key)
-		if state, attempts := field(row, "state"), field(row, "attempts"); state != "complete" || attempts != "1" {
+		if state, attempts := schema.Field(row, "state"), schema.Field(row, "attempts"); state != "complete" || attempts != "1" {
 			return refuse("attempt consumed", "%s ended %s with %s attempts counted; nothing that happened may cost one", key, state, attempts)
 		}
 	}

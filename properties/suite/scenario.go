@@ -2,7 +2,6 @@ package suite
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
@@ -121,11 +120,4 @@ func roles(c *conversion.Config) func(role string) []string {
 		}
 		return others
 	}
-}
-
-// field reads one unquoted field of a row, "" if there is none.
-func field(row []byte, name string) string {
-	_, rest, _ := strings.Cut(string(row), " "+name+"=")
-	value, _, _ := strings.Cut(rest, " ")
-	return value
 }
