@@ -98,7 +98,7 @@ var list = [...]func(*view) sim.Invariant{
 	newCheckpointsMonotone,
 	newDatasetEqualsReference,
 	newQueueAgrees,
-	newAttempts,
+	newAttemptsBounded,
 	newLimitsEnforced,
 	newWorkSaved,
 	newOwnersKnow,

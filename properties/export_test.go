@@ -2,14 +2,14 @@ package properties
 
 import "github.com/gauntlet-dst/gauntlet/sim"
 
-// Clause is a declared clause, as tests see it.
-type Clause struct{ Invariant, Rule, Shape string }
-
-// Clauses returns the clauses that an invariant declares.
-func Clauses(inv sim.Invariant) []Clause {
-	var all []Clause
+// Clauses returns the rules of the clauses that an invariant declares, by shape.
+func Clauses(inv sim.Invariant) map[string]string {
+	all := map[string]string{}
 	for _, c := range inv.(interface{ sentence() *sentence }).sentence().clauses {
-		all = append(all, Clause{c.of.name, c.rule, c.shape})
+		if _, twice := all[c.shape]; twice {
+			panic("declared twice: " + c.shape)
+		}
+		all[c.shape] = c.rule
 	}
 	return all
 }

@@ -39,6 +39,7 @@ func (s *story) request(who, step, op, key string, startTS uint64, result string
 	}
 	c.Op, _ = ops.Named(op)
 	c.Process, c.Incarnation, _ = strings.Cut(who, "/")
+	s.asked = step
 	s.w.Call(c)
 	return s
 }

@@ -62,6 +62,7 @@ type story struct {
 	event uint64
 	ts    uint64
 	step  string
+	asked string // the step of the last request
 	err   error
 }
 

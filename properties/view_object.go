@@ -14,8 +14,7 @@ type object struct {
 	schema.ObjectKey
 	sub    *submission
 	unit   *unit
-	exists bool
-	stored sim.Moment
+	stored sim.Moment // its present content
 }
 
 // upload is one multipart upload.
@@ -24,15 +23,7 @@ type upload struct {
 	object  *object
 	open    bool
 	created sim.Moment
-	ended   sim.Moment
-	expired bool // by the store itself
-	parts   []storedPart
-}
-
-type storedPart struct {
-	schema.Part
-	digest uint64
-	stored sim.Moment
+	parts   []schema.Part
 }
 
 // objectChange is an object, or an upload to it, that changed.
@@ -59,29 +50,22 @@ func (v *view) takeObject(e *sim.Effect) {
 	v.place(known)
 	up := v.uploads[o.UploadID]
 	switch o.Kind {
-	case objstore.EffectPut, objstore.EffectComplete:
-		known.exists, known.stored = true, e.Moment()
-	case objstore.EffectDelete:
-		known.exists = false
+	case objstore.EffectPut:
+		known.stored = e.Moment()
 	case objstore.EffectCreateUpload:
 		up = &upload{id: o.UploadID, object: known, open: true, created: e.Moment()}
 		v.uploads[o.UploadID] = up
 	case objstore.EffectUploadPart:
-		up.store(e)
-	}
-	switch o.Kind {
-	case objstore.EffectComplete, objstore.EffectAbort, objstore.EffectExpire:
-		up.open, up.ended = false, e.Moment()
-		up.expired = o.Kind == objstore.EffectExpire
+		up.store(schema.Part{Number: o.Number, ETag: o.ETag, Size: o.Size})
+	case objstore.EffectComplete:
+		known.stored, up.open = e.Moment(), false
+	case objstore.EffectAbort, objstore.EffectExpire:
+		up.open = false
 	}
 	v.stored = objectChange{by: e, object: known, upload: up}
 }
 
-func (up *upload) store(e *sim.Effect) {
-	p := storedPart{
-		Part:   schema.Part{Number: e.Object.Number, ETag: e.Object.ETag, Size: e.Object.Size},
-		digest: e.Object.Digest, stored: e.Moment(),
-	}
+func (up *upload) store(p schema.Part) {
 	if old := up.find(p.Number); old != nil {
 		*old = p
 		return
@@ -89,7 +73,7 @@ func (up *upload) store(e *sim.Effect) {
 	up.parts = append(up.parts, p)
 }
 
-func (up *upload) find(number int) *storedPart {
+func (up *upload) find(number int) *schema.Part {
 	for i := range up.parts {
 		if up.parts[i].Number == number {
 			return &up.parts[i]

@@ -10,17 +10,17 @@ import (
 
 // unit is one unit, as its rows tell.
 type unit struct {
-	key, bid, uid string
-	sub           *submission
-	now           schema.Unit // its State is None if there is no row
-	born          sim.Moment
-	leases        []*lease
-	queued        []*queued
-	checkpoint    checkpoint
-	claims        []claim
-	ending        sim.Moment // of the last attempt that ended
-	lastBeat      sim.Moment // of the lease that ended with it
-	last          unitChange
+	key, uid   string
+	sub        *submission
+	now        schema.Unit // its State is None if there is no row
+	born       sim.Moment
+	leases     []*lease
+	queued     []*queued
+	checkpoint checkpoint
+	claims     []claim
+	ending     sim.Moment // of the last attempt that ended
+	lastBeat   sim.Moment // of the lease that ended with it
+	last       unitChange
 }
 
 // unitChange is a unit's row written or deleted.
@@ -98,7 +98,7 @@ func (v *view) unitAt(text string) *unit {
 	key := schema.UnitTable.Key(text)
 	u := v.units[key]
 	if u == nil {
-		u = &unit{key: key, bid: bid, uid: uid, sub: v.submission(bid)}
+		u = &unit{key: key, uid: uid, sub: v.submission(bid)}
 		u.sub.units = append(u.sub.units, u)
 		v.units[key] = u
 		v.unitOf[uid] = u

@@ -5,33 +5,33 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
-// attempts: a unit's attempts are its claims less its graceful releases, and
+// attemptsBounded: a unit's attempts are its claims less its graceful releases, and
 // never more than the submission allows; an operator's retry of a dead unit,
 // and nothing else, allows as many again. What failed is queued again only
 // after a back-off that doubles.
 //
 // Attempts that go uncounted let a poisonous recording keep the whole fleet
 // busy; attempts that are counted twice give up on one that is only unlucky.
-type attempts struct{ watch }
+type attemptsBounded struct{ watch }
 
 var (
-	attemptsSays = say("attempts-bounded")
+	attemptsBoundedSays = say("attempts-bounded")
 
-	releaseMiscounted           = attemptsSays.clause("R12", "release miscounted")
-	retryMiscounted             = attemptsSays.clause("R12", "retry miscounted")
-	retryNotCounted             = attemptsSays.clause("R12", "retry not counted")
-	queuedAgainBeforeItsBackOff = attemptsSays.clause("R12", "queued again before its back-off")
-	attemptsMiscounted          = attemptsSays.clause("R12", "attempts miscounted")
-	moreAttemptsThanAllowed     = attemptsSays.clause("R12", "more attempts than allowed")
+	releaseMiscounted           = attemptsBoundedSays.clause("R12", "release miscounted")
+	retryMiscounted             = attemptsBoundedSays.clause("R12", "retry miscounted")
+	retryNotCounted             = attemptsBoundedSays.clause("R12", "retry not counted")
+	queuedAgainBeforeItsBackOff = attemptsBoundedSays.clause("R12", "queued again before its back-off")
+	attemptsMiscounted          = attemptsBoundedSays.clause("R12", "attempts miscounted")
+	moreAttemptsThanAllowed     = attemptsBoundedSays.clause("R12", "more attempts than allowed")
 )
 
-func newAttempts(v *view) sim.Invariant {
-	i := &attempts{}
-	i.watch = v.watch(attemptsSays, on{unit: i.check})
+func newAttemptsBounded(v *view) sim.Invariant {
+	i := &attemptsBounded{}
+	i.watch = v.watch(attemptsBoundedSays, on{unit: i.check})
 	return i
 }
 
-func (i *attempts) check(c *unitChange) error {
+func (i *attemptsBounded) check(c *unitChange) error {
 	if c.deleted {
 		return nil
 	}
