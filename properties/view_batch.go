@@ -35,6 +35,8 @@ type batchChange struct {
 	prior  *submission  // whose row it was
 }
 
+func (c *batchChange) show(on *on) error { return handle(on.batch, c) }
+
 // entered reports whether the change brought the batch into another phase.
 func (c *batchChange) entered() bool { return !c.deleted && c.before.Phase != c.sub.now.Phase }
 

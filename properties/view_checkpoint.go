@@ -17,6 +17,8 @@ type checkpointChange struct {
 	existed bool
 }
 
+func (c *checkpointChange) show(on *on) error { return handle(on.checkpoint, c) }
+
 func (v *view) takeCheckpoint(c rowChange, rest, row string) error {
 	u := v.unitAt(rest)
 	if u == nil {

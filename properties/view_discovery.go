@@ -17,6 +17,8 @@ type discoveryChange struct {
 	sub *submission
 }
 
+func (c *discoveryChange) show(on *on) error { return handle(on.discovery, c) }
+
 func (v *view) takeDiscovery(c rowChange, rest, row string) error {
 	d := v.discoveries[c.key]
 	if d == nil {

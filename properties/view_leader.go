@@ -23,6 +23,8 @@ type leaderChange struct {
 	beaten  sim.Moment // when the beat had last moved before
 }
 
+func (c *leaderChange) show(on *on) error { return handle(on.leader, c) }
+
 // taken reports whether the change began an epoch.
 func (c *leaderChange) taken() bool {
 	return !c.deleted && (!c.existed || c.now.Epoch != c.before.Epoch)

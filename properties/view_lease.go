@@ -24,6 +24,8 @@ type leaseChange struct {
 	existed bool
 }
 
+func (c *leaseChange) show(on *on) error { return handle(on.lease, c) }
+
 func (v *view) takeLease(c rowChange, rest, row string) error {
 	l := v.leases[c.key]
 	if l == nil {

@@ -24,6 +24,8 @@ type mergeChange struct {
 	beaten  sim.Moment // when the beat had last moved before
 }
 
+func (c *mergeChange) show(on *on) error { return handle(on.merge, c) }
+
 // claimed reports whether the change was a claim.
 func (c *mergeChange) claimed() bool {
 	return !c.deleted && (!c.existed || c.sub.merge.now.Gen != c.before.Gen)

@@ -18,6 +18,8 @@ type queueChange struct {
 	unit *unit
 }
 
+func (c *queueChange) show(on *on) error { return handle(on.queue, c) }
+
 func (v *view) takeQueue(c rowChange, rest, row string) error {
 	q := v.queue[c.key]
 	if q == nil {

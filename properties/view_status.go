@@ -16,6 +16,8 @@ type statusChange struct {
 	status *status
 }
 
+func (c *statusChange) show(on *on) error { return handle(on.status, c) }
+
 func (v *view) takeStatus(c rowChange, name, row string) error {
 	s := v.statuses[c.key]
 	if s == nil {

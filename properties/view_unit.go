@@ -30,6 +30,8 @@ type unitChange struct {
 	before schema.Unit // its State is None if there was no row
 }
 
+func (c *unitChange) show(on *on) error { return handle(on.unit, c) }
+
 // edge is how the change moved the unit, for violations.
 func (c *unitChange) edge() string {
 	return c.before.State.String() + " -> " + c.unit.now.State.String()

@@ -134,13 +134,3 @@ func handle[C any](handler func(*C) error, c *C) error {
 	}
 	return handler(c)
 }
-
-func (c *batchChange) show(on *on) error      { return handle(on.batch, c) }
-func (c *unitChange) show(on *on) error       { return handle(on.unit, c) }
-func (c *queueChange) show(on *on) error      { return handle(on.queue, c) }
-func (c *leaseChange) show(on *on) error      { return handle(on.lease, c) }
-func (c *checkpointChange) show(on *on) error { return handle(on.checkpoint, c) }
-func (c *mergeChange) show(on *on) error      { return handle(on.merge, c) }
-func (c *discoveryChange) show(on *on) error  { return handle(on.discovery, c) }
-func (c *leaderChange) show(on *on) error     { return handle(on.leader, c) }
-func (c *statusChange) show(on *on) error     { return handle(on.status, c) }

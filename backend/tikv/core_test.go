@@ -14,6 +14,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
 
@@ -83,7 +84,7 @@ func TestCoreResumesAfterACrash(t *testing.T) {
 				client := w.submit(batch, &status)
 				w.die(doomed, w0)
 				crash := w.look()
-				require.Equal(w, c.seq, field(crash.checkpoint, "seq"))
+				require.Equal(w, c.seq, schema.Field(crash.checkpoint, "seq"))
 
 				began := time.Now()
 				successor := newMachine()
@@ -116,11 +117,11 @@ type crash struct {
 // look looks at what is left of the one unit that was being converted.
 func (w *world) look() crash {
 	w.Helper()
-	units := slices.DeleteFunc(w.rows("unit"), func(p env.Pair) bool { return field(p.Value, "state") != "processing" })
+	units := slices.DeleteFunc(w.rows("unit"), func(p env.Pair) bool { return schema.Field(p.Value, "state") != "processing" })
 	require.Len(w, units, 1)
 	checkpoints := w.rows("checkpoint")
 	require.Len(w, checkpoints, 1)
-	c := crash{unitKey: units[0].Key, source: field(units[0].Value, "url"), checkpoint: checkpoints[0].Value}
+	c := crash{unitKey: units[0].Key, source: schema.Field(units[0].Value, "url"), checkpoint: checkpoints[0].Value}
 	require.Equal(w, strings.TrimPrefix(c.unitKey, "unit/"), strings.TrimPrefix(checkpoints[0].Key, "checkpoint/"))
 	w.InspectObjects(func(store *objstore.Store) { c.effects = len(store.Effects) })
 	return c
@@ -130,7 +131,7 @@ func (w *world) look() crash {
 // checkpoint.
 func (w *world) requireReadBehind(c crash, offsets []int64) {
 	w.Helper()
-	from, err := strconv.ParseInt(field(c.checkpoint, "offset"), 10, 64)
+	from, err := strconv.ParseInt(schema.Field(c.checkpoint, "offset"), 10, 64)
 	require.NoError(w, err)
 	require.Greater(w, from, int64(5*frameBytes))
 	require.NotEmpty(w, offsets)
@@ -141,7 +142,7 @@ func (w *world) requireReadBehind(c crash, offsets []int64) {
 // the crash but the parts behind the checkpoint, into the same upload.
 func (w *world) requireUploadContinued(c crash) {
 	w.Helper()
-	key := field(c.checkpoint, "key")
+	key := schema.Field(c.checkpoint, "key")
 	staging, ok := strings.CutSuffix(key, "/e00000001/episode")
 	require.True(w, ok, key)
 	var effects []objstore.Effect
@@ -149,10 +150,10 @@ func (w *world) requireUploadContinued(c crash) {
 	effects = slices.DeleteFunc(effects, func(e objstore.Effect) bool { return !strings.HasPrefix(e.Key, staging) })
 	require.NotEmpty(w, effects)
 
-	durable := 1 + strings.Count(field(c.checkpoint, "parts"), ",")
+	durable := 1 + strings.Count(schema.Field(c.checkpoint, "parts"), ",")
 	for i, e := range effects {
 		require.Equal(w, key, e.Key)
-		require.Equal(w, field(c.checkpoint, "upload"), e.UploadID)
+		require.Equal(w, schema.Field(c.checkpoint, "upload"), e.UploadID)
 		if i == len(effects)-1 {
 			require.Equal(w, objstore.EffectComplete, e.Kind)
 			require.Equal(w, durable+i, e.Number, "parts of the whole")
@@ -172,8 +173,8 @@ func (w *world) requireAttempts(c crash) {
 		if unit.Key == c.unitKey {
 			want = "2"
 		}
-		require.Equal(w, want, field(unit.Value, "epoch"))
-		require.Equal(w, want, field(unit.Value, "attempts"))
+		require.Equal(w, want, schema.Field(unit.Value, "epoch"))
+		require.Equal(w, want, schema.Field(unit.Value, "attempts"))
 	}
 }
 
@@ -206,8 +207,8 @@ func TestCoreSettlesLostCommits(t *testing.T) {
 					require.EqualValues(w, 1, w.Metrics().Counter("publications_total"))
 					require.Zero(w, w.Metrics().Counter("attempts_fenced_total"))
 					for _, unit := range w.rows("unit") {
-						require.Equal(w, "1", field(unit.Value, "epoch"))
-						require.Equal(w, "1", field(unit.Value, "attempts"))
+						require.Equal(w, "1", schema.Field(unit.Value, "epoch"))
+						require.Equal(w, "1", schema.Field(unit.Value, "attempts"))
 					}
 				})
 			})

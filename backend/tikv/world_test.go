@@ -286,10 +286,3 @@ func (w *world) rows(table string) []env.Pair {
 	require.NoError(w, err)
 	return rows
 }
-
-// field returns an unquoted field of a row.
-func field(row []byte, name string) string {
-	_, rest, _ := strings.Cut(string(row), " "+name+"=")
-	value, _, _ := strings.Cut(rest, " ")
-	return value
-}
