@@ -64,9 +64,9 @@ func (i *cancelFinal) checkReturn(e *sim.Effect) error {
 		"the cancel of %s was acknowledged, but the batch is %s", s.bid, s.now.Phase)
 }
 
-// wrong judges what happened to a batch, which matters only after its cancel was
-// acknowledged.
-func (i *cancelFinal) wrong(c *rowChange, s *submission, broken *clause, subject, what, format string, args ...any) error {
+// afterCancel is the violation that a change to a submission is once its cancel
+// was acknowledged, and nil before.
+func (i *cancelFinal) afterCancel(c *rowChange, s *submission, broken *clause, subject, what, format string, args ...any) error {
 	at, ok := i.final[s]
 	if !ok || c.deleted {
 		return nil
@@ -79,9 +79,9 @@ func (i *cancelFinal) checkUnit(c *unitChange) error {
 	u := c.unit
 	switch {
 	case c.claimed():
-		return i.wrong(&c.rowChange, u.sub, claimedAfterACancel, u.uid, "claimed the unit", "unit %s was claimed at epoch %d", u.uid, u.now.Epoch)
+		return i.afterCancel(&c.rowChange, u.sub, claimedAfterACancel, u.uid, "claimed the unit", "unit %s was claimed at epoch %d", u.uid, u.now.Epoch)
 	case c.created():
-		return i.wrong(&c.rowChange, u.sub, unitCreatedAfterACancel, u.uid, "created the unit", "unit %s was created", u.uid)
+		return i.afterCancel(&c.rowChange, u.sub, unitCreatedAfterACancel, u.uid, "created the unit", "unit %s was created", u.uid)
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (i *cancelFinal) checkMerge(c *mergeChange) error {
 		return nil
 	}
 	s, gen := c.sub, c.sub.merge.now.Gen
-	return i.wrong(&c.rowChange, s, mergeClaimedAfterACancel, s.bid, fmt.Sprintf("claimed g%d", gen), "generation %d of the merge was claimed", gen)
+	return i.afterCancel(&c.rowChange, s, mergeClaimedAfterACancel, s.bid, fmt.Sprintf("claimed g%d", gen), "generation %d of the merge was claimed", gen)
 }
 
 func (i *cancelFinal) checkBatch(c *batchChange) error {
@@ -99,5 +99,5 @@ func (i *cancelFinal) checkBatch(c *batchChange) error {
 		return nil
 	}
 	s := c.sub
-	return i.wrong(&c.rowChange, s, publishedAfterACancel, s.bid, fmt.Sprintf("published g%d", s.now.MergeGen), "%s was published", s.bid)
+	return i.afterCancel(&c.rowChange, s, publishedAfterACancel, s.bid, fmt.Sprintf("published g%d", s.now.MergeGen), "%s was published", s.bid)
 }

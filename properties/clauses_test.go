@@ -13,6 +13,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // breach is a story that must break one clause of one invariant.
@@ -536,16 +537,16 @@ var breaches = []breach{
 	{"store-spared", "unavailable store called again", func(s *story) {
 		s.running()
 		for range 9 {
-			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(time.Second)
+			s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(time.Second)
 		}
 		s.settle()
 	}},
 	{"store-spared", "looked for work in an outage", func(s *story) {
 		s.running()
 		for range 9 {
-			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(10 * time.Second)
+			s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(10 * time.Second)
 		}
-		s.pass(-5*time.Second).request(w0, "claim_unit", "kv.scan", "queue/", 0, "ok").settle()
+		s.pass(-5*time.Second).request(w0, "claim_unit", ops.KVScan, "queue/", 0, done).settle()
 	}},
 	{"orphan-claimable", "failed unit left behind", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1)

@@ -23,21 +23,22 @@ func (s *story) crashed(who string) *story {
 	return s
 }
 
-// request: a store was asked, with that result.
-func (s *story) request(who, step, op, key string, startTS uint64, result string) *story {
-	c := sim.Call{Event: s.event, At: s.at, Step: step, Key: key, StartTS: startTS}
-	switch result {
-	case "ok":
-	case "refused":
-		c.Fate, c.Answer.Class = sim.Refused, env.ClassUnavailable
-	case "reply dropped":
-		c.Fate = sim.ReplyDropped
-	case "write conflict":
-		c.Answer.KV = tikv.StatusWriteConflict
-	default:
-		panic("no result " + result)
-	}
-	c.Op, _ = ops.Named(op)
+// became is what became of a request.
+type became struct {
+	fate   sim.Fate
+	answer sim.Answer
+}
+
+var (
+	done     = became{}
+	refused  = became{sim.Refused, sim.Answer{Class: env.ClassUnavailable}}
+	dropped  = became{fate: sim.ReplyDropped}
+	conflict = became{answer: sim.Answer{KV: tikv.StatusWriteConflict}}
+)
+
+// request: a store was asked, and this became of it.
+func (s *story) request(who, step string, op ops.Op, key string, startTS uint64, is became) *story {
+	c := sim.Call{Event: s.event, At: s.at, Step: step, Op: op, Key: key, StartTS: startTS, Fate: is.fate, Answer: is.answer}
 	c.Process, c.Incarnation, _ = strings.Cut(who, "/")
 	s.asked = step
 	s.w.Call(c)
@@ -207,14 +208,14 @@ var legal = []struct {
 	}},
 	{"zombies are refused", "merge_takeover zombie_complete_refused zombie_flip_refused", func(s *story) {
 		s.fault(&fault.Pause{For: time.Hour})
-		s.takenOver().request(w0, "complete_unit", "kv.get", "unit/"+unitA, 1, "ok").expire(stagingKey(unitA, 1), upload1)
+		s.takenOver().request(w0, "complete_unit", ops.KVGet, "unit/"+unitA, 1, done).expire(stagingKey(unitA, 1), upload1)
 		s.complete(w1, unitA, "2 2 0 0").claim(w1, unitB, "1 1 0 0").complete(w1, unitB, "1 1 0 0")
 		s.claimMerge(w0, 1).pass(time.Minute)
-		s.claimMerge(w1, 2).request(w0, "flip", "kv.prewrite", "batch/"+batch, 2, "write conflict")
+		s.claimMerge(w1, 2).request(w0, "flip", ops.Prewrite, "batch/"+batch, 2, conflict)
 	}},
 	{"a committer dies between its two phases", "crash_between_prewrite_and_commit", func(s *story) {
-		s.request(w0, "lead", "kv.prewrite", "leader/scanner", 1, "ok").request(w0, "lead", "kv.commit", "leader/scanner", 1, "ok")
-		s.request(w0, "lead", "kv.prewrite", "leader/scanner", 2, "ok").request(w0, "lead", "kv.prewrite", "leader/scanner", 2, "ok").crashed(w0)
+		s.request(w0, "lead", ops.Prewrite, "leader/scanner", 1, done).request(w0, "lead", ops.Commit, "leader/scanner", 1, done)
+		s.request(w0, "lead", ops.Prewrite, "leader/scanner", 2, done).request(w0, "lead", ops.Prewrite, "leader/scanner", 2, done).crashed(w0)
 	}},
 	{"a client asks while the batch moves on", "", func(s *story) {
 		s.running().call("status")
@@ -226,48 +227,48 @@ var legal = []struct {
 	{"an outage is waited out", "", func(s *story) {
 		s.published().collected().fault(&fault.Outage{Service: ops.Every, For: time.Minute})
 		for range 20 {
-			s.request(w0, "merge", "objects.put", "out/x", 0, "refused").pass(20 * time.Second)
-			s.request(w1, "claim_unit", "kv.scan", "queue/", 0, "ok")
+			s.request(w0, "merge", ops.Put, "out/x", 0, refused).pass(20 * time.Second)
+			s.request(w1, "claim_unit", ops.KVScan, "queue/", 0, done)
 		}
-		s.request(w0, "merge", "objects.put", "out/x", 0, "ok").request(w0, "merge", "objects.put", "out/x", 0, "refused")
-		s.request(w0, "merge", "objects.put", "out/x", 0, "ok").settle()
+		s.request(w0, "merge", ops.Put, "out/x", 0, done).request(w0, "merge", ops.Put, "out/x", 0, refused)
+		s.request(w0, "merge", ops.Put, "out/x", 0, done).settle()
 	}},
 	{"a caller gives up in an outage, and its reply comes too late", "", func(s *story) {
 		s.published().collected().fault(&fault.Outage{Service: ops.Every, For: time.Minute})
 		for range 9 {
-			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(20 * time.Second)
+			s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(20 * time.Second)
 		}
-		s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(time.Millisecond)
-		s.request(w0, "stage", "objects.put", "out/x", 0, "reply dropped").settle()
+		s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(time.Millisecond)
+		s.request(w0, "stage", ops.Put, "out/x", 0, dropped).settle()
 	}},
 	{"a probe's refusal is dropped", "", func(s *story) {
 		s.published().collected()
 		for range 9 {
-			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(10 * time.Second)
+			s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(10 * time.Second)
 		}
-		s.request(w0, "stage", "objects.put", "out/x", 0, "refused")
-		s.request(w0, "stage", "objects.put", "out/x", 0, "reply dropped")
-		s.pass(time.Second).request(w0, "stage", "objects.put", "out/x", 0, "refused").settle()
+		s.request(w0, "stage", ops.Put, "out/x", 0, refused)
+		s.request(w0, "stage", ops.Put, "out/x", 0, dropped)
+		s.pass(time.Second).request(w0, "stage", ops.Put, "out/x", 0, refused).settle()
 	}},
 	{"a probe's refusal comes too late to stop the next call", "", func(s *story) {
 		s.published().collected()
 		for range 9 {
-			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(10 * time.Second)
+			s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(10 * time.Second)
 		}
-		s.request(w0, "stage", "objects.put", "out/x", 0, "refused")
-		s.pass(time.Second).request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(time.Second)
-		s.request(w0, "stage", "objects.put", "out/x", 0, "reply dropped").settle()
+		s.request(w0, "stage", ops.Put, "out/x", 0, refused)
+		s.pass(time.Second).request(w0, "stage", ops.Put, "out/x", 0, refused).pass(time.Second)
+		s.request(w0, "stage", ops.Put, "out/x", 0, dropped).settle()
 	}},
 	{"a look at the queue goes on while the store refuses", "", func(s *story) {
 		s.published().collected()
 		for range 9 {
-			s.request(w0, "stage", "objects.put", "out/x", 0, "refused").pass(20 * time.Second)
+			s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(20 * time.Second)
 		}
-		s.request(w0, "claim_unit", "kv.scan", "queue/", 0, "ok").request(w0, "stage", "objects.put", "out/x", 0, "refused")
-		s.pass(time.Second).request(w0, "claim_unit", "kv.scan", "queue/999/x\x00", 0, "ok").settle()
+		s.request(w0, "claim_unit", ops.KVScan, "queue/", 0, done).request(w0, "stage", ops.Put, "out/x", 0, refused)
+		s.pass(time.Second).request(w0, "claim_unit", ops.KVScan, "queue/999/x\x00", 0, done).settle()
 	}},
 	{"a listing fails", "list_page_failed", func(s *story) {
-		s.running().request(w0, "discover", "objects.list", "in/", 0, "refused")
+		s.running().request(w0, "discover", ops.List, "in/", 0, refused)
 	}},
 	{"timers overtake messages", "takeover_after_expiry double_takeover", func(s *story) {
 		s.w.Hurry()

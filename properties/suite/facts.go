@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -167,7 +168,7 @@ func (f *facts) follow(w *sim.World, c *sim.Call) {
 			if f.calls == nil {
 				f.calls = map[place]*failing{}
 			}
-			call = &failing{what: said(c), since: w.Now()}
+			call = &failing{what: c.Fate.String(), since: w.Now()}
 			f.calls[at] = call
 		}
 		call.tries++
@@ -177,17 +178,6 @@ func (f *facts) follow(w *sim.World, c *sim.Call) {
 // unavailable reports whether a request ended so that its caller finds the
 // service unavailable, now or at its time-out.
 func unavailable(c *sim.Call) bool { return c.Fate == sim.Refused || c.Fate == sim.Lost }
-
-// said is what became of a call, in words.
-func said(c *sim.Call) string {
-	switch {
-	case c.Fate != sim.Handled:
-		return c.Fate.String()
-	case c.Answer.Code != "":
-		return c.Answer.Code
-	}
-	return c.Answer.KV.String()
-}
 
 // hear notices the first answer after a partition.
 func (f *facts) hear(w *sim.World, c *sim.Call) {
@@ -203,7 +193,7 @@ func (f *facts) hear(w *sim.World, c *sim.Call) {
 // fence notices an owner that completes or publishes what is no longer its own,
 // and is refused.
 func (f *facts) fence(w *sim.World, c *sim.Call) {
-	if f.tell == nil || c.OK() || c.Fate == sim.ReplyLost || c.Fate == sim.ReplyDropped || unavailable(c) {
+	if f.tell == nil || c.OK() || c.Fate != sim.Handled {
 		return
 	}
 	who := c.Process + "/" + c.Incarnation
@@ -214,7 +204,8 @@ func (f *facts) fence(w *sim.World, c *sim.Call) {
 	for _, key := range slices.Sorted(maps.Keys(f.units)) {
 		o := f.units[key]
 		if strings.HasPrefix(key, table.Key("")) && o.past[who] && o.owner != who {
-			f.say(w.Now(), "fenced", "%s %s %s: %s; %s is held by %s since", who, c.Step, c.Op, said(c), short(key), o.owner)
+			refusal := cmp.Or(c.Answer.Code, c.Answer.KV.String())
+			f.say(w.Now(), "fenced", "%s %s %s: %s; %s is held by %s since", who, c.Step, c.Op, refusal, short(key), o.owner)
 		}
 	}
 }
