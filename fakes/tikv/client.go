@@ -30,6 +30,12 @@ type ClientConfig struct {
 	// LockTTL is how long a transaction's locks protect it from its start on,
 	// plus the time that it has run before it commits: 3 s, whole milliseconds.
 	LockTTL time.Duration
+	// MaxKey is the longest key that a transaction may write, in bytes: 65535,
+	// which is the real client's limit. MaxEntry bounds a key and its value
+	// together, MaxTxn those of all writes of one transaction; 0 means no limit,
+	// as the real client has none by itself. TiDB sets 6 MiB and 100 MiB, since
+	// TiKV refuses raft entries above 8 MiB.
+	MaxKey, MaxEntry, MaxTxn int
 	// CleanupTimeout bounds each call that removes the locks of a failed
 	// transaction, or commits secondary keys: 1 s. None of them is repeated.
 	CleanupTimeout time.Duration
@@ -48,6 +54,9 @@ func (cfg ClientConfig) withDefaults() ClientConfig {
 	orDuration(&cfg.BusyBudget, 10*time.Minute)
 	orDuration(&cfg.LockTTL, 3*time.Second)
 	orDuration(&cfg.CleanupTimeout, time.Second)
+	if cfg.MaxKey <= 0 {
+		cfg.MaxKey = 65535
+	}
 	if cfg.BatchBytes <= 0 {
 		cfg.BatchBytes = 16 << 10
 	}

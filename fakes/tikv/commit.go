@@ -2,6 +2,7 @@ package tikv
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -19,12 +20,39 @@ func (t *txn) Commit(ctx context.Context) error {
 	if len(t.buffer) == 0 {
 		return nil
 	}
-	for i := range t.buffer {
-		if m := &t.buffer[i]; m.Op == OpPut && len(m.Value) == 0 {
-			return &env.Error{Class: env.ClassInvalid, Op: "commit", Key: m.Key}
-		}
+	if key, why := t.refused(); why != nil {
+		return &env.Error{Class: env.ClassInvalid, Op: "commit", Key: key, Err: why}
 	}
 	return t.twoPhase(ctx)
+}
+
+// What a transaction is refused for before anything is sent.
+var (
+	errEmptyValue = errors.New("empty value")
+	errKeySize    = errors.New("key is too large")
+	errEntrySize  = errors.New("entry is too large")
+	errTxnSize    = errors.New("transaction is too large")
+)
+
+// refused returns the write that breaks a limit, and why.
+func (t *txn) refused() (key string, why error) {
+	cfg, total := &t.c.cfg, 0
+	for i := range t.buffer {
+		m := &t.buffer[i]
+		size := len(m.Key) + len(m.Value)
+		total += size
+		switch {
+		case m.Op == OpPut && len(m.Value) == 0:
+			return m.Key, errEmptyValue
+		case len(m.Key) > cfg.MaxKey:
+			return m.Key[:64], errKeySize
+		case cfg.MaxEntry > 0 && size > cfg.MaxEntry:
+			return m.Key, errEntrySize
+		case cfg.MaxTxn > 0 && total > cfg.MaxTxn:
+			return m.Key, errTxnSize
+		}
+	}
+	return "", nil
 }
 
 // primary is the key whose commit decides the transaction: the first, so that
