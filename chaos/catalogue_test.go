@@ -45,7 +45,7 @@ func TestCatalogue(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, strings.Fields(`submit status list cancel retry lead discover control claim_unit resume convert
+	require.Equal(t, strings.Fields(`submit status list cancel retry probe lead discover control claim_unit resume convert
 		heartbeat checkpoint stage complete_unit fail_unit release_unit reap try_claim_merge renew_merge merge flip
 		collect`), steps)
 	require.Equal(t, strings.Fields(`kv.begin kv.get kv.scan kv.prewrite kv.commit objects.put objects.get

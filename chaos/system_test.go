@@ -72,6 +72,7 @@ func publish(t *testing.T, config chaos.Config) (dataset map[string]string) {
 		}
 		settings := core.DefaultConfig()
 		settings.ReadChunk, settings.PartSize, settings.MultipartAbove, settings.CheckpointFrames = 256, 300, 500, 5
+		settings.Store.MinPart = 1
 		var injectors []*chaos.Injector
 		for n := range 2 {
 			w.Start(fmt.Sprintf("w%d", n), func(ctx context.Context, e *env.Env) error {

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -22,6 +23,10 @@ func (a *attempt) checkpoint(ctx context.Context) error {
 	}
 	key := checkpointKey(a.id, a.uid)
 	row := c.row(a.seq + 1)
+	value := row.encode()
+	if size := len(key) + len(value); size > a.node.cfg.Store.MaxRow {
+		return invalid("checkpoint", key, "a row of "+strconv.Itoa(size)+" bytes; the store allows "+strconv.Itoa(a.node.cfg.Store.MaxRow))
+	}
 	err = a.node.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
 		if _, err := a.guard(ctx, tx); err != nil {
 			return err
@@ -39,7 +44,7 @@ func (a *attempt) checkpoint(ctx context.Context) error {
 				return fenced("checkpoint", key)
 			}
 		}
-		tx.Put(key, row.encode())
+		tx.Put(key, value)
 		return nil
 	}})
 	if err != nil {

@@ -30,11 +30,11 @@ func NewClient(e *env.Env, cfg Config) *Client {
 // for a new name and one more at each submission of a name whose last one has
 // ended.
 //
-// Errors: ErrLive, ErrOutputTaken, env.ErrInvalid and env.ErrUnavailable
-// (nothing has happened); env.ErrUndetermined if ctx ended, or the name
+// Errors: ErrLive, ErrOutputTaken, env.ErrInvalid and
+// env.ErrUnavailable (nothing has happened); env.ErrUndetermined if ctx ended, or the name
 // was submitted yet again, before the outcome was known.
 func (c *Client) Submit(ctx context.Context, spec BatchSpec) (uint64, error) {
-	if err := spec.check(); err != nil {
+	if err := spec.check(&c.cfg.Store); err != nil {
 		return 0, err
 	}
 	ctx, err := c.env.Runtime.Step(ctx, StepSubmit)
@@ -47,6 +47,9 @@ func (c *Client) Submit(ctx context.Context, spec BatchSpec) (uint64, error) {
 	// R5: so that a submission whose answer was lost is known again.
 	row.submitter = c.env.Self.Name + "/" + c.env.Self.Incarnation + "/" +
 		strconv.FormatUint(c.counter.Add(1), 10)
+	if size := len(batchKey(name)) + len(row.encode()) + rowRoom; size > c.cfg.Store.MaxRow {
+		return 0, invalid("submit", name, "its row would have "+strconv.Itoa(size)+" bytes; the store allows "+strconv.Itoa(c.cfg.Store.MaxRow))
+	}
 	body := func(ctx context.Context, tx env.Txn) error {
 		last, err := readLastBatch(ctx, tx, name)
 		if err != nil {
@@ -56,6 +59,9 @@ func (c *Client) Submit(ctx context.Context, spec BatchSpec) (uint64, error) {
 			return ErrLive
 		}
 		if err := takeOutput(ctx, tx, spec.Output, name); err != nil {
+			return err
+		}
+		if err := checkSources(ctx, tx, spec.Sources); err != nil {
 			return err
 		}
 		row.gen = last.gen + 1 // R2

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"log/slog"
+	"strconv"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
@@ -40,7 +41,11 @@ func (a *attempt) complete(ctx context.Context, s staged) error {
 		u.digest = s.digest.String()
 		u.frames, u.task, u.stats = s.summary.Frames, s.summary.Task, s.summary.Stats
 		u.err = ""
-		tx.Put(a.unitKey, u.encode())
+		row := u.encode()
+		if size := len(a.unitKey) + len(row); size > a.node.cfg.unitRoom() {
+			return poison(invalid("complete", a.unitKey, "its summary makes a row of "+strconv.Itoa(size)+" bytes; there is room for "+strconv.Itoa(a.node.cfg.unitRoom())))
+		}
+		tx.Put(a.unitKey, row)
 		tx.Delete(a.leaseKey)
 		tx.Delete(checkpointKey(a.id, a.uid))
 		return nil

@@ -91,6 +91,9 @@ type Config struct {
 	// Page is how many rows or objects are read, and about how many units are
 	// written, at once. At most 1000.
 	Page int
+
+	// Store names what the stores have and allow.
+	Store StoreTraits
 }
 
 // DefaultConfig returns the configuration for production.
@@ -133,6 +136,7 @@ func DefaultConfig() Config {
 		MaxInFlight:       10 * time.Minute,
 		WatchFor:          24 * time.Hour,
 		Page:              256,
+		Store:             DefaultStoreTraits(),
 	}
 }
 
@@ -189,5 +193,6 @@ func (c *Config) Validate() error {
 	if c.Page > 1000 {
 		errs = append(errs, fmt.Errorf("config: Page must be at most 1000, is %d", c.Page))
 	}
+	errs = append(errs, c.Store.validate(c.PartSize, c.MultipartAbove, c.Page)...)
 	return errors.Join(errs...)
 }

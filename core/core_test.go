@@ -159,7 +159,8 @@ func TestSpecs(t *testing.T) {
 		return BatchSpec{Namespace: "lab", Name: "arm", Output: "out/arm", Sources: []Source{{URL: "in/", Filter: "*.bag"}}}
 	}
 	spec := good()
-	require.NoError(t, spec.check())
+	traits := DefaultStoreTraits()
+	require.NoError(t, spec.check(&traits))
 	for name, spoil := range map[string]func(s *BatchSpec){
 		"no namespace":     func(s *BatchSpec) { s.Namespace = "" },
 		"slash in name":    func(s *BatchSpec) { s.Name = "a/b" },
@@ -177,7 +178,7 @@ func TestSpecs(t *testing.T) {
 	} {
 		spec := good()
 		spoil(&spec)
-		require.ErrorIs(t, spec.check(), env.ErrInvalid, name)
+		require.ErrorIs(t, spec.check(&traits), env.ErrInvalid, name)
 	}
 	cfg := DefaultConfig()
 	row := spec.row(&cfg)

@@ -60,10 +60,11 @@
 //	status/<ns>/<name>           t1 gen= phase= pending= processing= complete= failed=
 //	       dead= cancelled= error=: derived by the controller, for people
 //	output/<output>              o1 name=: the <ns>/<name> that owns the prefix
-//	sweep/<bid>                  w1 state= output= priority= merge_gen= age_ms= ttl_ms=:
+//	sweep/<bid>                  w1 state= output= priority= merge_gen= chunk= age_ms= ttl_ms=:
 //	       present from a batch's end until nothing of it is left to collect.
 //	       state: settle (units may still be queued or leased) collect (no row
 //	       points to a staged object); merge_gen: the published one, or 0;
+//	       chunk: the datasets' episodes in each chunk;
 //	       age_ms: for how long janitors have watched it
 //
 // Objects, under the output prefix of the batch:

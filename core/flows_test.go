@@ -31,7 +31,7 @@ func run(t *testing.T, test func(w *world)) {
 	config := local.Config{Seed: 3, MinLatency: time.Millisecond, MaxLatency: 20 * time.Millisecond, Store: objstore.Options{MinPart: 1}}
 	processtest.Run(t, config, func(t *testing.T, pw *processtest.World) {
 		w := &world{World: pw, t: t, config: core.DefaultConfig()}
-		w.config.ReadChunk, w.config.PartSize, w.config.MultipartAbove = 256, 300, 500
+		w.config.ReadChunk, w.config.PartSize, w.config.MultipartAbove, w.config.Store.MinPart = 256, 300, 500, 1
 		w.config.CheckpointFrames = 5
 		w.config.WatchFor = 30 * time.Minute
 		test(w)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/gauntlet-dst/gauntlet/core/dataset"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
@@ -98,14 +99,80 @@ func (j *janitor) collect(ctx context.Context, s swept) error {
 		keep = datasetPrefix(s.row.output, gen, s.row.mergeGen)
 	}
 	for _, prefix := range [...]string{stagingPrefix(s.row.output, gen), mergesPrefix(s.row.output, gen)} {
-		if err := j.deleteObjects(ctx, prefix, keep); err != nil {
+		if err := j.deleteObjects(ctx, s, prefix, keep); err != nil {
 			return err
 		}
-		if err := j.abortUploads(ctx, prefix); err != nil {
+		if !j.uploadsByPrefix {
+			continue
+		}
+		if err := j.abortUploads(ctx, s, prefix); err != nil {
+			return err
+		}
+	}
+	if j.uploadsByPrefix {
+		return nil
+	}
+	keys, err := j.derivedKeys(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := j.abortUploads(ctx, s, key); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// derivedKeys are all keys under which an upload of the batch may be open: those
+// of every epoch that a unit has had, and of every object of every merge. Rows
+// still tell how many of each there were.
+func (j *janitor) derivedKeys(ctx context.Context, s swept) ([]string, error) {
+	var keys []string
+	err := j.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
+		keys = keys[:0]
+		prefix, units := unitsPrefix(s.id), 0
+		err := scan(ctx, tx, prefix, j.cfg.Page, func(p env.Pair) (bool, error) {
+			u, err := decodeUnit(p.Key, p.Value)
+			for epoch := uint64(1); epoch <= u.epoch; epoch++ {
+				keys = append(keys, stagingKey(s.row.output, s.id, p.Key[len(prefix):], epoch))
+			}
+			units++
+			return true, err
+		})
+		if err != nil {
+			return err
+		}
+		last, err := readMerge(ctx, tx, mergeKey(s.id))
+		for gen := uint64(1); gen <= last.gen; gen++ {
+			dataset.Paths(units, orDefault(s.row.chunk, j.cfg.EpisodesPerChunk), j.codec.Ext())(func(path string) bool {
+				keys = append(keys, datasetPrefix(s.row.output, s.id.gen(), gen)+path)
+				return true
+			})
+		}
+		return err
+	})
+	return keys, err
+}
+
+// written reports whether a key under the batch's prefixes has the form of those
+// that attempts and merges write. What somebody else keeps there is not the
+// janitor's to delete.
+func (j *janitor) written(s swept, key string) bool {
+	gen := s.id.gen()
+	if rest, ok := strings.CutPrefix(key, stagingPrefix(s.row.output, gen)); ok {
+		uid, rest, _ := strings.Cut(rest, "/e")
+		epoch, isEpisode := strings.CutSuffix(rest, "/episode")
+		return isEpisode && len(uid) == uidDigits && strings.Trim(uid, "0123456789abcdef") == "" && isPadded(epoch)
+	}
+	rest, ok := strings.CutPrefix(key, mergesPrefix(s.row.output, gen))
+	mergeGen, path, inside := strings.Cut(rest, "/")
+	return ok && inside && isPadded(mergeGen) && dataset.IsPath(path, j.codec.Ext())
+}
+
+// isPadded reports whether text is a generation or an epoch as keys hold it.
+func isPadded(text string) bool {
+	return len(text) >= genDigits && strings.Trim(text, "0123456789") == ""
 }
 
 // kept reports whether key lies under the prefix to keep, if there is one.
@@ -114,8 +181,8 @@ func kept(key, keep string) bool { return keep != "" && strings.HasPrefix(key, k
 // afterAll sorts behind every key that begins with prefix.
 func afterAll(prefix string) string { return prefix + "\U0010FFFF" }
 
-// deleteObjects deletes the objects under prefix that are not under keep.
-func (j *janitor) deleteObjects(ctx context.Context, prefix, keep string) error {
+// deleteObjects deletes what the batch wrote under prefix and not under keep.
+func (j *janitor) deleteObjects(ctx context.Context, s swept, prefix, keep string) error {
 	after := ""
 	for {
 		page, err := j.objects.List(ctx, prefix, after, j.cfg.Page)
@@ -126,6 +193,9 @@ func (j *janitor) deleteObjects(ctx context.Context, prefix, keep string) error 
 			after = obj.Key
 			if kept(obj.Key, keep) {
 				after = afterAll(keep)
+				continue
+			}
+			if !j.written(s, obj.Key) {
 				continue
 			}
 			if err := j.objects.Delete(ctx, obj.Key); err != nil {
@@ -139,9 +209,9 @@ func (j *janitor) deleteObjects(ctx context.Context, prefix, keep string) error 
 	}
 }
 
-// abortUploads aborts the open uploads under prefix. None of them can become
+// abortUploads aborts the batch's open uploads under prefix. None of them can become
 // part of a published dataset any more: its objects are all there (R6).
-func (j *janitor) abortUploads(ctx context.Context, prefix string) error {
+func (j *janitor) abortUploads(ctx context.Context, s swept, prefix string) error {
 	afterKey, afterID := "", ""
 	for {
 		page, err := j.objects.ListUploads(ctx, prefix, afterKey, afterID, j.cfg.Page)
@@ -150,6 +220,9 @@ func (j *janitor) abortUploads(ctx context.Context, prefix string) error {
 		}
 		for _, u := range page.Uploads {
 			afterKey, afterID = u.Key, u.ID
+			if !j.written(s, u.Key) {
+				continue
+			}
 			if err := j.objects.AbortUpload(ctx, u.Key, u.ID); err != nil {
 				return err
 			}

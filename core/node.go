@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -36,11 +37,13 @@ type Node struct {
 	objects *objects     // gives up after Config.StorageTries
 	patient *objects     // tries for as long as its caller's context lives
 	drainBy atomic.Int64 // monotonic time by which a draining process ends; 0: it does not drain
+	// uploadsByPrefix is what Config.Store says, and the probe has found.
+	uploadsByPrefix bool
 }
 
 // New returns a node that runs in e. cfg must be valid; Run checks.
 func New(e *env.Env, cfg Config, codec dataset.Codec) *Node {
-	n := &Node{env: e, cfg: cfg, codec: codec}
+	n := &Node{env: e, cfg: cfg, codec: codec, uploadsByPrefix: cfg.Store.UploadsByPrefix}
 	n.kv = newStore(e, &n.cfg)
 	storage := newBreaker(&n.cfg)
 	n.objects = &objects{env: e, cfg: &n.cfg, breaker: storage}
@@ -60,6 +63,12 @@ func newBreaker(cfg *Config) *breaker {
 // ctx ended with the cause [ErrDrain], else the cause; or at once env.ErrInvalid
 // if the configuration or the process's name is of no use. Errors of the stores
 // never end it.
+//
+// With a Config.Store.Probe the roles that touch the object store begin once the
+// process has found out what the store has, which takes about ten calls. Run
+// ends with env.ErrInvalid if the store lists objects in no order, or no uploads
+// at all; it takes uploads for listed by whole key if they are, whatever
+// Config.Store says.
 func (n *Node) Run(ctx context.Context, roles Role) error {
 	if err := n.validate(); err != nil {
 		return &env.Error{Class: env.ClassInvalid, Op: "run", Err: err}
@@ -70,15 +79,28 @@ func (n *Node) Run(ctx context.Context, roles Role) error {
 			g.Spawn(name, loop)
 		}
 	}
-	spawn(Scanner, "scanner", newScanner(n).run)
+	storing := func() {
+		spawn(Scanner, "scanner", newScanner(n).run)
+		spawn(Merger, "merger", newMerger(n).run)
+		spawn(Janitor, "janitor", newJanitor(n).run)
+		w := newWorker(n)
+		for slot := range n.cfg.Slots {
+			name := "worker" + pad(uint64(slot), 1)
+			spawn(Worker, name, func(ctx context.Context) error { return w.run(ctx, name) })
+		}
+	}
 	spawn(Controller, "controller", newController(n).run)
 	spawn(Reaper, "reaper", newReaper(n).run)
-	spawn(Merger, "merger", newMerger(n).run)
-	spawn(Janitor, "janitor", newJanitor(n).run)
-	w := newWorker(n)
-	for slot := range n.cfg.Slots {
-		name := "worker" + pad(uint64(slot), 1)
-		spawn(Worker, name, func(ctx context.Context) error { return w.run(ctx, name) })
+	if n.cfg.Store.Probe == "" {
+		storing()
+	} else {
+		spawn(Scanner|Merger|Janitor|Worker, "probe", func(ctx context.Context) error {
+			if err := n.probe(ctx); err != nil {
+				return err
+			}
+			storing()
+			return nil
+		})
 	}
 	err := g.Wait()
 	if errors.Is(err, ErrDrain) {
@@ -92,9 +114,12 @@ func (n *Node) validate() error {
 		return err
 	}
 	for _, name := range []string{n.env.Self.Name, n.env.Self.Incarnation} {
-		if name == "" || strings.ContainsAny(name, "/ \t\n") {
-			return errors.New("process name and incarnation must be words without a slash: " + name)
+		if name == "" || len(name) > maxProcessName || strings.ContainsAny(name, "/ \t\n") {
+			return fmt.Errorf("process name and incarnation must be words of at most %d bytes without a slash: %s", maxProcessName, name)
 		}
+	}
+	if ext := n.codec.Ext(); ext == "" || len(ext) > dataset.MaxExt || strings.Contains(ext, "/") {
+		return fmt.Errorf("the codec's extension must have 1 to %d bytes: %q", dataset.MaxExt, ext)
 	}
 	return nil
 }

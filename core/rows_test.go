@@ -107,7 +107,7 @@ func TestSmallRowsRoundTrip(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, found, gotFound)
 
-		sweep := sweepRow{state: sweepSettle, output: text(t, "output"), priority: 5, mergeGen: 2, ageMS: 3, ttlMS: 4}
+		sweep := sweepRow{state: sweepSettle, output: text(t, "output"), priority: 5, mergeGen: 2, chunk: 7, ageMS: 3, ttlMS: 4}
 		gotSweep, err := decodeSweep("k", sweep.encode())
 		require.NoError(t, err)
 		require.Equal(t, sweep, gotSweep)

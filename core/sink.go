@@ -63,6 +63,9 @@ func (s *sink) flush(ctx context.Context) error {
 		s.pending = s.pending[:0]
 		return nil
 	}
+	if len(s.parts)+len(s.pending) > maxParts {
+		return poison(invalid("stage", s.key, "it has more than 10000 parts: Config.PartSize is too small for it"))
+	}
 	if s.upload == "" {
 		id, err := s.attempt.node.patient.CreateUpload(ctx, s.key)
 		if err != nil {

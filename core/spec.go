@@ -57,8 +57,10 @@ func (s Source) takes(key string) bool {
 	return ok && err == nil
 }
 
-// check returns env.ErrInvalid with what is wrong with the specification.
-func (s *BatchSpec) check() error {
+// check returns env.ErrInvalid with what is wrong with the specification, the
+// stores' limits included: what would be refused when all the work is done is
+// refused before it begins.
+func (s *BatchSpec) check(store *StoreTraits) error {
 	switch {
 	case !validName(s.Namespace) || !validName(s.Name):
 		return invalid("submit", s.Namespace+"/"+s.Name, "not a name")
@@ -70,6 +72,11 @@ func (s *BatchSpec) check() error {
 		return invalid("submit", s.Name, "priority must be 0 to 999")
 	case s.MaxAttempts < 0 || s.BackoffLimit < 0 || s.EpisodesPerChunk < 0 || s.Parallelism < 0 || s.TTL < 0:
 		return invalid("submit", s.Name, "limits must not be negative")
+	case len(outputPrefix)+len(s.Output) > store.MaxRowKey:
+		return invalid("submit", s.Output, "the output is too long for a row's key")
+	}
+	if err := checkKey(store, s.Output, outputRoom); err != nil {
+		return invalid("submit", s.Output, "not an output prefix: "+err.Error())
 	}
 	for _, source := range s.Sources {
 		if source.URL == "" || strings.ContainsAny(source.URL+source.Filter, "\n\t") {
@@ -80,6 +87,12 @@ func (s *BatchSpec) check() error {
 		}
 		if strings.HasPrefix(s.Output+"/", source.URL) {
 			return invalid("submit", s.Output, "the output lies within a source")
+		}
+		if source.URL == s.Output { // a file where a folder must be; for the rest see checkSources
+			return invalid("submit", source.URL, "the source is the output")
+		}
+		if len(source.URL) > store.MaxKey {
+			return invalid("submit", source.URL, "the source is longer than the store's keys")
 		}
 	}
 	return nil

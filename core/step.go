@@ -10,6 +10,7 @@ const (
 	StepList         env.Step = "list"
 	StepCancel       env.Step = "cancel"
 	StepRetry        env.Step = "retry"
+	StepProbe        env.Step = "probe"
 	StepLead         env.Step = "lead"
 	StepDiscover     env.Step = "discover"
 	StepControl      env.Step = "control"

@@ -121,7 +121,36 @@ func (o *objects) List(ctx context.Context, prefix, after string, limit int) (en
 		page, err = o.env.Objects.List(ctx, prefix, after, limit)
 		return err
 	})
+	if err == nil {
+		err = checkOrder(page.Objects, prefix, after)
+	}
 	return page, err
+}
+
+// checkOrder refuses a page that is not in the order of the keys, or does not
+// follow after: the page behind it would miss what this one skipped.
+func checkOrder(page []env.Object, prefix, after string) error {
+	for i := range page {
+		if page[i].Key <= after {
+			return invalid("list", prefix, "the object store lists "+page[i].Key+" behind "+after+": it must list in the order of the keys")
+		}
+		after = page[i].Key
+	}
+	return nil
+}
+
+// refuses stores an object if nothing has the key, and reports whether the store
+// refused to replace one that has.
+func (o *objects) refuses(ctx context.Context, key string, body []byte) (refused bool, err error) {
+	err = o.retry(ctx, func(ctx context.Context, _ bool) error {
+		_, err := o.env.Objects.Put(ctx, key, body, env.IfAbsent)
+		refused = env.ClassOf(err) == env.ClassConflict
+		if refused {
+			return nil
+		}
+		return err
+	})
+	return refused, err
 }
 
 // Delete removes an object.

@@ -186,7 +186,7 @@ func readLastBatch(ctx context.Context, tx env.Txn, name string) (batchRow, erro
 // note of what is to be settled and collected after it, all in one transaction.
 func finishBatch(tx env.Txn, clock env.Clock, id batchID, b *batchRow) {
 	b.finishedMS = clock.Now().UnixMilli()
-	sweep := sweepRow{state: sweepSettle, output: b.output, priority: b.priority, mergeGen: b.mergeGen, ttlMS: b.ttlMS}
+	sweep := sweepRow{state: sweepSettle, output: b.output, priority: b.priority, mergeGen: b.mergeGen, chunk: b.chunk, ttlMS: b.ttlMS}
 	tx.Put(batchKey(id.name()), b.encode())
 	tx.Delete(activeKey(id.name()))
 	tx.Put(sweepKey(id), sweep.encode())

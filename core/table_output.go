@@ -57,3 +57,29 @@ func takeOutput(ctx context.Context, tx env.Txn, output, name string) error {
 	tx.Put(key, mine.encode())
 	return nil
 }
+
+// checkSources makes sure that no source lies in an output, or holds one, be it
+// the same name's of an earlier submission: janitors delete there. The rows
+// above are locked, so that a submission that takes one of them as its output
+// meanwhile does not pass as well (R3).
+func checkSources(ctx context.Context, tx env.Txn, sources []Source) error {
+	looked := map[string]bool{}
+	for _, source := range sources {
+		at := strings.LastIndexByte(source.URL, '/') // a prefix's own end, or that of what an object lies in
+		if source.listed() {
+			below, err := tx.Scan(ctx, outputPrefix+source.URL, prefixEnd(outputPrefix+source.URL), 1)
+			if err != nil || len(below) > 0 {
+				return firstError(err, invalid("submit", source.URL, "the output of a batch lies within the source"))
+			}
+		}
+		for ; at > 0 && !looked[source.URL[:at]]; at = strings.LastIndexByte(source.URL[:at], '/') {
+			looked[source.URL[:at]] = true
+			above := outputPrefix + source.URL[:at]
+			if _, taken, err := get(ctx, tx, above); err != nil || taken {
+				return firstError(err, invalid("submit", source.URL, "the source lies within the output of a batch"))
+			}
+			tx.Lock(above)
+		}
+	}
+	return nil
+}

@@ -14,6 +14,7 @@ type sweepRow struct {
 	output   string
 	priority int
 	mergeGen uint64 // the one that was published, or 0
+	chunk    int    // episodes in each chunk of the datasets
 	ageMS    int64
 	ttlMS    int64
 }
@@ -42,6 +43,7 @@ func (s *sweepRow) fields(f *fields) {
 	f.text("output", &s.output)
 	f.int("priority", &s.priority)
 	f.uint("merge_gen", &s.mergeGen)
+	f.int("chunk", &s.chunk)
 	f.int64("age_ms", &s.ageMS)
 	f.int64("ttl_ms", &s.ttlMS)
 }

@@ -86,7 +86,7 @@ func (i *checkpointsMonotone) checkWritten(c *checkpointChange) error {
 	if now.Epoch == last.Epoch && now.Seq == last.Seq && last.Upload != "" && *now != last.Checkpoint {
 		return wrong(checkpointRewritten, "unit %s had two different checkpoints %d.%d: at byte %d, then at byte %d", u.uid, now.Epoch, now.Seq, last.Offset, now.Offset)
 	}
-	if up := i.uploads[last.Upload]; up == nil || !up.open {
+	if !i.uploads[last.Upload].usable() {
 		return nil
 	}
 	if now.Offset < last.Offset || now.Frames < last.Frames {

@@ -169,6 +169,10 @@ var breaches = []breach{
 		s.commit(w1, published(s, 1))
 	}},
 	{"fencing", "effect outside every batch's output", func(s *story) { s.running().put(w0, "in/a.rec", "other") }},
+	{"fencing", "effect outside every batch's output", func(s *story) {
+		s.running().step, s.asked = "probe", "probe"
+		s.open(w0, "probe/uploads/w1/probe")
+	}},
 	{"fencing", "wrote under another attempt's key", func(s *story) { s.takenOver().put(w0, stagingKey(unitA, 2), "x") }},
 	{"fencing", "collected from a living attempt", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").put(w0, stagingKey(unitA, 1), "x")

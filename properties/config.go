@@ -52,6 +52,10 @@ type Config struct {
 	// at once; 0 leaves that unjudged.
 	PartSize, MultipartAbove, ReadChunk int64
 
+	// Probe is the prefix under which processes find out at their start what the
+	// object store has; "" if they do not.
+	Probe string
+
 	// MaxAttempts and BackoffLimit are what a submission gets that names none.
 	MaxAttempts, BackoffLimit int
 	// Slots is how many units a worker executes at once; Workers names the

@@ -2,6 +2,7 @@ package properties
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/properties/schema"
@@ -150,11 +151,30 @@ func (i *fencing) checkFlip(c *batchChange) error {
 		"%s published generation %d of %s, which it has not claimed", c.who(), s.now.MergeGen, s.bid)
 }
 
+// probes reports whether an effect is part of how a process finds out what the
+// object store has: a few objects that all share, and an upload of its own.
+func (i *fencing) probes(e *sim.Effect) bool {
+	rest, ok := strings.CutPrefix(e.Object.Key, i.cfg.Probe+"/")
+	if !ok || i.cfg.Probe == "" || e.Step != "probe" {
+		return false
+	}
+	switch e.Object.Kind {
+	case objstore.EffectPut:
+		return strings.HasPrefix(rest, "listing/")
+	case objstore.EffectCreateUpload, objstore.EffectAbort:
+		return rest == "uploads/"+e.Process+"/probe"
+	}
+	return false
+}
+
 // checkObject judges whose key an object effect touched.
 func (i *fencing) checkObject(c *objectChange) error {
 	o := c.object
 	if c.effect().Kind == objstore.EffectExpire {
 		return nil // the store's own doing
+	}
+	if o.sub == nil && i.probes(c.by) {
+		return nil
 	}
 	if o.sub == nil {
 		return effectOutsideEveryBatchsOutput.breach(c.by, o.key, sim.EventRef{}, c.effect().Kind.String()+" "+o.key,

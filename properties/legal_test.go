@@ -267,6 +267,13 @@ var legal = []struct {
 		s.request(w0, "claim_unit", ops.KVScan, "queue/", 0, done).request(w0, "stage", ops.Put, "out/x", 0, refused)
 		s.pass(time.Second).request(w0, "claim_unit", ops.KVScan, "queue/999/x\x00", 0, done).settle()
 	}},
+	{"a process asks what the store has", "", func(s *story) {
+		s.published().collected()
+		s.step = "probe"
+		s.put(w0, "probe/listing/1", "probe")
+		s.abort(w0, "probe/uploads/w0/probe", s.open(w0, "probe/uploads/w0/probe"))
+		s.settle()
+	}},
 	{"a listing fails", "list_page_failed", func(s *story) {
 		s.running().request(w0, "discover", ops.List, "in/", 0, refused)
 	}},

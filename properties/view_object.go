@@ -23,8 +23,15 @@ type upload struct {
 	object  *object
 	open    bool
 	created sim.Moment
-	parts   []schema.Part
+	// spoilt: a part was stored again and got another ETag, so that whoever was
+	// told the first one cannot complete the upload.
+	spoilt bool
+	parts  []schema.Part
 }
+
+// usable reports whether the upload can still be completed by whoever stored its
+// parts.
+func (up *upload) usable() bool { return up != nil && up.open && !up.spoilt }
 
 // objectChange is an object, or an upload to it, that changed.
 type objectChange struct {
@@ -67,6 +74,7 @@ func (v *view) takeObject(e *sim.Effect) {
 
 func (up *upload) store(p schema.Part) {
 	if old := up.find(p.Number); old != nil {
+		up.spoilt = up.spoilt || old.ETag != p.ETag
 		*old = p
 		return
 	}

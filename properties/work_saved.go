@@ -90,8 +90,8 @@ func (i *workSaved) checkResumed(c *unitChange) error {
 	if own == nil || own.upload == "" || u.now.Staged == own.uploadKey {
 		return nil
 	}
-	if up := i.uploads[own.upload]; up == nil || !up.open {
-		return nil // it expired, or a late request of its owner completed it
+	if !i.uploads[own.upload].usable() {
+		return nil // it expired, or a late request of its owner completed or spoilt it
 	}
 	return savedWorkNotContinued.breach(c.by, u.uid, own.Ref(fmt.Sprintf("claimed epoch %d", own.epoch)), "completed the unit",
 		"unit %s was completed at epoch %d as %s, although its claim found the open upload %s of %s", u.uid, u.now.Epoch, u.now.Staged, own.upload, own.uploadKey)

@@ -54,6 +54,9 @@ type System interface {
 type Bounds struct {
 	// RPCTimeout is how long a client waits for one reply.
 	RPCTimeout time.Duration
+	// MaxEntry and MaxTxn bound a row, and what one transaction writes, in bytes;
+	// 0 means no limit. See tikv.ClientConfig.
+	MaxEntry, MaxTxn int
 	// ObjectTimeout is the same for the object store.
 	ObjectTimeout time.Duration
 	// MaxLatency is the longest nominal way of a message, one way, with which the

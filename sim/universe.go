@@ -112,7 +112,7 @@ func newUniverse(seed uint64, config Config, system System) *Universe {
 // newEnv makes the seams for a new incarnation.
 func (u *Universe) newEnv(p *process) *env.Env {
 	b := u.bounds
-	kv := tikv.NewClient(kvTransport{p}, clock{p}, taskRand{p}, tikv.ClientConfig{RPCTimeout: b.RPCTimeout, Region: u.system.Region})
+	kv := tikv.NewClient(kvTransport{p}, clock{p}, taskRand{p}, tikv.ClientConfig{RPCTimeout: b.RPCTimeout, Region: u.system.Region, MaxEntry: b.MaxEntry, MaxTxn: b.MaxTxn})
 	return &env.Env{
 		Self:    env.Process{Name: p.program.Name, Incarnation: strconv.Itoa(p.inc)},
 		Clock:   clock{p},

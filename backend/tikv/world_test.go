@@ -49,6 +49,7 @@ func run(t *testing.T, test func(w *world)) {
 		w := &world{Cluster: cluster, T: t, store: newMockStore(t), config: core.DefaultConfig()}
 		w.config.CheckpointFrames, w.config.PartsInFlight = 5, 1
 		w.config.ReadChunk, w.config.PartSize, w.config.MultipartAbove = frameBytes, 300, 500
+		w.config.Store.MinPart = 1
 		defer w.end()
 		test(w)
 	})

@@ -23,6 +23,7 @@ func Catalogue() chaos.Catalogue {
 		{Name: "list", About: "a client lists batches", Effect: reads, Makes: makes["list"]},
 		{Name: "cancel", About: "a client cancels a batch", Effect: commits, Makes: makes["cancel"]},
 		{Name: "retry", About: "a client gives dead units new attempts", Effect: commits, Makes: makes["retry"]},
+		{Name: "probe", About: "a process finds out what the object store has", Effect: []string{chaos.ObjectsListUploads}, Makes: makes["probe"]},
 		{Name: "lead", About: "a scanner takes or renews its leadership", Effect: commits, Makes: makes["lead"]},
 		{Name: "discover", About: "the leading scanner lists a source", Effect: listings, Makes: makes["discover"]},
 		{Name: "control", About: "a controller moves a batch to its next phase", Effect: commits, Makes: makes["control"]},

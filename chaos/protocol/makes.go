@@ -9,6 +9,7 @@ var makes = map[string][]string{
 	"list":            {"kv.begin", "kv.get", "kv.scan"},
 	"cancel":          {"kv.begin", "kv.get", "kv.prewrite", "kv.commit"},
 	"retry":           {"kv.begin", "kv.get", "kv.scan", "kv.prewrite", "kv.commit"},
+	"probe":           {"objects.put", "objects.get", "objects.head", "objects.list", "objects.create_upload", "objects.abort_upload", "objects.list_uploads"},
 	"lead":            {"kv.begin", "kv.get", "kv.prewrite", "kv.commit"},
 	"discover":        {"kv.begin", "kv.get", "kv.prewrite", "kv.commit", "objects.head", "objects.list"},
 	"control":         {"kv.begin", "kv.get", "kv.scan", "kv.prewrite", "kv.commit"},
@@ -24,7 +25,7 @@ var makes = map[string][]string{
 	"reap":            {"kv.begin", "kv.get", "kv.scan", "kv.prewrite", "kv.commit"},
 	"try_claim_merge": {"kv.begin", "kv.get", "kv.scan", "kv.prewrite", "kv.commit"},
 	"renew_merge":     {"kv.begin", "kv.get", "kv.prewrite", "kv.commit"},
-	"merge":           {"objects.put", "objects.get", "objects.head", "objects.create_upload", "objects.upload_part", "objects.complete_upload"},
+	"merge":           {"objects.put", "objects.get", "objects.head", "objects.create_upload", "objects.upload_part", "objects.complete_upload", "objects.abort_upload"},
 	"flip":            {"kv.begin", "kv.get", "kv.prewrite", "kv.commit"},
 	"collect":         {"kv.begin", "kv.get", "kv.scan", "kv.prewrite", "kv.commit", "objects.list", "objects.delete", "objects.abort_upload", "objects.list_uploads"},
 }

@@ -13,6 +13,7 @@ var (
 	errFrames    = errors.New("the episode has not the recorded number of frames")
 	errLeftOver  = errors.New("the staged episode ends inside a record")
 	errManyParts = errors.New("the object needs more than 10000 parts")
+	errLongPath  = errors.New("more episodes, or a longer extension, than paths have room for")
 	errSpec      = errors.New("incomplete or impossible specification")
 )
 

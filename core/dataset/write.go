@@ -101,9 +101,12 @@ func Write(ctx context.Context, deps Deps, spec Spec, episodes []Episode) (Manif
 	if err := p.plan(); err != nil {
 		return Manifest{}, err
 	}
+	if last := dataPath(max(len(episodes)-1, 0), spec.ChunkSize, deps.Codec.Ext()); len(last) > LongestPath {
+		return Manifest{}, invalid("write dataset", spec.Prefix+last, errLongPath)
+	}
 	p.objects = make([]Object, 0, len(episodes)+metaObjects)
 	for i := range episodes {
-		err := p.write(ctx, p.dataPath(i), p.publishedSize(i), func(w *objectWriter) error {
+		err := p.write(ctx, dataPath(i, spec.ChunkSize, deps.Codec.Ext()), p.publishedSize(i), func(w *objectWriter) error {
 			return p.copyEpisode(ctx, w, i)
 		})
 		if err != nil {
@@ -307,18 +310,6 @@ func share(frames, done, size int64) int64 {
 	}
 	const steps = 1000
 	return frames * (done * steps / size) / steps
-}
-
-// dataPath is where episode i lies.
-func (p *publication) dataPath(i int) string {
-	path := make([]byte, 0, 64)
-	path = append(path, "data/chunk-"...)
-	path = appendPadded(path, i/p.spec.ChunkSize, 3)
-	path = append(path, "/episode_"...)
-	path = appendPadded(path, i, 6)
-	path = append(path, '.')
-	path = append(path, p.deps.Codec.Ext()...)
-	return string(path)
 }
 
 func appendPadded(dst []byte, v, digits int) []byte {

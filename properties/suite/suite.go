@@ -39,6 +39,7 @@ func known(s *conversion.System) properties.Config {
 		MaxAttempts: k.MaxAttempts, BackoffLimit: k.BackoffLimit, Slots: k.Slots,
 		BreakerFailures: k.BreakerFailures, MaxLatency: s.Bounds().MaxLatency + quantum,
 		CheckpointEvery: k.CheckpointEvery, PartsInFlight: k.PartsInFlight,
+		Probe:    k.Store.Probe,
 		PartSize: k.PartSize, MultipartAbove: k.MultipartAbove, ReadChunk: k.ReadChunk,
 	}
 	for _, p := range s.Programs() {

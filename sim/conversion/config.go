@@ -4,9 +4,11 @@
 package conversion
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
@@ -46,13 +48,108 @@ type Config struct {
 	RPCTimeout time.Duration
 	// NoConditional makes the object store ignore conditional writes.
 	NoConditional bool
+	// Stores is what else differs from one store to the next.
+	Stores Stores
+	// Bystanders keeps an object of somebody else's under every output.
+	Bystanders bool
 	// LeakCheck lets the universe go on after its work is done, until everything
 	// that the janitors must collect is overdue.
 	LeakCheck bool
 	// RestartAfter is how long a process stays away that ended by itself.
 	RestartAfter time.Duration
-	// Core is the configuration of every process.
+	// Core is the configuration of every process. What it says of the stores
+	// follows from Stores.
 	Core core.Config
+}
+
+// Stores are the stores' traits: one field for each way in which those in the
+// field differ. The fields of objstore.Options tell whose they are.
+type Stores struct {
+	OpaqueETags     bool
+	UploadsByKey    bool
+	Completions     string // "repeat", "once" or "blind"
+	ExistsCode409   bool
+	WeakConditional bool
+	// StrictParts makes the store's smallest part as large as the configured
+	// one; else there is no smallest.
+	StrictParts bool
+	// MaxKey and MaxSegment bound keys of objects, MaxSegment 0 by nothing.
+	MaxKey, MaxSegment int
+	// MaxRow and MaxTxn bound a row and a transaction, in bytes.
+	MaxRow, MaxTxn int
+	// Probe lets processes find out what the object store has. Then they are told
+	// that it lists uploads by prefix even if it does not.
+	Probe bool
+}
+
+// completions are the names of objstore.Completions.
+var completions = [...]string{"repeat", "once", "blind"}
+
+// settings binds the fields to their names in a plan. Plans that are older know
+// one store: it had S3's traits but for MinIO's completions, no limit, and was
+// not probed.
+func (s *Stores) settings() []plan.Setting {
+	return []plan.Setting{
+		{Name: "store.opaque_etags", Bool: &s.OpaqueETags, Absent: "false"},
+		{Name: "store.uploads_by_key", Bool: &s.UploadsByKey, Absent: "false"},
+		{Name: "store.completions", Text: &s.Completions, Allowed: completions[:], Absent: "once"},
+		{Name: "store.exists_409", Bool: &s.ExistsCode409, Absent: "false"},
+		{Name: "store.weak_conditional", Bool: &s.WeakConditional, Absent: "false"},
+		{Name: "store.strict_parts", Bool: &s.StrictParts, Absent: "false"},
+		{Name: "store.max_key", Int: &s.MaxKey, Min: 128, Max: 1 << 16, Absent: "1024"},
+		{Name: "store.max_segment", Int: &s.MaxSegment, Min: 0, Max: 1 << 16, Absent: "0"},
+		{Name: "store.max_row", Int: &s.MaxRow, Min: 1 << 16, Max: 1 << 30, Absent: "6291456"},
+		{Name: "store.max_txn", Int: &s.MaxTxn, Min: 1 << 16, Max: 1 << 30, Absent: "104857600"},
+		{Name: "store.probe", Bool: &s.Probe, Absent: "false"},
+	}
+}
+
+// draw chooses stores: each trait of its own, since it is for their pairs that no
+// store was ever tried.
+func (s *Stores) draw(d keyed.Draw) {
+	*s = Stores{
+		OpaqueETags: d.Chance("opaque_etags", 250), UploadsByKey: d.Chance("uploads_by_key", 250),
+		Completions:   completions[d.Between("completions", 0, 2)],
+		ExistsCode409: d.Chance("exists_409", 200), WeakConditional: d.Chance("weak_conditional", 100),
+		StrictParts: d.Chance("strict_parts", 300), MaxKey: 1024, MaxRow: 6 << 20, MaxTxn: 100 << 20,
+		Probe: d.Chance("probe", 250),
+	}
+	if d.Chance("posix", 200) {
+		s.MaxSegment = 255
+	}
+	if d.Chance("small_rows", 200) {
+		s.MaxRow, s.MaxTxn = 64<<10, 4<<20
+	}
+}
+
+// minPart is the store's smallest part, in bytes.
+func (s *Stores) minPart(partSize int64) int64 {
+	if s.StrictParts {
+		return partSize
+	}
+	return 1
+}
+
+// options is how the object store behaves.
+func (s *Stores) options(partSize int64, noConditional bool) objstore.Options {
+	return objstore.Options{
+		MinPart: s.minPart(partSize), MaxKey: s.MaxKey, MaxSegment: s.MaxSegment, OpaqueETags: s.OpaqueETags, UploadsByKey: s.UploadsByKey,
+		Completions: objstore.Completions(max(slices.Index(completions[:], s.Completions), 0)), ExistsCode409: s.ExistsCode409,
+		WeakConditional: s.WeakConditional, NoConditional: noConditional,
+	}
+}
+
+// traits is what the processes are told of the stores.
+func (s *Stores) traits(partSize int64) core.StoreTraits {
+	t := core.DefaultStoreTraits()
+	t.MinPart, t.MaxKey, t.MaxSegment = s.minPart(partSize), s.MaxKey, s.MaxSegment
+	t.MaxRow, t.MaxTxn = s.MaxRow, s.MaxTxn
+	t.UploadsByPrefix = !s.UploadsByKey || s.Probe
+	t.Probe = ""
+	if s.Probe {
+		t.Probe = "probe"
+	}
+	return t
 }
 
 // Name is the system's name in plans.
@@ -68,7 +165,7 @@ func (c *Config) Settings() []plan.Setting {
 		return plan.Setting{Name: "core." + name, Duration: field, Min: 1, Max: day}
 	}
 	k := &c.Core
-	return []plan.Setting{
+	return append([]plan.Setting{
 		number("workers", &c.Workers, 1, 64),
 		{Name: "split", Bool: &c.Split},
 		{Name: "workload_seed", Seed: &c.WorkloadSeed},
@@ -82,6 +179,7 @@ func (c *Config) Settings() []plan.Setting {
 		number("regions", &c.Regions, 1, 4),
 		{Name: "rpc_timeout", Duration: &c.RPCTimeout, Min: 1e6, Max: day},
 		{Name: "no_conditional", Bool: &c.NoConditional},
+		{Name: "bystanders", Bool: &c.Bystanders, Absent: "false"},
 		{Name: "leak_check", Bool: &c.LeakCheck},
 		{Name: "restart_after", Duration: &c.RestartAfter, Min: 1, Max: day},
 		number("core.slots", &k.Slots, 1, 16),
@@ -105,7 +203,7 @@ func (c *Config) Settings() []plan.Setting {
 		number("core.breaker_successes", &k.BreakerSuccesses, 1, 100),
 		duration("drain_timeout", &k.DrainTimeout), duration("max_in_flight", &k.MaxInFlight),
 		duration("watch_for", &k.WatchFor), number("core.page", &k.Page, 1, 1000),
-	}
+	}, c.Stores.settings()...)
 }
 
 // bytes binds a size; sizes are int64 in core and whole numbers in plans.
@@ -132,9 +230,10 @@ func (c *Config) Draw(d keyed.Draw) {
 		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
 		Regions:    int(d.Between("regions", 1, 4)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 4e9),
 		NoConditional: d.Chance("no_conditional", 50), RestartAfter: quantised(d, "restart_after", 1e8, 5e9),
-		LeakCheck: d.Chance("leak_check", 60),
-		Core:      drawCore(d),
+		LeakCheck: d.Chance("leak_check", 60), Bystanders: d.Chance("bystanders", 300),
+		Core: drawCore(d),
 	}
+	c.Stores.draw(d.Sub("stores"))
 	if d.Chance("poison", 80) {
 		c.PoisonPercent = 60
 	}

@@ -32,6 +32,10 @@ type Setup struct {
 	// and fixed: a beat every 3 s, stale after 12 s, every role looks every 2 s
 	// or so, each frame makes a part and every second frame a checkpoint.
 	Tune func(*core.Config)
+	// Bystanders keeps an object of somebody else's under every output.
+	Bystanders bool
+	// Stores, if set, changes the stores, which are S3 and TiKV with TiDB's limits.
+	Stores func(*Stores)
 }
 
 func scriptConfig() core.Config {
@@ -63,11 +67,16 @@ func (s *Setup) New() (sim.System, error) {
 	}
 	c := Config{
 		Workers: max(s.Workers, 1), Batches: len(batches), Frames: cmp.Or(s.Frames, scriptFrames),
-		Regions: 1, RPCTimeout: time.Second, LeakCheck: true, Core: scriptConfig(),
+		Regions: 1, RPCTimeout: time.Second, LeakCheck: true, Core: scriptConfig(), Bystanders: s.Bystanders,
+		Stores: Stores{MaxKey: 1024, MaxRow: 6 << 20, MaxTxn: 100 << 20}, // S3's, not probed
+	}
+	if s.Stores != nil {
+		s.Stores(&c.Stores)
 	}
 	if s.Tune != nil {
 		s.Tune(&c.Core)
 	}
+	c.Core.Store = c.Stores.traits(c.Core.PartSize)
 	if err := c.Core.Validate(); err != nil {
 		return nil, err
 	}
@@ -122,6 +131,9 @@ func New(t script.TB, setup Setup, target sim.Target) *Scenario {
 	}
 	return s
 }
+
+// Core is the configuration of the processes.
+func (s *Scenario) Core() core.Config { return s.system.config.Core }
 
 // Worker is one worker process of a script.
 type Worker struct {

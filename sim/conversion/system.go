@@ -28,6 +28,7 @@ type System struct {
 
 // New assembles the system.
 func (c *Config) New() (sim.System, error) {
+	c.Core.Store = c.Stores.traits(c.Core.PartSize)
 	if err := c.Core.Validate(); err != nil {
 		return nil, fmt.Errorf("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
@@ -71,18 +72,25 @@ func (s *System) node(name string, roles core.Role, expendable bool) sim.Program
 	}
 }
 
-// Prepare stores the recordings.
+// Prepare stores the recordings, and what is nobody's of the system.
 func (s *System) Prepare(_ *tikv.Engine, objects *objstore.Store) {
 	var resp objstore.Response
 	for _, o := range s.workload.Objects() {
 		objects.Handle(&objstore.Request{Kind: objstore.KindPut, Key: o.Key, Body: o.Body}, &resp)
 	}
+	if !s.config.Bystanders {
+		return
+	}
+	for i := range s.workload.Batches {
+		key := s.workload.Batches[i].Output + "staging/00000001/kept.rec"
+		objects.Handle(&objstore.Request{Kind: objstore.KindPut, Key: key, Body: []byte("kept")}, &resp)
+	}
 }
 
 // StoreOptions returns how the object store behaves. Parts may be tiny, so that
-// small recordings have several.
+// small recordings have several, whatever the store.
 func (s *System) StoreOptions() objstore.Options {
-	return objstore.Options{MinPart: 1, NoConditional: s.config.NoConditional, Completions: objstore.CompletionsOnce}
+	return s.config.Stores.options(s.config.Core.PartSize, s.config.NoConditional)
 }
 
 // regionBounds are where the regions after the first begin: a claim, a
@@ -149,7 +157,8 @@ func (s *System) Bounds() sim.Bounds {
 		MaxFrameTime: min(800*time.Millisecond, k.UnitTimeout/time.Duration(6*c.Frames)),
 		MaxLatency:   min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
 		MaxFrame:     maxFrame,
-		RPCTimeout:   c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
+		MaxEntry:     c.Stores.MaxRow, MaxTxn: c.Stores.MaxTxn,
+		RPCTimeout: c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,
 		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,
 		Quiesce:  quiesce,

@@ -175,8 +175,9 @@ func (p *Plan) parseLine(number int, line string) error {
 	return fmt.Errorf("unknown word %q; known: seed, system, expect, set, fault, #", word)
 }
 
-// Apply sets a system's settings from the plan. Every setting must be there: a
-// plan never depends on defaults.
+// Apply sets a system's settings from the plan. Every setting must be there, but
+// for those that are younger than the format (Setting.Absent): a plan never
+// depends on what is drawn.
 func (p *Plan) Apply(system string, settings []Setting) error {
 	if p.System != system {
 		return p.Wrong("system", fmt.Errorf("system %q; want %q", p.System, system))
@@ -198,7 +199,14 @@ func (p *Plan) Apply(system string, settings []Setting) error {
 		delete(known, f.Name)
 	}
 	for _, name := range names {
-		if _, missing := known[name]; missing {
+		s, missing := known[name]
+		if missing && s.Absent != "" {
+			missing = false
+			if err := s.parse(s.Absent); err != nil {
+				return p.Wrong("system", fmt.Errorf("the value of an absent setting: %w", err))
+			}
+		}
+		if missing {
 			return p.Wrong("system", fmt.Errorf("no %q; a plan sets every setting", "set "+name))
 		}
 	}

@@ -20,6 +20,9 @@ type Setting struct {
 	Bool     *bool
 	Min, Max int64    // Int, Size; Duration in nanoseconds
 	Allowed  []string // Text; empty for any
+	// Absent is the value that a plan has which was written before the setting
+	// was; "" means that every plan sets it.
+	Absent string
 }
 
 // String returns the setting's value as a plan prints it.

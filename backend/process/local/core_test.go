@@ -195,6 +195,7 @@ func coreConfig() core.Config {
 	config := core.DefaultConfig()
 	config.CheckpointFrames, config.CheckpointEvery = 5, time.Second
 	config.ReadChunk, config.PartSize, config.MultipartAbove, config.PartsInFlight = 256, 300, 500, 2
+	config.Store.MinPart = 1
 	return config
 }
 
