@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"errors"
 	"iter"
 	"strconv"
@@ -94,7 +95,7 @@ func (f *fields) fail(what string) {
 func Fields(row []byte) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		f := fields{}
-		if at := strings.IndexByte(string(row), ' '); at >= 0 {
+		if at := bytes.IndexByte(row, ' '); at >= 0 {
 			f.rest = string(row[at:])
 		}
 		for f.next() {

@@ -196,7 +196,7 @@ func (s *Scenario) Client(what, of string, call func(ctx context.Context, api *c
 }
 
 // Phase is the phase of batch i, "" before it was submitted.
-func (s *Scenario) Phase(i int) string { return batchRow(s.World(), s.Batch(i)).Phase }
+func (s *Scenario) Phase(i int) string { return phaseOf(s.World(), s.Batch(i)) }
 
 // Unit is the key of the row of batch i's unit j, "" before it was discovered.
 // Units are counted in the order of their episodes.

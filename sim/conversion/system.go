@@ -179,8 +179,7 @@ func (s *System) Done(w *sim.World) bool {
 	}
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
-		row := batchRow(w, b)
-		if !schema.Terminal(row.Phase) || row.Gen < uint64(s.client.acked[b.Namespace+"/"+b.Name]) {
+		if !schema.Terminal(phaseOf(w, b)) || generationOf(w, b) < s.client.acked[b.Namespace+"/"+b.Name] {
 			return false
 		}
 	}
@@ -195,14 +194,16 @@ func (s *System) Quiet(w *sim.World) bool {
 	}
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
-		row := batchRow(w, b)
+		name := b.Namespace + "/" + b.Name
+		var row schema.Batch
 		var status schema.Status
-		read(w, schema.StatusTable, b.Namespace+"/"+b.Name, &status)
+		read(w, schema.BatchTable, name, &row)
+		read(w, schema.StatusTable, name, &status)
 		if status.Phase != row.Phase || status.Gen != row.Gen {
 			return false
 		}
 		var sweep schema.Sweep
-		if read(w, schema.SweepTable, schema.BatchID(b.Namespace+"/"+b.Name, row.Gen), &sweep) && sweep.State == "settle" {
+		if read(w, schema.SweepTable, schema.BatchID(name, row.Gen), &sweep) && sweep.State == "settle" {
 			return false
 		}
 	}
@@ -216,16 +217,24 @@ func read(w *sim.World, table schema.Table, key string, row interface{ Decode(st
 	return ok && row.Decode(string(text)) == nil
 }
 
-// batchRow reads a batch's row; its Phase is "" if there is none.
-func batchRow(w *sim.World, b *workload.Batch) (row schema.Batch) {
-	read(w, schema.BatchTable, b.Namespace+"/"+b.Name, &row)
-	return row
+// phaseOf and generationOf read no more of a batch's row than that: they are
+// asked for at every effect. A batch that is not there has neither.
+func phaseOf(w *sim.World, b *workload.Batch) string { return fieldOf(w, b, "phase") }
+
+func generationOf(w *sim.World, b *workload.Batch) int {
+	gen, _ := strconv.Atoi(fieldOf(w, b, "gen"))
+	return gen
+}
+
+func fieldOf(w *sim.World, b *workload.Batch, name string) string {
+	row, _ := w.Get(schema.BatchTable.Key(b.Namespace + "/" + b.Name))
+	return schema.Field(row, name)
 }
 
 // unfinished says how far a batch that has not ended is.
 func unfinished(w *sim.World, b *workload.Batch) string {
 	name := b.Namespace + "/" + b.Name
-	phase := batchRow(w, b).Phase
+	phase := phaseOf(w, b)
 	if phase == "" {
 		return name + " is not there"
 	}
@@ -247,7 +256,7 @@ func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
 		units += b.Units()
-		switch batchRow(w, b).Phase {
+		switch phaseOf(w, b) {
 		case "complete":
 			published++
 		case "failed":
