@@ -10,6 +10,7 @@ import (
 	"github.com/google/pprof/profile"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
@@ -27,7 +28,7 @@ func benchmark(b *testing.B, target sim.Target) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	profiling := pprof.StartCPUProfile(&samples) == nil // not under -cpuprofile
-	cpu := cpuSeconds()
+	cpu := harness.CPUSeconds()
 	events, virtual := 0.0, 0.0
 	seed := uint64(1)
 	for b.Loop() {
@@ -39,7 +40,7 @@ func benchmark(b *testing.B, target sim.Target) {
 		virtual += r.Virtual.Seconds()
 		seed++
 	}
-	cpu = cpuSeconds() - cpu
+	cpu = harness.CPUSeconds() - cpu
 	runtime.ReadMemStats(&after)
 	b.ReportMetric(events/cpu, "events/cpu-s")
 	b.ReportMetric(float64(b.N)/cpu, "seeds/cpu-s")

@@ -1,11 +1,7 @@
 package sim_test
 
 import (
-	"flag"
-	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,38 +17,6 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
-var (
-	chaosFlag   = flag.String("chaos", "", "inject what this chaos configuration says, instead of drawn faults: a file, also relative to the module's root")
-	chaosConfig *chaos.Config
-)
-
-// readChaos reads the file of -chaos. Its errors name file and line.
-func readChaos() error {
-	if *chaosFlag == "" {
-		return nil
-	}
-	text, err := os.ReadFile(*chaosFlag)
-	if err != nil && !filepath.IsAbs(*chaosFlag) {
-		if fromRoot, rootErr := os.ReadFile(filepath.Join(moduleRoot, *chaosFlag)); rootErr == nil {
-			text, err = fromRoot, nil
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("-chaos=%s: cannot be read: %w", *chaosFlag, err)
-	}
-	config, err := chaos.Parse(*chaosFlag, text, protocol.Catalogue())
-	chaosConfig = &config
-	return err
-}
-
-// target is what TestSim runs.
-func target() sim.Target {
-	if chaosConfig == nil {
-		return suite.Target()
-	}
-	return underChaos(*chaosConfig)
-}
-
 func underChaos(config chaos.Config) sim.Target {
 	t := suite.Target()
 	t.Calm = true
@@ -60,31 +24,6 @@ func underChaos(config chaos.Config) sim.Target {
 		return []fault.Injector{inject.Config(config, protocol.Catalogue())}
 	}
 	return t
-}
-
-// printInjected tells how often each point of the configuration took effect,
-// and last which ones never did. An experiment in which none did has shown
-// nothing: that is an error.
-func printInjected(totals *sweep.Totals) error {
-	if chaosConfig == nil || totals == nil {
-		return nil
-	}
-	var never []string
-	points := inject.Points(*chaosConfig, protocol.Catalogue())
-	for _, name := range points {
-		mark := inject.MarkPrefix + name
-		fmt.Printf("sim: injected %-40s %d times in %d seeds\n", name, totals.Marks[mark], totals.MarkSeeds[mark])
-		if totals.Marks[mark] == 0 {
-			never = append(never, name)
-		}
-	}
-	if totals.Seeds > 1 && len(points) > 0 && len(never) == len(points) {
-		return fmt.Errorf("-chaos=%s: none of its %d points was ever injected: the run has shown nothing; more universes, or higher rates", *chaosFlag, len(points))
-	}
-	if len(never) > 0 {
-		fmt.Printf("sim: NEVER INJECTED: %d of %d points: %s\n", len(never), len(points), strings.Join(never, ", "))
-	}
-	return nil
 }
 
 // fired counts the faults of a configuration that took effect, by kind, in a

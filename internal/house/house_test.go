@@ -75,14 +75,18 @@ var mayImport = map[string][]string{
 	"sim/conversion":          {"core", "core/env", "core/dataset", "fakes/tikv", "fakes/objstore", "properties/schema", "sim", "sim/keyed", "sim/plan", "sim/script", "sim/conversion/workload", "chaos"},
 	"properties":              {"core/env", "fakes/tikv", "fakes/objstore", "properties/schema", "sim", "sim/fault", "sim/ops", "sim/conversion/workload"},
 	"properties/schema":       {},
-	"properties/suite":        {"core", "core/env", "properties", "properties/schema", "sim", "sim/fault", "sim/inject", "sim/ops", "sim/conversion", "sim/conversion/workload", "chaos"},
+	"properties/suite":        {"core", "core/env", "properties", "properties/schema", "sim", "sim/fault", "sim/inject", "sim/ops", "sim/conversion", "sim/conversion/workload", "chaos", "harness", "sim/sweep"},
+	"harness":                 {"sim", "sim/explain", "sim/fault", "sim/inject", "sim/plan", "sim/sweep", "chaos"},
+	"simtest":                 {"sim", "sim/plan", "chaos", "harness"},
+	"command":                 {"sim", "sim/explain", "sim/fault", "sim/plan", "sim/sweep", "chaos", "harness"},
+	"cmd/gauntlet":            {"command", "properties/suite"},
 	"chaos":                   {"core/env", "chaos"},
 	"backend/process":         {"core/env", "fakes/tikv", "fakes/objstore", "backend/process"},
 	"backend/tikv":            {"core/env"},
 }
 
 func TestHouse(t *testing.T) {
-	found, files := inspect(t, "", "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/process/...")
+	found, files := inspect(t, "", "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/process/...", "./harness/...", "./simtest/...")
 	require.Greater(t, files, 60, "the house test saw too few files to mean anything")
 	require.Empty(t, found, "\n%s", strings.Join(found, "\n"))
 }

@@ -55,6 +55,9 @@ type failing struct {
 
 func (f *facts) Name() string { return "facts" }
 
+// NeverObjects leaves the facts out of the list of what held.
+func (f *facts) NeverObjects() {}
+
 func (f *facts) say(at time.Duration, kind, format string, args ...any) {
 	if f.tell == nil || f.told[kind] {
 		return

@@ -6,9 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/chaos"
+	"github.com/gauntlet-dst/gauntlet/chaos/protocol"
+	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
 // Target is the conversion, judged by every invariant.
@@ -18,6 +22,19 @@ func Target() sim.Target {
 		Invariants: func(_ sim.Assembly, system sim.System) []sim.Invariant {
 			return properties.All(known(system.(*conversion.System)))
 		},
+	}
+}
+
+// Conversion is the conversion with all that can be asked of it, for tests and
+// commands: 80 % of the batches are published even among faults, the scenarios
+// are those of package chaos.
+func Conversion() harness.Suite {
+	return harness.Suite{
+		Target:    Target(),
+		Expect:    []sweep.Expectation{{Outcome: "published", AtLeast: 0.8}},
+		Catalogue: protocol.Catalogue(),
+		Scenarios: chaos.Scenarios(),
+		Stage:     Scenario,
 	}
 }
 

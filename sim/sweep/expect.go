@@ -12,12 +12,17 @@ type Expectation struct {
 	AtLeast float64 // 0 to 1
 }
 
+// minPieces is the smallest sample that is judged. The interval supposes
+// independent pieces of work; those of one universe share its faults and tend to
+// end alike, which in a sample of few universes weighs more than their number.
+const minPieces = 100
+
 // Judge returns an error if the sample shows that the share is smaller: if its
 // Wilson interval, at 95 %, lies below. A sample that is too small to tell
 // passes, so a few universes never fail by chance alone.
 func (e Expectation) Judge(t *Totals) error {
 	n, all := t.Outcome(e.Outcome), t.Pieces()
-	if all == 0 {
+	if all < minPieces {
 		return nil
 	}
 	if low, high := Wilson(n, all); high < e.AtLeast {

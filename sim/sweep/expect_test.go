@@ -26,6 +26,7 @@ func TestExpectation(t *testing.T) {
 	}
 	want := Expectation{Outcome: "good", AtLeast: 0.8}
 	require.NoError(t, want.Judge(totals(0, 0)))
+	require.NoError(t, want.Judge(totals(0, 2)), "one universe")
 	require.NoError(t, want.Judge(totals(79, 21)), "a hundred cannot tell 79 % from 80 %")
 	require.NoError(t, want.Judge(totals(9000, 1000)))
 	require.EqualError(t, want.Judge(totals(7800, 2200)),

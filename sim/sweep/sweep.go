@@ -1,37 +1,18 @@
 // Package sweep runs many universes of one system in parallel, one on each
 // core, and adds up what they came to. It is the only part of the simulator
-// that starts goroutines; each universe stays on one of them.
+// that starts goroutines and looks at a real clock; each universe stays on one
+// goroutine and sees none.
 package sweep
 
 import (
 	"fmt"
-	"maps"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
-
-// Totals is what a sweep came to.
-type Totals struct {
-	Seeds int
-	// Outcomes count pieces of work, not seeds, in the order of the system's
-	// summaries.
-	Outcomes                 []sim.Count
-	Violations, Inconclusive int
-	Events                   uint64
-	VirtualSeconds           float64
-	// Marks and Fired count over all seeds; MarkSeeds counts the seeds in
-	// which a mark was reached at all.
-	Marks, MarkSeeds, Fired map[string]int
-	// States are the distinct abstract states of the system.
-	States map[uint64]struct{}
-	// Hashes counts the distinct hashes.
-	Hashes map[uint64]struct{}
-}
 
 // Options say what to run.
 type Options struct {
@@ -41,22 +22,41 @@ type Options struct {
 	Parallel int
 	// CollectStates keeps the set of abstract states.
 	CollectStates bool
+	// Patience is how long, in real time, a universe may let nothing happen
+	// before it counts as stuck; 0 means for ever.
+	Patience time.Duration
+	// Again is how many universes there are for each that is run twice, beside
+	// those that fail, which all are; 0 means that none is.
+	Again int
+}
+
+// Nondeterminism says that one seed gave two different runs: the system, or the
+// harness, depends on something that is not in the universe.
+type Nondeterminism struct {
+	Seed          uint64
+	First, Second uint64 // hashes
+}
+
+func (n *Nondeterminism) Error() string {
+	return fmt.Sprintf("not deterministic: seed 0x%016x gave hash %016x, then %016x; the system depends on something outside its universe", n.Seed, n.First, n.Second)
 }
 
 // Run sweeps the seeds and calls visit for each result, in the order of the
 // seeds, on the calling goroutine, until it returns false. The error is a
-// configuration's, not a violation's.
+// configuration's, a *Stuck or a *Nondeterminism, not a violation's; the totals
+// are of the universes before it.
 func Run(target sim.Target, o Options, visit func(*sim.Result) bool) (*Totals, error) {
 	parallel := o.Parallel
 	if parallel == 0 {
 		parallel = runtime.GOMAXPROCS(0)
 	}
-	t := &Totals{Marks: map[string]int{}, MarkSeeds: map[string]int{}, Fired: map[string]int{}, States: map[uint64]struct{}{}, Hashes: map[uint64]struct{}{}}
+	t := newTotals()
 	results := make([]*sim.Result, batch*parallel)
 	errs := make([]error, batch*parallel)
 	for done := 0; done < o.Count; done += len(results) {
 		n := min(len(results), o.Count-done)
-		runBatch(target, o.Base+uint64(done), results[:n], errs[:n], parallel)
+		clear(results)
+		runBatch(target, &o, done, results[:n], errs[:n], parallel)
 		for i, r := range results[:n] {
 			if errs[i] != nil {
 				return t, errs[i]
@@ -73,97 +73,50 @@ func Run(target sim.Target, o Options, visit func(*sim.Result) bool) (*Totals, e
 // batch is how many universes a core runs before results are handed over.
 const batch = 128
 
-// runBatch fills results with the universes from base on.
-func runBatch(target sim.Target, base uint64, results []*sim.Result, errs []error, parallel int) {
+// runBatch fills results with the universes from the given one on. After an
+// error no universe is begun; those before the failing one have all been run,
+// so that the first error is the same in every sweep.
+func runBatch(target sim.Target, o *Options, from int, results []*sim.Result, errs []error, parallel int) {
 	var next atomic.Int64
+	var failed atomic.Bool
 	var running sync.WaitGroup
 	for range parallel {
 		running.Go(func() {
-			for i := int(next.Add(1) - 1); i < len(results); i = int(next.Add(1) - 1) {
-				results[i], errs[i] = sim.Run(target, base+uint64(i))
+			for !failed.Load() {
+				i := int(next.Add(1) - 1)
+				if i >= len(results) {
+					return
+				}
+				again := o.Again > 0 && (from+i)%o.Again == 0
+				results[i], errs[i] = run(target, o, o.Base+uint64(from+i), again)
+				if errs[i] != nil {
+					failed.Store(true)
+				}
 			}
 		})
 	}
 	running.Wait()
 }
 
-func (t *Totals) add(r *sim.Result, states bool) {
-	t.Seeds++
-	for _, o := range r.Summary.Outcomes {
-		t.addOutcome(o)
-	}
-	t.Events += r.Events
-	t.VirtualSeconds += r.Virtual.Seconds()
-	t.Hashes[r.Hash] = struct{}{}
-	if r.Violation != nil {
-		t.Violations++
-	}
-	if r.Inconclusive {
-		t.Inconclusive++
-	}
-	for name, n := range r.Marks {
-		t.Marks[name] += n
-		t.MarkSeeds[name]++
-	}
-	for _, f := range r.Fired {
-		t.Fired[f.Name()]++
-	}
-	if states {
-		for _, s := range r.States {
-			t.States[s] = struct{}{}
+// run runs one universe, twice if asked to or if it fails.
+func run(target sim.Target, o *Options, seed uint64, again bool) (*sim.Result, error) {
+	once := func() (r *sim.Result, err error) {
+		stuck := Watch(target, seed, o.Patience, func(watched sim.Target) { r, err = sim.Run(watched, seed) })
+		if stuck != nil {
+			return nil, stuck
 		}
+		return r, err
 	}
-}
-
-func (t *Totals) addOutcome(o sim.Count) {
-	for i := range t.Outcomes {
-		if t.Outcomes[i].Name == o.Name {
-			t.Outcomes[i].N += o.N
-			return
-		}
+	r, err := once()
+	if err != nil || !again && (o.Again == 0 || r.Violation == nil) {
+		return r, err
 	}
-	t.Outcomes = append(t.Outcomes, o)
-}
-
-// Outcome is how many pieces of work ended so.
-func (t *Totals) Outcome(name string) int {
-	for _, o := range t.Outcomes {
-		if o.Name == name {
-			return o.N
-		}
+	second, err := once()
+	if err != nil {
+		return nil, err
 	}
-	return 0
-}
-
-// Pieces is how many pieces of work ended, one way or another.
-func (t *Totals) Pieces() (n int) {
-	for _, o := range t.Outcomes {
-		n += o.N
+	if second.Hash != r.Hash {
+		return nil, &Nondeterminism{Seed: seed, First: r.Hash, Second: second.Hash}
 	}
-	return n
-}
-
-// Line is the sweep's summary, one line: the outcomes by their names, and the
-// share of the first, which is the one to hope for; cpu is in seconds.
-func (t *Totals) Line(cpu float64) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "sim: total seeds=%d", t.Seeds)
-	for _, o := range t.Outcomes {
-		fmt.Fprintf(&b, " %s=%d", o.Name, o.N)
-	}
-	if len(t.Outcomes) > 0 {
-		first := t.Outcomes[0]
-		fmt.Fprintf(&b, " %s_pct=%.1f", first.Name, 100*float64(first.N)/float64(max(t.Pieces(), 1)))
-	}
-	fmt.Fprintf(&b, " violations=%d inconclusive=%d events=%d virtual_s=%.0f cpu_s=%.1f", t.Violations, t.Inconclusive, t.Events, t.VirtualSeconds, cpu)
-	return b.String()
-}
-
-// Counts lists names with their counts, in the order of the names.
-func Counts(m map[string]int) string {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		parts = append(parts, fmt.Sprintf("%s=%d", name, m[name]))
-	}
-	return strings.Join(parts, " ")
+	return r, nil
 }

@@ -1,0 +1,94 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+	"github.com/gauntlet-dst/gauntlet/sim/sweep"
+)
+
+// Reduction is how many universes the reduction of a failure may take.
+const Reduction = 400
+
+// Explain reduces a failing run, unless runs is 0, and returns its report. replay
+// and keep are commands to paste; keep may be "".
+func Explain(target sim.Target, failing *sim.Result, runs int, patience time.Duration, replay, keep string) (*explain.Report, error) {
+	var report *explain.Report
+	var err error
+	stuck := sweep.Watch(target, failing.Seed, patience, func(watched sim.Target) {
+		report, err = explain.Failure(watched, failing, runs)
+	})
+	if err := errors.Join(stuck, err); err != nil {
+		return nil, err
+	}
+	report.Commit, report.GoVersion = Commit(), runtime.Version()
+	report.Replay, report.Keep = replay, keep
+	return report, nil
+}
+
+// Replay runs a plan, under watch.
+func Replay(target sim.Target, p *plan.Plan, patience time.Duration) (*sim.Result, error) {
+	var r *sim.Result
+	var err error
+	if stuck := sweep.Watch(target, p.Seed, patience, func(watched sim.Target) { r, err = sim.Replay(watched, p) }); stuck != nil {
+		return nil, stuck
+	}
+	return r, err
+}
+
+// Keep writes a report's reduced plan to a folder and returns the file's name.
+// It never writes over another plan.
+func Keep(folder string, report *explain.Report) (string, error) {
+	violation := report.Reduced.Result.Violation
+	reduced := *report.Reduced.Plan
+	reduced.Why = []string{violation.Error()}
+	name := filepath.Join(folder, fmt.Sprintf("%s-%016x.plan", violation.Invariant, report.Seed))
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", err
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("%s is there already: a kept plan is never overwritten", name)
+	}
+	if err != nil {
+		return "", err
+	}
+	if _, err = file.WriteString(reduced.String()); err != nil {
+		return "", errors.Join(err, file.Close())
+	}
+	return name, file.Close()
+}
+
+// Keep writes a report's reduced plan to the suite's folder and returns the
+// file's name from the module's root on.
+func (s *Suite) Keep(report *explain.Report) (string, error) {
+	root := Root()
+	name, err := Keep(filepath.Join(root, s.folder()), report)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Rel(root, name)
+}
+
+// Commit names what is being run, with a plus if there are changes on top.
+func Commit() string {
+	head, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	name := strings.TrimSpace(string(head))
+	if changed, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output(); err != nil || len(changed) > 0 {
+		name += "+changes"
+	}
+	return name
+}
