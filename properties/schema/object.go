@@ -6,8 +6,11 @@ import "strings"
 type Area uint8
 
 const (
+	// OtherArea: neither of these, such as the sources.
 	OtherArea Area = iota
+	// Staging: the output of one attempt.
 	Staging
+	// Dataset: what one merge wrote, published or not.
 	Dataset
 )
 
