@@ -26,10 +26,16 @@ type Config struct {
 	FrameTime time.Duration
 	// MaxInFlight bounds how long a sent request may still be executed.
 	MaxInFlight time.Duration
+	// LockGC is the period of TiKV's garbage collection, which resolves the locks
+	// that dead committers left (0s for never, to 100 days).
+	LockGC time.Duration
 	// ChaosFor and ChaosEvents end the chaos phase.
 	ChaosFor    time.Duration
 	ChaosEvents int
 }
+
+// usualFrame is the longest that a frame of work takes in most universes.
+const usualFrame = 800 * time.Millisecond
 
 // maxFrameTime is the longest that one frame of work may take.
 const maxFrameTime = 10 * time.Second
@@ -46,6 +52,7 @@ func (c *Config) settings() []plan.Setting {
 		{Name: "sim.timer_weight", Int: &c.TimerWeight, Min: 1, Max: 1000},
 		{Name: "sim.frame_time", Duration: &c.FrameTime, Max: int64(maxFrameTime)},
 		{Name: "sim.max_in_flight", Duration: &c.MaxInFlight, Min: 1e6, Max: int64(fault.MaxTime)},
+		{Name: "sim.lock_gc", Duration: &c.LockGC, Max: int64(fault.MaxTime), Absent: "0s"},
 		{Name: "sim.chaos_for", Duration: &c.ChaosFor, Max: int64(fault.MaxTime)},
 		{Name: "sim.chaos_events", Int: &c.ChaosEvents, Max: 100_000_000},
 	}
@@ -57,10 +64,13 @@ func (c *Config) draw(d keyed.Draw, b Bounds) {
 		Arm:         "elastic",
 		LatencyMin:  time.Duration(d.LogBetween("latency_min", 50e3, max(int64(b.MaxLatency)/2, 60e3))),
 		TimerWeight: int(d.LogBetween("timer_weight", 2, 400)),
-		FrameTime:   time.Duration(d.LogBetween("frame_time", 1e5, max(int64(b.MaxFrameTime), 2e5))),
+		FrameTime:   time.Duration(d.LogBetween("frame_time", 1e5, max(int64(min(usualFrame, b.MaxFrame/2)), 2e5))),
 		MaxInFlight: b.MaxInFlight,
 		ChaosFor:    b.ChaosFor,
 		ChaosEvents: 60_000,
+		// TiDB's collector runs every ten minutes: less often and more often than
+		// that, so that it also meets transactions that are still at work.
+		LockGC: time.Duration(d.LogBetween("lock_gc", min(60e9, int64(b.Settle)/8), max(int64(min(30*time.Minute, b.Settle/3)), 1e9))),
 	}
 	if d.Chance("long_work", 500) {
 		// As long as leases: whoever wakes up late finds a successor at work.

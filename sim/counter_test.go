@@ -9,7 +9,6 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
-	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
@@ -48,9 +47,9 @@ func (c *counter) Programs() []sim.Program {
 	return programs
 }
 
-func (c *counter) Prepare(*tikv.Engine, *objstore.Store) {}
-func (c *counter) StoreOptions() objstore.Options        { return objstore.Options{} }
-func (c *counter) Region(string) int                     { return 0 }
+func (c *counter) Prepare(*sim.Stores)            {}
+func (c *counter) StoreOptions() objstore.Options { return objstore.Options{} }
+func (c *counter) Region(string) int              { return 0 }
 
 func (c *counter) Classify(key string) string {
 	class, _, _ := strings.Cut(key, "/")
@@ -58,12 +57,7 @@ func (c *counter) Classify(key string) string {
 }
 
 func (c *counter) Bounds() sim.Bounds {
-	return sim.Bounds{
-		MaxFrameTime: 100 * time.Millisecond, MaxLatency: 50 * time.Millisecond, RPCTimeout: time.Second, ObjectTimeout: time.Second, MaxInFlight: time.Minute,
-		ChaosFor: 10 * time.Minute, Settle: 10 * time.Minute, Quiesce: time.Second,
-		Magnitudes: []time.Duration{time.Second, 3 * time.Second, 30 * time.Second},
-		Leases:     []time.Duration{3 * time.Second},
-	}
+	return sim.Bounds{RPCTimeout: time.Second, Quiesce: time.Second}
 }
 
 func (c *counter) Done(w *sim.World) bool { return counterValue(w) >= c.target }

@@ -28,8 +28,12 @@ func Boot(target Target) (*Universe, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := Config{Arm: "narrow", FrameTime: time.Second, MaxInFlight: system.Bounds().MaxInFlight}
-	u := newUniverse(handSeed, config, system)
+	bounds, err := system.Bounds().complete()
+	if err != nil {
+		return nil, err
+	}
+	config := Config{Arm: "narrow", FrameTime: time.Second, MaxInFlight: bounds.MaxInFlight, LockGC: 10 * time.Minute}
+	u := newUniverse(handSeed, config, system, bounds)
 	u.recorder, u.steady = &recorder{}, true
 	u.observeBy(target.Invariants(assembly, system))
 	u.plan = planOf(handSeed, assembly, &u.config)

@@ -75,12 +75,14 @@ const (
 	Resumed
 	// Healed: the world lifted every fault.
 	Healed
+	// Collected: TiKV's garbage collection resolved locks that were left.
+	Collected
 	// FaultFired: a fault changed the outcome or the order of a call for the
 	// first time.
 	FaultFired
 )
 
-var processEventNames = [...]string{"", "boot", "exit", "crash", "terminate", "kill", "pause", "resume", "heal", "fault"}
+var processEventNames = [...]string{"", "boot", "exit", "crash", "terminate", "kill", "pause", "resume", "heal", "collect locks", "fault"}
 
 // String returns the event as traces print it.
 func (e ProcessEvent) String() string { return processEventNames[e] }

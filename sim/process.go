@@ -58,7 +58,19 @@ type process struct {
 	env       *env.Env
 	restart   *event
 	resumeAt  *event
-	exit      error // how the last incarnation ended
+	exit      error // what the last incarnation returned, if it
+	exited    bool
+}
+
+// absence says why no incarnation runs.
+func (p *process) absence() string {
+	switch {
+	case p.exited && p.exit == nil:
+		return "has finished"
+	case p.exited:
+		return "has failed: " + classText(p.exit)
+	}
+	return "is dead"
 }
 
 // taskNamed returns the process's living task of that name, or nil.
@@ -120,7 +132,7 @@ const (
 // boot starts a new incarnation.
 func (p *process) boot() {
 	p.inc++
-	p.alive, p.paused = true, false
+	p.alive, p.paused, p.exited = true, false, false
 	p.restart = nil
 	p.began, p.driftBase = p.u.now, 0
 	p.root = &cancelNode{proc: p}
@@ -186,7 +198,7 @@ func (u *Universe) finished(t *task) {
 		t.group.taskEnded(t.result)
 		return
 	}
-	p.exit = t.result
+	p.exit, p.exited = t.result, true
 	u.note(p, Exited, classText(t.result))
 	u.end(p)
 	if p.program.Restart > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/inject"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/search"
 )
@@ -82,12 +83,15 @@ func (target Target) universe(seed uint64) (*Universe, *plan.Plan, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("seed 0x%x draws a bad configuration: %w", seed, err)
 	}
-	bounds := system.Bounds()
+	bounds, err := system.Bounds().complete()
+	if err != nil {
+		return nil, nil, fmt.Errorf("seed 0x%x: %w", seed, err)
+	}
 	config.draw(keyed.New(seed, "sim"), bounds)
 	if target.Vary != nil {
 		target.Vary(&config, assembly)
 	}
-	u := newUniverse(seed, config, system)
+	u := newUniverse(seed, config, system, bounds)
 	u.pulse = target.Pulse
 	if target.Inject != nil {
 		u.injectors = target.Inject(assembly)
@@ -123,7 +127,11 @@ func (target Target) replay(p *plan.Plan) (*Universe, error) {
 	if err != nil {
 		return nil, p.Wrong("system", err)
 	}
-	u := newUniverse(p.Seed, config, system)
+	bounds, err := system.Bounds().complete()
+	if err != nil {
+		return nil, p.Wrong("system", err)
+	}
+	u := newUniverse(p.Seed, config, system, bounds)
 	u.pulse = target.Pulse
 	for _, f := range p.Faults {
 		if err := u.checkFault(f); err != nil {
@@ -223,11 +231,22 @@ func (u *Universe) runChaos() bool {
 		if u.events >= uint64(u.config.ChaosEvents) {
 			return true
 		}
+		if u.nothingBefore(int64(u.config.ChaosFor)) {
+			u.now = max(u.now, int64(u.config.ChaosFor)) // one long sleep must not last past the phase
+			return false
+		}
 		if !u.step() {
 			return false // everything waits for the world: heal it
 		}
 	}
 	return false
+}
+
+// nothingBefore reports whether nothing can happen before that time: no message
+// is in flight, and the first timer fires later.
+func (u *Universe) nothingBefore(at int64) bool {
+	t := u.timers.head()
+	return u.messages.head() == nil && t != nil && t.when > at
 }
 
 // settleEvents bounds the settle phase: a timer storm would never reach its
@@ -245,17 +264,13 @@ func (u *Universe) runSettle() bool {
 		if u.ask(u.system.Done) {
 			return true
 		}
-		stuck := ""
 		switch {
 		case u.now >= until:
-			stuck = fmt.Sprintf("not done %s (virtual) after the last fault was healed", u.bounds.Settle)
+			u.fail(u.standstill(fmt.Sprintf("not done %s (virtual) after the last fault was healed", u.bounds.Settle), "not done"))
 		case u.events >= limit:
-			stuck = fmt.Sprintf("timer storm: %d events after healing and not done", settleEvents)
+			u.fail(u.standstill(fmt.Sprintf("timer storm: %d events after healing and not done", settleEvents), "timer storm"))
 		case !u.step():
-			stuck = "deadlock: nothing is left to happen, and the work is not done"
-		}
-		if stuck != "" {
-			u.fail(&Violation{Invariant: "progress-after-healing", Shape: strings.SplitN(stuck, ":", 2)[0][:8], Text: stuck + u.left() + "; " + u.waiting()})
+			u.fail(u.standstill("deadlock: nothing is left to happen, and the work is not done", "deadlock"))
 		}
 	}
 	return false
@@ -291,14 +306,20 @@ func (u *Universe) ask(question func(*World) bool) bool {
 	return question(&u.world)
 }
 
-// left says what the system is not done with.
-func (u *Universe) left() string {
+// standstill is the violation of a system that is not done when it must be.
+func (u *Universe) standstill(what, shape string) *Violation {
+	v := &Violation{Invariant: "progress-after-healing", Shape: shape, Text: what}
 	var s Summary
 	u.system.Describe(&u.world, &s)
-	if s.Left == "" {
-		return ""
+	for i, stuck := range s.Stuck {
+		if i == 0 {
+			v.Shape += ": " + stuck.Shape
+			v.Subject = printable(stuck.Subject)
+		}
+		v.Text += "; " + printable(stuck.Text)
 	}
-	return "; " + s.Left
+	v.Text += u.blocking() + "; " + u.waiting()
+	return v
 }
 
 // waiting says what the tasks wait for. Many that sleep till their next round, or
@@ -307,7 +328,7 @@ func (u *Universe) waiting() string {
 	var parts, idle []string
 	for _, p := range u.processes {
 		if !p.alive {
-			parts = append(parts, p.program.Name+" is dead")
+			parts = append(parts, p.program.Name+" "+p.absence())
 			continue
 		}
 		for _, t := range p.tasks {
@@ -315,7 +336,11 @@ func (u *Universe) waiting() string {
 			if t.where.step != nil && t.where.step.name != "" {
 				step = t.where.step.name + " "
 			}
-			text := fmt.Sprintf("%s/%s waits in %s%s since %s", p.program.Name, t.name, step, t.where.op, time.Duration(t.where.since))
+			if t.where.op == ops.None {
+				idle = append(idle, fmt.Sprintf("%s/%s has not begun", p.program.Name, t.name))
+				continue
+			}
+			text := fmt.Sprintf("%s/%s has waited in %s%s for %s", p.program.Name, t.name, step, t.where.op, clockText(time.Duration(u.now-t.where.since)))
 			if t.idle() {
 				idle = append(idle, text)
 			} else {

@@ -105,7 +105,15 @@ func TestScriptSaysWhatItWaitedFor(t *testing.T) {
 		s.Process("w1").Pause()
 		s.Until(never)
 	})
-	require.Contains(t, paused, "FAIL script: not reached within 10m0s (virtual); w0/main waits in")
+	require.Contains(t, paused, "FAIL script: not reached within 11m0s (virtual); w0/main has not begun; w1/main has not begun")
+
+	elsewhere := fail(t, twoCounters(false), func(s *script.Script) {
+		s.Process("w0").Pause()
+		stall := s.Process("w0").Before("raise").Pause()
+		s.Process("w0").Before("retire").Crash()
+		s.Until(stall.Fired)
+	})
+	require.Regexp(t, `; pause waits for w0 in raise, where w1 was last at \d+\.\d{3}s; crash waits for w0 in retire, which nobody has reached; `, elsewhere)
 
 	unseen := fail(t, twoCounters(false), func(s *script.Script) {
 		s.Process("w1").Crash()

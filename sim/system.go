@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
@@ -25,12 +28,40 @@ type Assembly interface {
 	New() (System, error)
 }
 
+// Shower is a System that can show what a row holds in a few words, for reports:
+// "state=processing epoch=2". "" leaves the row out.
+type Shower interface {
+	Show(key string, value []byte) string
+}
+
+// Stores are what a system finds when time begins.
+type Stores struct{ u *Universe }
+
+// Put stores an object.
+func (s *Stores) Put(key string, body []byte) {
+	var resp objstore.Response
+	s.u.objects.Handle(&objstore.Request{Kind: objstore.KindPut, Key: key, Body: body}, &resp)
+}
+
+// Write stores a row.
+func (s *Stores) Write(key string, value []byte) {
+	handle := func(req tikv.Request) uint64 {
+		var resp tikv.Response
+		req.PhysicalMS = epoch.UnixMilli()
+		s.u.kv.Handle(&req, &resp)
+		return resp.TS
+	}
+	start := handle(tikv.Request{Kind: tikv.KindTSO})
+	handle(tikv.Request{Kind: tikv.KindPrewrite, StartTS: start, Primary: key, TTLMS: 1, Mutations: []tikv.Mutation{{Op: tikv.OpPut, Key: key, Value: value}}})
+	handle(tikv.Request{Kind: tikv.KindCommit, StartTS: start, CommitTS: handle(tikv.Request{Kind: tikv.KindTSO}), Keys: []string{key}})
+}
+
 // System is a system under test, assembled for one universe.
 type System interface {
 	// Programs returns the processes, in a fixed order.
 	Programs() []Program
 	// Prepare fills the stores before time begins.
-	Prepare(kv *tikv.Engine, objects *objstore.Store)
+	Prepare(s *Stores)
 	// StoreOptions returns how the object store behaves.
 	StoreOptions() objstore.Options
 	// Region returns the region, and so the RPC batch, that a key belongs to.
@@ -40,8 +71,8 @@ type System interface {
 	Classify(key string) string
 	// Bounds returns the times that the simulator must know of.
 	Bounds() Bounds
-	// Done reports whether nothing is left to do. It is asked after commits
-	// and client records.
+	// Done reports whether nothing is left to do. It is asked when something has
+	// become true: a commit, an object's effect, a client's record.
 	Done(w *World) bool
 	// Quiet reports whether, the work being done, nothing is left to clean up
 	// either: then the run ends before Bounds.Quiesce is over.
@@ -50,39 +81,101 @@ type System interface {
 	Describe(w *World, s *Summary)
 }
 
-// Bounds are times (virtual) that follow from the system's configuration.
+// Bounds are times (virtual) that follow from the system's configuration. The
+// zero value of each means what is said beside it, so that few need to be set:
+// Leases, if the system has any, and Settle, if it is not done within minutes.
 type Bounds struct {
-	// RPCTimeout is how long a client waits for one reply.
+	// RPCTimeout is how long a client of TiKV waits for one reply: 5s.
 	RPCTimeout time.Duration
+	// ObjectTimeout is the same for the object store: RPCTimeout.
+	ObjectTimeout time.Duration
+	// MaxLatency is the longest nominal way of a message, one way, with which the
+	// system can be expected to get its work done: a twentieth of RPCTimeout.
+	MaxLatency time.Duration
+	// MaxFrame is the longest that one frame of work may take: a quarter of the
+	// shortest lease, at most 10s.
+	MaxFrame time.Duration
+	// MaxInFlight is how long a sent request may still be executed: 1m.
+	MaxInFlight time.Duration
+	// ChaosFor is how long faults may go on: 1h and ten times the longest lease.
+	ChaosFor time.Duration
+	// Settle is how long after healing everything must be done: 10m, and twenty
+	// times the longest lease.
+	Settle time.Duration
+	// Quiesce is how long the system runs on after that, to clean up: 0s.
+	Quiesce time.Duration
+	// GiveUp is how long a caller tries to find out what became of its request:
+	// three times RPCTimeout.
+	GiveUp time.Duration
+	// LongWork is how long a piece of work may take before it is given up: the
+	// longest lease.
+	LongWork time.Duration
+	// Leases are the times after which others take over what a process holds:
+	// what freezes one mostly lasts just longer. None: 3s, the life of TiKV's
+	// locks, which every system with transactions depends on.
+	Leases []time.Duration
+	// Magnitudes are the durations at which something else happens: faults last
+	// a little less than one, a little more, or twice as long. None: the time-outs
+	// and leases above.
+	Magnitudes []time.Duration
 	// MaxEntry and MaxTxn bound a row, and what one transaction writes, in bytes;
 	// 0 means no limit. See tikv.ClientConfig.
 	MaxEntry, MaxTxn int
-	// ObjectTimeout is the same for the object store.
-	ObjectTimeout time.Duration
-	// MaxLatency is the longest nominal way of a message, one way, with which the
-	// system can be expected to get its work done.
-	MaxLatency time.Duration
-	// MaxFrame is the same for one frame of work.
-	MaxFrame time.Duration
-	// MaxFrameTime is the longest that one frame of work may take.
-	MaxFrameTime time.Duration
-	// MaxInFlight is how long a sent request may still be executed.
-	MaxInFlight time.Duration
-	// ChaosFor is how long faults may go on.
-	ChaosFor time.Duration
-	// Settle is how long after healing everything must be done.
-	Settle time.Duration
-	// Quiesce is how long the system runs on after that, to clean up.
-	Quiesce time.Duration
-	// GiveUp is how long a caller tries to find out what became of its request,
-	// and LongWork how long a piece of work may take before it is given up.
-	GiveUp, LongWork time.Duration
-	// Magnitudes are the durations at which something happens (time-outs,
-	// leases): faults last a little less, a little more, or twice as long.
-	Magnitudes []time.Duration
-	// Leases are those of them after which others take over: what freezes a
-	// process mostly lasts just longer than one.
-	Leases []time.Duration
+}
+
+// lockLife is how long TiKV's locks live (client-go's default TTL).
+const lockLife = 3 * time.Second
+
+// complete fills in what is zero, and refuses what cannot be.
+func (b Bounds) complete() (Bounds, error) {
+	if len(b.Leases) == 0 {
+		b.Leases = []time.Duration{lockLife}
+	}
+	short, long := slices.Min(b.Leases), slices.Max(b.Leases)
+	for _, d := range []struct {
+		field *time.Duration
+		zero  time.Duration
+	}{
+		{&b.RPCTimeout, 5 * time.Second}, {&b.MaxFrame, min(short/4, maxFrameTime)}, {&b.MaxInFlight, time.Minute},
+		{&b.ChaosFor, time.Hour + 10*long}, {&b.Settle, 10*time.Minute + 20*long}, {&b.LongWork, long},
+	} {
+		*d.field = cmp.Or(*d.field, d.zero)
+	}
+	b.ObjectTimeout = cmp.Or(b.ObjectTimeout, b.RPCTimeout)
+	b.MaxLatency = cmp.Or(b.MaxLatency, b.RPCTimeout/20)
+	b.GiveUp = cmp.Or(b.GiveUp, 3*b.RPCTimeout)
+	if len(b.Magnitudes) == 0 {
+		b.Magnitudes = append([]time.Duration{b.RPCTimeout, b.ObjectTimeout, lockLife, 2 * long}, b.Leases...)
+	}
+	return b, b.check()
+}
+
+// check refuses bounds with which nothing could be drawn, or nothing could work.
+func (b *Bounds) check() error {
+	for _, d := range []struct {
+		name string
+		is   time.Duration
+		min  time.Duration
+		max  time.Duration
+	}{
+		{"RPCTimeout", b.RPCTimeout, time.Millisecond, fault.MaxTime}, {"ObjectTimeout", b.ObjectTimeout, time.Millisecond, fault.MaxTime},
+		{"MaxLatency", b.MaxLatency, time.Microsecond, b.RPCTimeout}, {"MaxFrame", b.MaxFrame, time.Microsecond, maxFrameTime},
+		{"MaxInFlight", b.MaxInFlight, time.Millisecond, fault.MaxTime}, {"ChaosFor", b.ChaosFor, time.Second, fault.MaxTime},
+		{"Settle", b.Settle, time.Second, fault.MaxTime}, {"Quiesce", b.Quiesce, 0, fault.MaxTime},
+		{"GiveUp", b.GiveUp, time.Millisecond, fault.MaxTime}, {"LongWork", b.LongWork, time.Millisecond, fault.MaxTime},
+	} {
+		if d.is < d.min || d.is > d.max {
+			return fmt.Errorf("bounds: %s is %s; want %s to %s", d.name, d.is, d.min, d.max)
+		}
+	}
+	for _, list := range [][]time.Duration{b.Leases, b.Magnitudes} {
+		for _, d := range list {
+			if d < time.Millisecond || d > fault.MaxTime {
+				return fmt.Errorf("bounds: a lease or magnitude is %s; want %s to %s", d, time.Millisecond, fault.MaxTime)
+			}
+		}
+	}
+	return nil
 }
 
 // scale is what a search must know of the system's times.
@@ -99,8 +192,20 @@ type Summary struct {
 	// Outcomes count pieces of work by how they ended: the same names in the same
 	// order in every run, the one to hope for first.
 	Outcomes []Count
-	// Left says, for reports, what the system is not done with; "" for nothing.
-	Left string
+	// Stuck names what the system is not done with, the most telling first. A
+	// run that ends before the system is done is about the first of them.
+	Stuck []Stuck
+}
+
+// Stuck is one piece of work that is not done.
+type Stuck struct {
+	// Subject is what it is about: a key or a part of one. Reports tell its story.
+	Subject string
+	// Shape says what kind of standstill it is, without names and numbers: it is
+	// the failure's identity, which reduction keeps.
+	Shape string
+	// Text says it for people: "lab/a is running, its units: 3 pending".
+	Text string
 }
 
 // Count is how often something of that name came about.

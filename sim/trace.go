@@ -65,7 +65,10 @@ type TraceEvent struct {
 	Happened ProcessEvent
 	Key      string
 	Result   string
-	Level    TraceLevel
+	// Wrote are the rows that the commit of a transaction changed, if the system
+	// can show them: a line each, "KEY: words".
+	Wrote string
+	Level TraceLevel
 }
 
 // TraceLevel says what kind of thing a TraceEvent is.
@@ -83,6 +86,39 @@ const (
 type recorder struct {
 	events  []TraceEvent
 	effects []Effect // in the order in which they happened
+	// wrote shows what undecided transactions lock, by their start timestamps.
+	wrote map[uint64]string
+}
+
+// show keeps what a prewrite will have written once it is committed, and returns
+// it when it is.
+func (r *recorder) show(u *Universe, m *message) string {
+	shower, ok := u.system.(Shower)
+	if !ok || m.KVReply.Status != tikv.StatusOK {
+		return ""
+	}
+	switch m.Op {
+	case ops.Prewrite:
+		if r.wrote == nil {
+			r.wrote = map[uint64]string{}
+		}
+		var b strings.Builder
+		for _, mutation := range m.KV.Mutations {
+			words := "gone"
+			if mutation.Op != tikv.OpDelete {
+				words = shower.Show(mutation.Key, mutation.Value)
+			}
+			if mutation.Op != tikv.OpLock && words != "" {
+				fmt.Fprintf(&b, "%s: %s\n", printable(mutation.Key), printable(words))
+			}
+		}
+		r.wrote[m.KV.StartTS] += b.String()
+	case ops.Commit:
+		wrote := r.wrote[m.KV.StartTS]
+		delete(r.wrote, m.KV.StartTS)
+		return wrote
+	}
+	return ""
 }
 
 func (r *recorder) add(u *Universe, e TraceEvent) {
@@ -126,6 +162,9 @@ func (u *Universe) noteCall(m *message, fate Fate, by *fault.Fault) {
 	e := TraceEvent{
 		Process: m.task.proc.program.Name, Task: m.task.name, Step: m.call.site.Step,
 		What: m.Op.String(), Op: m.Op, Key: m.keys(), Result: m.outcome(fate, by),
+	}
+	if fate == Handled {
+		e.Wrote = u.recorder.show(u, m)
 	}
 	u.recorder.add(u, e)
 }

@@ -65,18 +65,19 @@ type Universe struct {
 	rivals  int      // how many pauses wait for a rival, at most
 	effects int      // how many effects the current request had
 
-	phase     phase
-	healedAt  int64
-	zombies   int64 // until when those whom healing woke may still act
-	world     World
-	judge     judge
-	hash      uint64
-	recorder  *recorder
-	steady    bool               // a task's draws are all the same, and messages come in the order sent
-	pushed    uint64             // messages, in a steady universe
-	passed    func(fault.Anchor) // is told of every call, if set
-	pulse     *Pulse             // for a watchdog, if set
-	violation *Violation
+	phase      phase
+	healedAt   int64
+	zombies    int64 // until when those whom healing woke may still act
+	world      World
+	judge      judge
+	hash       uint64
+	recorder   *recorder
+	steady     bool               // a task's draws are all the same, and messages come in the order sent
+	pushed     uint64             // messages, in a steady universe
+	collection event              // of TiKV's garbage, if pending
+	passed     func(fault.Anchor) // is told of every call, if set
+	pulse      *Pulse             // for a watchdog, if set
+	violation  *Violation
 	// What commits returned to the system, other than success.
 	outcomes     []outcome
 	undetermined []uint64 // start timestamps
@@ -92,16 +93,17 @@ type act struct {
 	inc   int
 }
 
-func newUniverse(seed uint64, config Config, system System) *Universe {
+func newUniverse(seed uint64, config Config, system System, bounds Bounds) *Universe {
 	u := &Universe{
-		seed: seed, config: config, system: system, bounds: system.Bounds(),
+		seed: seed, config: config, system: system, bounds: bounds,
 		steps: make(map[string]*stepName), sites: make(map[uint64]*site),
 		hash: keyed.Mix(seed, 0x756e6976),
 	}
+	u.collection.pos = -1
 	u.kv = tikv.New(tikv.Options{RecordReads: true})
 	u.objects = objstore.New(system.StoreOptions())
 	u.world.init(u)
-	system.Prepare(u.kv, u.objects)
+	system.Prepare(&Stores{u})
 	u.drainPrepared()
 	for i, program := range system.Programs() {
 		u.processes = append(u.processes, &process{u: u, index: i, program: program, temp: map[string][]byte{}})

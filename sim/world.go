@@ -147,8 +147,10 @@ type Violation struct {
 	// First and Second are the two events that together are the violation;
 	// First may be absent (Event 0).
 	First, Second EventRef
-	// Subject is what the events have in common: a key or a part of one.
+	// Subject is what the events have in common: a key or a part of one. Also
+	// lists further ones whose story belongs to the violation's.
 	Subject string
+	Also    []string
 	Stack   string // of a panic
 	Event   uint64
 	At      time.Duration
@@ -395,6 +397,12 @@ func (u *Universe) drainPrepared() {
 
 // collectCommits takes what the request did in TiKV from the ledger.
 func (u *Universe) collectCommits(m *message) {
+	u.collectLedger(m)
+	u.expectCollection()
+}
+
+// collectLedger takes over the ledger; m is nil for what no request did.
+func (u *Universe) collectLedger(m *message) {
 	ledger := u.kv.Ledger()
 	for _, c := range ledger.Commits {
 		e := u.effect(m)

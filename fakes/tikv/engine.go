@@ -63,15 +63,16 @@ func (e *Engine) Handle(req *Request, resp *Response) {
 // Ledger returns the engine's ledger. It stays the same object.
 func (e *Engine) Ledger() *Ledger { return &e.ledger }
 
-const logicalBits = 18
+// LogicalBits is how many bits of a timestamp are its logical part.
+const LogicalBits = 18
 
 // PhysicalMS returns the physical part of a timestamp, in milliseconds.
-func PhysicalMS(ts uint64) int64 { return int64(ts >> logicalBits) }
+func PhysicalMS(ts uint64) int64 { return int64(ts >> LogicalBits) }
 
 // timestamp returns a timestamp greater than all before it, also when the
 // physical time repeats or goes back.
 func (e *Engine) timestamp(physicalMS int64) uint64 {
-	e.lastTS = max(uint64(physicalMS)<<logicalBits, e.lastTS+1)
+	e.lastTS = max(uint64(physicalMS)<<LogicalBits, e.lastTS+1)
 	return e.lastTS
 }
 

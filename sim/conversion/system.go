@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +14,6 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/dataset/plain"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
-	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
@@ -73,17 +74,16 @@ func (s *System) node(name string, roles core.Role, expendable bool) sim.Program
 }
 
 // Prepare stores the recordings, and what is nobody's of the system.
-func (s *System) Prepare(_ *tikv.Engine, objects *objstore.Store) {
-	var resp objstore.Response
+func (s *System) Prepare(stores *sim.Stores) {
 	for _, o := range s.workload.Objects() {
-		objects.Handle(&objstore.Request{Kind: objstore.KindPut, Key: o.Key, Body: o.Body}, &resp)
+		stores.Put(o.Key, o.Body)
 	}
 	if !s.config.Bystanders {
 		return
 	}
 	for i := range s.workload.Batches {
 		key := s.workload.Batches[i].Output + "staging/00000001/kept.rec"
-		objects.Handle(&objstore.Request{Kind: objstore.KindPut, Key: key, Body: []byte("kept")}, &resp)
+		stores.Put(key, []byte("kept"))
 	}
 }
 
@@ -154,10 +154,9 @@ func (s *System) Bounds() sim.Bounds {
 		quiesce = 2*watch + 2*k.MaxInFlight + 6*k.JanitorEvery + 2*k.DrainTimeout + 2*time.Minute
 	}
 	return sim.Bounds{
-		MaxFrameTime: min(800*time.Millisecond, k.UnitTimeout/time.Duration(6*c.Frames)),
-		MaxLatency:   min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
-		MaxFrame:     maxFrame,
-		MaxEntry:     c.Stores.MaxRow, MaxTxn: c.Stores.MaxTxn,
+		MaxLatency: min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
+		MaxFrame:   maxFrame,
+		MaxEntry:   c.Stores.MaxRow, MaxTxn: c.Stores.MaxTxn,
 		RPCTimeout: c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,
 		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,
@@ -232,27 +231,50 @@ func fieldOf(w *sim.World, b *workload.Batch, name string) string {
 }
 
 // unfinished says how far a batch that has not ended is.
-func unfinished(w *sim.World, b *workload.Batch) string {
+func unfinished(w *sim.World, b *workload.Batch) sim.Stuck {
 	name := b.Namespace + "/" + b.Name
 	phase := phaseOf(w, b)
 	if phase == "" {
-		return name + " is not there"
+		return sim.Stuck{Subject: name, Shape: "batch is not there", Text: name + " is not there"}
 	}
-	var states []string
+	var units []string
+	states := map[string]bool{}
 	for _, key := range w.Keys(schema.UnitTable.Key(name + "/")) {
 		row, _ := w.Get(key)
-		states = append(states, key[strings.LastIndexByte(key, '/')+1:]+" "+schema.Field(row, "state"))
+		state := schema.Field(row, "state")
+		states[state] = true
+		units = append(units, key[strings.LastIndexByte(key, '/')+1:]+" "+state)
 	}
-	if len(states) > 6 {
-		states = append(states[:6], "...")
+	if len(units) > 6 {
+		units = append(units[:6], "...")
 	}
-	return name + " is " + phase + ", its units: " + cmp.Or(strings.Join(states, ", "), "none")
+	return sim.Stuck{
+		Subject: name,
+		Shape:   strings.TrimSpace("batch " + phase + ", units " + cmp.Or(strings.Join(slices.Sorted(maps.Keys(states)), " "), "none")),
+		Text:    name + " is " + phase + ", its units: " + cmp.Or(strings.Join(units, ", "), "none"),
+	}
+}
+
+// shown are the fields of each table's rows that reports show.
+var shown = map[string][]string{
+	"batch": {"gen", "phase"}, "active": {}, "unit": {"state", "epoch", "worker"}, "lease": {"epoch", "beat"},
+	"merge": {"gen", "state", "worker"}, "leader": {"epoch", "worker"}, "checkpoint": {"epoch", "seq", "frames"}, "status": {"phase"},
+}
+
+// Show says in a few words what a row holds.
+func (s *System) Show(key string, value []byte) string {
+	var words []string
+	for _, name := range shown[s.Classify(key)] {
+		if text := schema.Field(value, name); text != "" {
+			words = append(words, name+"="+text)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // Describe sums up how the batches ended.
 func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 	units, published, failed, cancelled := 0, 0, 0, 0
-	var left []string
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
 		units += b.Units()
@@ -265,10 +287,9 @@ func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 			cancelled++
 		case "expired":
 		default:
-			left = append(left, unfinished(w, b))
+			sum.Stuck = append(sum.Stuck, unfinished(w, b))
 		}
 	}
-	sum.Left = strings.Join(left, "; ")
 	sum.Fields = []plan.Field{
 		{Name: "workers", Value: strconv.Itoa(s.config.Workers)},
 		{Name: "batches", Value: strconv.Itoa(len(s.workload.Batches))},

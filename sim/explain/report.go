@@ -123,7 +123,9 @@ func (r *Report) steps(room int) []string {
 			picked = append(picked, e)
 		}
 	}
-	picked = withoutRepeats(picked)
+	picked = withoutRepeats(picked, func(e sim.TraceEvent) bool {
+		return e.Event == v.First.Event || e.Event == v.Second.Event || e.Level == sim.TraceFault
+	})
 	omitted := 0
 	if room < 3 {
 		return nil
@@ -174,14 +176,44 @@ func matters(e sim.TraceEvent, v *sim.Violation, active map[[2]string]bool) bool
 	if !op.HasEffect() || op == ops.Prewrite && e.Result == "ok" || op == ops.Resolve || op == ops.Rollback {
 		return false
 	}
-	return v.Subject == "" || strings.Contains(e.Key, v.Subject)
+	return about(e.Key, v)
 }
 
-// withoutRepeats drops an event that says the same as the one before.
-func withoutRepeats(events []sim.TraceEvent) []sim.TraceEvent {
-	return slices.CompactFunc(events, func(a, b sim.TraceEvent) bool {
-		return a.Process == b.Process && a.Task == b.Task && a.Step == b.Step && a.What == b.What && a.Key == b.Key && a.Result == b.Result
-	})
+// about reports whether a text is about one of the violation's subjects.
+func about(text string, v *sim.Violation) bool {
+	return v.Subject == "" || strings.Contains(text, v.Subject) ||
+		slices.ContainsFunc(v.Also, func(subject string) bool { return strings.Contains(text, subject) })
+}
+
+// repeated is what two events share that say the same.
+type repeated struct{ process, task, step, what, key, result string }
+
+func repeats(e sim.TraceEvent) repeated {
+	return repeated{e.Process, e.Task, e.Step, e.What, e.Key, e.Result}
+}
+
+// withoutRepeats folds what is said again and again (a beat, a round of
+// polling): the first and the last stay, and the last says how many there were.
+func withoutRepeats(events []sim.TraceEvent, keep func(sim.TraceEvent) bool) []sim.TraceEvent {
+	counts := map[repeated]int{}
+	for _, e := range events {
+		counts[repeats(e)]++
+	}
+	seen := map[repeated]int{}
+	var out []sim.TraceEvent
+	for _, e := range events {
+		same := repeats(e)
+		seen[same]++
+		n := counts[same]
+		if n > 2 && seen[same] > 1 && seen[same] < n && !keep(e) {
+			continue
+		}
+		if n > 2 && seen[same] == n {
+			e.Result = strings.TrimSpace(e.Result + fmt.Sprintf(" (for the %dth time)", n))
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // trim keeps n events: the two of the violation, the faults and what the world
@@ -228,13 +260,31 @@ func stepLine(e sim.TraceEvent, v *sim.Violation) string {
 	if e.Key != "" {
 		line += " " + shortKeys(e.Key, v.Subject)
 	}
-	if e.Result != "" && e.Result != "ok" {
-		line += ": " + e.Result
+	if result := strings.TrimSpace(strings.TrimPrefix(e.Result, "ok")); result != "" {
+		line += ": " + result
 	}
+	line += wrote(e, v)
 	if e.Level == sim.TraceCall && e.Event == v.Second.Event {
 		line += "   <- violation"
 	}
 	return strings.TrimRight(line, " ")
+}
+
+// wrote shows what a commit left in the rows that the violation is about, two at
+// most.
+func wrote(e sim.TraceEvent, v *sim.Violation) string {
+	var shown []string
+	for line := range strings.Lines(e.Wrote) {
+		key, words, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if about(key, v) && len(shown) < 2 {
+			table, _, _ := strings.Cut(key, "/")
+			shown = append(shown, table+" "+words)
+		}
+	}
+	if len(shown) == 0 {
+		return ""
+	}
+	return "  [" + strings.Join(shown, "; ") + "]"
 }
 
 // faultInShort leaves the anchor out of a fault's line: the trace's own columns
@@ -273,9 +323,9 @@ func Tell(target sim.Target, p *plan.Plan, room int) ([]string, error) {
 		return nil, err
 	}
 	var picked []sim.TraceEvent
-	told := map[sim.TraceEvent]int{} // without times and keys
+	told := map[repeated]int{} // without times and keys
 	for _, e := range recorded.Trace {
-		if same := (sim.TraceEvent{Process: e.Process, Task: e.Task, Step: e.Step, What: e.What, Result: e.Result}); e.Level == sim.TraceCall {
+		if same := (repeated{e.Process, e.Task, e.Step, e.What, "", e.Result}); e.Level == sim.TraceCall {
 			if told[same]++; told[same] > 2 {
 				continue // renewals, rounds of polling
 			}
@@ -284,7 +334,6 @@ func Tell(target sim.Target, p *plan.Plan, room int) ([]string, error) {
 			picked = append(picked, e)
 		}
 	}
-	picked = withoutRepeats(picked)
 	omitted := len(picked) - room
 	var lines []string
 	for i, e := range picked {

@@ -26,6 +26,7 @@ var kinds = []*Info{
 	&regionErrorInfo,
 	&errorBodyInfo,
 	&outageInfo,
+	&duplicateRequestInfo,
 }
 
 // Kinds returns every kind, in a fixed order. The caller owns the slice.

@@ -175,9 +175,9 @@ func (p *Plan) parseLine(number int, line string) error {
 	return fmt.Errorf("unknown word %q; known: seed, system, expect, set, fault, #", word)
 }
 
-// Apply sets a system's settings from the plan. Every setting must be there, but
-// for those that are younger than the format (Setting.Absent): a plan never
-// depends on what is drawn.
+// Apply sets a system's settings from the plan. Every setting must be there: a
+// plan never depends on defaults. One that came later than the plan has the
+// value that keeps the plan's meaning.
 func (p *Plan) Apply(system string, settings []Setting) error {
 	if p.System != system {
 		return p.Wrong("system", fmt.Errorf("system %q; want %q", p.System, system))

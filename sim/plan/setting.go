@@ -20,8 +20,8 @@ type Setting struct {
 	Bool     *bool
 	Min, Max int64    // Int, Size; Duration in nanoseconds
 	Allowed  []string // Text; empty for any
-	// Absent is the value that a plan has which was written before the setting
-	// was; "" means that every plan sets it.
+	// Absent is what a plan means that lacks the setting, because it was written
+	// before there was one; "" if every plan has it.
 	Absent string
 }
 

@@ -5,6 +5,7 @@ package script
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,9 @@ type Script struct {
 	t      TB
 	u      *sim.Universe
 	spawns int
+	// waiting are the triggers that were set: those that have not fired are named
+	// when the script waits in vain.
+	waiting []*Trigger
 }
 
 // maxEvents bounds one Until or Advance, against loops that take no time.
@@ -139,8 +143,32 @@ var scripted = strings.NewReplacer(
 // stuck ends the test because the script and the system have parted ways.
 func (s *Script) stuck(format string, args ...any) {
 	s.t.Helper()
-	s.u.Fail(&sim.Violation{Invariant: "script", Text: fmt.Sprintf(format, args...) + "; " + s.u.Waiting()})
+	s.u.Fail(&sim.Violation{Invariant: "script", Text: fmt.Sprintf(format, args...) + s.unreached() + "; " + s.u.Waiting()})
 	s.check()
+}
+
+// unreached says of each trigger that has not fired who has reached its step.
+func (s *Script) unreached() string {
+	text := ""
+	for _, t := range s.waiting {
+		if t.Fired() {
+			continue
+		}
+		reached := map[string]time.Duration{}
+		for _, e := range s.u.Trace() {
+			if e.Level == sim.TraceCall && e.Step == t.rule.Step {
+				reached[e.Process] = e.At
+			}
+		}
+		text += fmt.Sprintf("; %s waits for %s in %s", t.rule.Kind.Info().Name, t.p.Name(), t.rule.Step)
+		for _, name := range slices.Sorted(maps.Keys(reached)) {
+			text += fmt.Sprintf(", where %s was last at %.3fs", name, reached[name].Seconds())
+		}
+		if len(reached) == 0 {
+			text += ", which nobody has reached"
+		}
+	}
+	return text
 }
 
 // Process is the handle to one process of a script.

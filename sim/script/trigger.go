@@ -88,6 +88,7 @@ func (t *Trigger) ExpireUpload() *Trigger { return t.set(&fault.ExpireUpload{}) 
 
 func (t *Trigger) set(k fault.Kind) *Trigger {
 	t.rule.Kind = k
+	t.p.s.waiting = append(t.p.s.waiting, t)
 	t.p.s.u.Inject(&t.rule)
 	return t
 }

@@ -1,0 +1,55 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+)
+
+// expectCollection schedules TiKV's garbage collection if transactions have left
+// locks: at the next multiple of its period. Without it, a committer that dies
+// leaves locks on rows that nobody reads again, and the order of all later
+// commits stays open.
+func (u *Universe) expectCollection() {
+	period := int64(u.config.LockGC)
+	if period == 0 || u.collection.pos >= 0 || u.kv.Locked() == 0 {
+		return
+	}
+	id := keyed.Mix(u.seed, uint64(u.now/period))
+	u.collection = event{when: (u.now/period + 1) * period, tie: keyed.Mix(id, keyed.ForTie), pos: -1, kind: evWorld, act: u.collectLocks, id: id}
+	u.timers.push(&u.collection)
+}
+
+// collectLocks resolves the locks of transactions that began a period ago or
+// earlier: none of those is still at work.
+func (u *Universe) collectLocks() {
+	before := uint64(epoch.UnixMilli()+(u.now-int64(u.config.LockGC))/1e6) << tikv.LogicalBits
+	if n := u.kv.CollectLocks(before); n > 0 {
+		u.Mark("locks_collected")
+		u.note(nil, Collected, fmt.Sprintf("%d transactions", n))
+		u.collectLedger(nil)
+	}
+	u.expectCollection()
+}
+
+// blocking names the transaction that keeps the order of commits open, and so
+// all later ones from being judged; "" if nothing waits for one.
+func (u *Universe) blocking() string {
+	if len(u.judge.pending) == 0 {
+		return ""
+	}
+	locks := u.kv.Locks()
+	if len(locks) == 0 {
+		return ""
+	}
+	oldest := slices.MinFunc(locks, func(a, b tikv.Lock) int { return int(int64(a.StartTS - b.StartTS)) })
+	began := time.Duration(tikv.PhysicalMS(oldest.StartTS)-epoch.UnixMilli()) * time.Millisecond
+	return fmt.Sprintf("; %d effects wait to be judged for the transaction that began at %s and left a lock on %s (primary %s)",
+		len(u.judge.pending), clockText(began), printable(oldest.Key), printable(oldest.Primary))
+}
+
+// clockText prints a virtual time in seconds.
+func clockText(at time.Duration) string { return fmt.Sprintf("%.3fs", at.Seconds()) }
