@@ -113,7 +113,7 @@ func TestUploadsAreCollectedWhereNoPrefixListsThem(t *testing.T) {
 		for _, path := range []string{"/staging/", "/data/"} {
 			over(t, objstore.Options{MinPart: 1, UploadsByKey: true}, func(w *world) {
 				w.config.Store.Probe, w.config.Store.UploadsByPrefix = probe, probe != ""
-				w.record("in/arm/a.rec", recording(1, 4000))
+				w.record("in/arm/a.rec", recording(1, 1000))
 				w.node("w0")
 				_, err := w.submit(spec("arm"))
 				require.NoError(t, err)

@@ -44,6 +44,19 @@ func TestLatePartDoesNotFailTheBatch(t *testing.T) {
 	}
 }
 
+// TestETagProvesNothing: what the answer to a repeated completion tells need not
+// be what is stored: versitygw makes an ETag up. The unit is complete all the same.
+func TestETagProvesNothing(t *testing.T) {
+	for _, kind := range []string{"repeat", "once", "blind"} {
+		s := scenario(t, conversion.Setup{Stores: func(st *conversion.Stores) { st.Completions = kind }})
+		lost := s.Worker(0).Before(core.StepStage).On("objects.complete_upload").LoseReply()
+		s.Until(lost.Fired)
+		s.Until(phaseIs(s, 0, "complete"))
+		s.Settle()
+		requireUnit(t, s, 0, "attempts", "1")
+	}
+}
+
 // TestOrphanUploadIsDroppedByKey: an upload that no row names is found, too, where
 // uploads are listed by whole key only: from the rows that tell which keys there
 // were, whether the process was told of it or found it out.
