@@ -281,6 +281,45 @@ func TestStoresAreProbed(t *testing.T) {
 	}
 }
 
+// Without a probe a listing out of order is noticed when it is read, and nothing is
+// discovered by it; a listing that leads nowhere is no end.
+func TestListingsAreChecked(t *testing.T) {
+	over(t, objstore.Options{MinPart: 1, Unordered: true}, func(w *world) {
+		w.config.Store.Probe = ""
+		for i := range 8 {
+			w.record(fmt.Sprintf("in/arm/%d.rec", i), recording(uint64(i), 5))
+		}
+		w.node("w0")
+		_, err := w.submit(spec("arm"))
+		require.NoError(t, err)
+		require.Contains(t, w.await("arm", core.PhaseFailed).Error, "it must list in the order of the keys")
+	})
+	run(t, func(w *world) {
+		w.record("in/arm/a.rec", recording(1, 5))
+		empty := 3
+		w.through("w0", func(o env.Objects) env.Objects { return emptyPages{o, &empty} })
+		_, err := w.submit(spec("arm"))
+		require.NoError(t, err)
+		require.Equal(t, 1, w.await("arm", core.PhaseComplete).Complete)
+		require.Zero(t, empty)
+	})
+}
+
+// emptyPages answers the first listings of sources with a page that is empty, and
+// not the last.
+type emptyPages struct {
+	env.Objects
+	left *int
+}
+
+func (e emptyPages) List(ctx context.Context, prefix, after string, limit int) (env.Listing, error) {
+	if strings.HasPrefix(prefix, "in/") && *e.left > 0 {
+		*e.left--
+		return env.Listing{More: true}, nil
+	}
+	return e.Objects.List(ctx, prefix, after, limit)
+}
+
 type noUploads struct{ env.Objects }
 
 func (noUploads) ListUploads(context.Context, string, string, string, int) (env.UploadListing, error) {

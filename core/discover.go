@@ -84,11 +84,7 @@ func (s *scanner) discoverSource(ctx context.Context, id batchID, b *batchRow, s
 // list returns the next page of a source: of a prefix, or the one object.
 func (s *scanner) list(ctx context.Context, source Source, after string) (env.Listing, error) {
 	if source.listed() {
-		page, err := s.objects.List(ctx, source.URL, after, s.cfg.Page)
-		if err == nil && page.More && len(page.Objects) == 0 {
-			err = &env.Error{Class: env.ClassUnavailable, Op: "list", Key: source.URL, Err: errEmptyPage}
-		}
-		return page, err
+		return s.objects.List(ctx, source.URL, after, s.cfg.Page)
 	}
 	obj, err := s.objects.Head(ctx, source.URL)
 	return env.Listing{Objects: []env.Object{obj}}, err

@@ -73,6 +73,9 @@
 //	<output>/g<gen>-<merge_gen>/...                    one merge's dataset
 //	<output>/g<gen>-<merge_gen>/manifest.json          names every object of it
 //
+// and under Config.Store.Probe, <probe>/listing/<n>, which stay, and an upload to
+// <probe>/uploads/<worker>/probe for as long as a process asks what the store has.
+//
 // <epoch>, <gen> and <merge_gen> in object keys have 8 digits. The dataset that
 // a batch published is the one that its row's manifest field points to.
 //

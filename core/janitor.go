@@ -145,10 +145,9 @@ func (j *janitor) derivedKeys(ctx context.Context, s swept) ([]string, error) {
 		}
 		last, err := readMerge(ctx, tx, mergeKey(s.id))
 		for gen := uint64(1); gen <= last.gen; gen++ {
-			dataset.Paths(units, orDefault(s.row.chunk, j.cfg.EpisodesPerChunk), j.codec.Ext())(func(path string) bool {
+			for path := range dataset.Paths(units, orDefault(s.row.chunk, j.cfg.EpisodesPerChunk), j.codec.Ext()) {
 				keys = append(keys, datasetPrefix(s.row.output, s.id.gen(), gen)+path)
-				return true
-			})
+			}
 		}
 		return err
 	})

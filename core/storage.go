@@ -122,19 +122,24 @@ func (o *objects) List(ctx context.Context, prefix, after string, limit int) (en
 		return err
 	})
 	if err == nil {
-		err = checkOrder(page.Objects, prefix, after)
+		err = checkPage(&page, prefix, after)
 	}
 	return page, err
 }
 
-// checkOrder refuses a page that is not in the order of the keys, or does not
-// follow after: the page behind it would miss what this one skipped.
-func checkOrder(page []env.Object, prefix, after string) error {
-	for i := range page {
-		if page[i].Key <= after {
-			return invalid("list", prefix, "the object store lists "+page[i].Key+" behind "+after+": it must list in the order of the keys")
+// checkPage refuses a page that leads nowhere, and one that is not in the order
+// of the keys, or does not follow after: the page behind it would miss what this
+// one skipped (R18).
+func checkPage(page *env.Listing, prefix, after string) error {
+	if page.More && len(page.Objects) == 0 {
+		return &env.Error{Class: env.ClassUnavailable, Op: "list", Key: prefix, Err: errEmptyPage}
+	}
+	for i := range page.Objects {
+		key := page.Objects[i].Key
+		if key <= after {
+			return invalid("list", prefix, "the object store lists "+key+" behind "+after+": it must list in the order of the keys")
 		}
-		after = page[i].Key
+		after = key
 	}
 	return nil
 }
@@ -224,6 +229,9 @@ func (o *objects) ListUploads(ctx context.Context, prefix, afterKey, afterID str
 		page, err = o.env.Objects.ListUploads(ctx, prefix, afterKey, afterID, limit)
 		return err
 	})
+	if err == nil && page.More && len(page.Uploads) == 0 {
+		err = &env.Error{Class: env.ClassUnavailable, Op: "list_uploads", Key: prefix, Err: errEmptyPage}
+	}
 	return page, err
 }
 
