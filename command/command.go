@@ -1,0 +1,230 @@
+// Package command is a command line for a simulated system: the gauntlet command
+// is this package with the conversion's suite, and a system of somebody else's
+// gets the same command in a main of its own:
+//
+//	package main
+//
+//	import (
+//		"example.org/mine/minesim"
+//		"github.com/gauntlet-dst/gauntlet/command"
+//	)
+//
+//	func main() { command.Main(minesim.Suite()) }
+//
+// # Exit codes
+//
+//	0  everything held
+//	1  an invariant was violated, or what the suite expects was refuted
+//	2  the command line, a file or the system's configuration is wrong: one line says how
+//	3  inconclusive: the universe, or most of a sweep's, reached its limit of events among
+//	   faults, or a scenario never showed what it is about
+//	4  one seed gave two different runs
+//	5  stuck: in a universe nothing happens any more, because the system blocks for real
+//
+// # JSON
+//
+// With --json every line of standard output is one object. Its "type" says which
+// keys it has; seeds and hashes are text, "0x" and 16 hex digits, and 16 hex
+// digits; times are virtual seconds but for cpu_s.
+//
+//	universe  seed, arm, fields, events, virtual_s, faults, outcome, inconclusive, hash, violation (null or invariant, rule, shape, text)
+//	story     seed, lines
+//	failure   invariant, shape, count, seeds (the first five), plan (a file, or ""), report
+//	total     seeds, outcomes, violations, inconclusive, events, virtual_s, cpu_s, states, hashes, fired, marks, shard (i/n)
+//	plan      file, seed, text
+//	kept      file, seed
+//	report    seed, text
+//	scenario  name, title, liveness; when played also seeds, violations, lines, story, missing
+//	fault     name, about, effect (whether the effect of the call happens: yes, no, maybe, or - for what befalls a process)
+//	error     code, text
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gauntlet-dst/gauntlet/harness"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/sweep"
+)
+
+// The exit codes.
+const (
+	exitHeld = iota
+	exitViolated
+	exitUsage
+	exitInconclusive
+	exitNondeterministic
+	exitStuck
+)
+
+// Main runs the command of a suite with the program's arguments and ends the
+// program with one of the exit codes.
+func Main(suite harness.Suite) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // the live heap is tiny: at 100 the collector takes a sixth of the time
+	}
+	name := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
+	os.Exit(Run(suite, name, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Run runs the command called name with arguments and returns its exit code.
+// Progress is shown on stderr if that is a terminal.
+func Run(suite harness.Suite, name string, args []string, stdout, stderr io.Writer) int {
+	c := &command{suite: suite, name: name, out: stdout, err: stderr}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(context.Background())
+	if err == nil {
+		return c.code
+	}
+	code := codeOf(err)
+	if c.json {
+		c.print(object{"type": "error", "code": code, "text": err.Error()})
+	} else {
+		fmt.Fprintf(stderr, "%s: %s\n", name, err)
+	}
+	return code
+}
+
+// codeOf tells errors apart; whatever is not the universes' doing is the
+// caller's.
+func codeOf(err error) int {
+	var stuck *sweep.Stuck
+	var nondeterministic *sweep.Nondeterminism
+	switch {
+	case errors.As(err, &stuck):
+		return exitStuck
+	case errors.As(err, &nondeterministic):
+		return exitNondeterministic
+	}
+	return exitUsage
+}
+
+// command is one call of the command.
+type command struct {
+	suite    harness.Suite
+	name     string
+	out, err io.Writer
+	code     int
+
+	json     bool
+	patience time.Duration
+	chaos    string
+	seed     seedFlag
+}
+
+// object is one line of JSON.
+type object map[string]any
+
+func (c *command) print(o object) {
+	line, err := json.Marshal(o)
+	if err != nil {
+		panic(err) // it is made of texts and numbers
+	}
+	fmt.Fprintf(c.out, "%s\n", line)
+}
+
+// say prints a line, or the object in its place with --json.
+func (c *command) say(o object, lines ...string) {
+	if c.json {
+		c.print(o)
+		return
+	}
+	for _, line := range lines {
+		fmt.Fprintln(c.out, line)
+	}
+}
+
+// worse notes an exit code: nondeterminism and violations outweigh what is
+// merely inconclusive.
+func (c *command) worse(code int) {
+	if c.code == exitHeld || code == exitViolated {
+		c.code = code
+	}
+}
+
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:                c.name,
+		Short:              "Runs " + c.system() + " in simulated universes: each is a function of its seed, faults included.",
+		SilenceUsage:       true,
+		SilenceErrors:      true,
+		DisableSuggestions: true,
+		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	flags := root.PersistentFlags()
+	flags.BoolVar(&c.json, "json", false, "print JSON lines (see the documentation of package command)")
+	flags.DurationVar(&c.patience, "patience", harness.Patience, "how long a universe may let nothing happen, in real time; 0 for ever")
+	root.AddCommand(c.runCommand(), c.sweepCommand(), c.replayCommand(), c.shrinkCommand(), c.explainCommand(), c.keepCommand(), c.scenariosCommand(), c.faultsCommand())
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if c.patience < 0 {
+			return fmt.Errorf("--patience=%s: want 0s (for ever) or more", c.patience)
+		}
+		return nil
+	}
+	return root
+}
+
+// system is the system's name in plans.
+func (c *command) system() string { return c.suite.Target.Assemble().Name() }
+
+// target is the suite's, under the chaos configuration if there is one.
+func (c *command) target() (sim.Target, *harness.Chaos, error) {
+	if c.chaos == "" {
+		return c.suite.Target, nil, nil
+	}
+	chaos, err := c.suite.Chaos(c.chaos)
+	return chaos.Under(c.suite.Target), chaos, err
+}
+
+func (c *command) addSeed(cmd *cobra.Command) {
+	c.seed = 1
+	cmd.Flags().Var(&c.seed, "seed", "the first universe: decimal, 0x hex, or a commit's 40 hex digits")
+	cmd.Flags().StringVar(&c.chaos, "chaos", "", "inject what this chaos configuration says, in place of drawn faults")
+}
+
+// progress is shown on a terminal only.
+func (c *command) progress(total int) *harness.Progress {
+	if f, ok := c.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return harness.NewProgress(f, total)
+	}
+	return nil
+}
+
+// seedFlag and countFlag are flags that are refused with what is allowed.
+type (
+	seedFlag  uint64
+	countFlag int
+)
+
+func (s *seedFlag) String() string { return fmt.Sprintf("0x%x", uint64(*s)) }
+func (s *seedFlag) Type() string   { return "seed" }
+
+func (s *seedFlag) Set(text string) error {
+	seed, err := harness.Seed(text)
+	*s = seedFlag(seed)
+	return err
+}
+
+func (n *countFlag) String() string { return fmt.Sprint(int(*n)) }
+func (n *countFlag) Type() string   { return "count" }
+
+func (n *countFlag) Set(text string) error {
+	count, err := harness.Count("--seeds", text)
+	*n = countFlag(count)
+	return err
+}
