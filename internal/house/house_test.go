@@ -86,7 +86,7 @@ var mayImport = map[string][]string{
 }
 
 func TestHouse(t *testing.T) {
-	found, files := inspect(t, "", "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/process/...", "./harness/...", "./simtest/...")
+	found, files := inspect(t, "", "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/process/...", "./harness/...", "./simtest/...", "./command/...", "./cmd/...")
 	require.Greater(t, files, 60, "the house test saw too few files to mean anything")
 	require.Empty(t, found, "\n%s", strings.Join(found, "\n"))
 }
