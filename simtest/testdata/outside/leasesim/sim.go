@@ -59,20 +59,13 @@ func (s *system) Programs() []sim.Program {
 	return programs
 }
 
-func (s *system) Prepare(*tikv.Engine, *objstore.Store) {}
-func (s *system) StoreOptions() objstore.Options        { return objstore.Options{} }
-func (s *system) Region(string) int                     { return 0 }
-func (s *system) Classify(key string) string            { return key }
+func (s *system) Prepare(*sim.Stores)            {}
+func (s *system) StoreOptions() objstore.Options { return objstore.Options{} }
+func (s *system) Region(string) int              { return 0 }
+func (s *system) Classify(key string) string     { return key }
 
 func (s *system) Bounds() sim.Bounds {
-	return sim.Bounds{
-		RPCTimeout: time.Second, ObjectTimeout: time.Second, MaxInFlight: time.Minute,
-		MaxLatency: 50 * time.Millisecond, MaxFrame: 100 * time.Millisecond, MaxFrameTime: 100 * time.Millisecond,
-		ChaosFor: 10 * time.Minute, Settle: 10 * time.Minute, Quiesce: time.Second,
-		GiveUp: 20 * time.Second, LongWork: 20 * time.Second,
-		Magnitudes: []time.Duration{time.Second, s.Lease},
-		Leases:     []time.Duration{s.Lease},
-	}
+	return sim.Bounds{RPCTimeout: time.Second, Leases: []time.Duration{s.Lease}}
 }
 
 func (s *system) Done(w *sim.World) bool { return counter(w) >= s.Target }
@@ -83,7 +76,8 @@ func (s *system) Describe(w *sim.World, sum *sim.Summary) {
 	sum.Fields = []plan.Field{{Name: "workers", Value: strconv.Itoa(s.workers)}}
 	sum.Outcome, sum.Outcomes = "raised", []sim.Count{{Name: "raised", N: counter(w)}}
 	if n := counter(w); n < s.Target {
-		sum.Outcome, sum.Left = "stuck", fmt.Sprintf("the counter is %d of %d", n, s.Target)
+		sum.Outcome = "stuck"
+		sum.Stuck = []sim.Stuck{{Subject: "counter", Shape: "counter too low", Text: fmt.Sprintf("the counter is %d of %d", n, s.Target)}}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
-	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
@@ -56,8 +55,8 @@ func (s *system) Region(string) int              { return 0 }
 func (s *system) Classify(string) string         { return "" }
 func (s *system) StoreOptions() objstore.Options { return objstore.Options{} }
 
-func (s *system) Prepare(*tikv.Engine, *objstore.Store) {}
-func (s *system) Describe(*sim.World, *sim.Summary)     {}
+func (s *system) Prepare(*sim.Stores)               {}
+func (s *system) Describe(*sim.World, *sim.Summary) {}
 
 func (s *system) Programs() []sim.Program {
 	return []sim.Program{{Name: "idle", Main: s.idle}, {Name: "w0", Main: s.work}}
@@ -85,11 +84,4 @@ func (s *system) work(ctx context.Context, e *env.Env) error {
 	return group.Wait()
 }
 
-func (s *system) Bounds() sim.Bounds {
-	return sim.Bounds{
-		RPCTimeout: time.Second, ObjectTimeout: time.Second, MaxInFlight: time.Minute,
-		MaxLatency: time.Millisecond, MaxFrame: time.Second, MaxFrameTime: time.Second,
-		ChaosFor: time.Hour, Settle: time.Hour, Quiesce: time.Second,
-		Magnitudes: []time.Duration{time.Second}, Leases: []time.Duration{time.Second},
-	}
-}
+func (s *system) Bounds() sim.Bounds { return sim.Bounds{} }
