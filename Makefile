@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test race mutants sweep replay keep bench
+.PHONY: help demo test full builds lint race mutants sweep replay keep bench
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -14,9 +14,23 @@ demo: ## one simulated universe, then two hundred
 	@go test ./sim -count=1 -run '^TestSeeds$$' -case=$(DEMO) -v
 	@go test ./sim -count=1 -run '^TestSim$$' -seeds=200 -v | grep -av --line-buffered '^sim: seed='
 
-test: ## every test but the heavy ones
-	go vet ./core/... ./fakes/... ./sim/... ./properties/... ./chaos/... ./backend/process/... ./internal/...
-	go test $(TESTFLAGS) ./core/... ./fakes/... ./sim/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/... ./internal/tally/...
+TESTED = ./core/... ./fakes/... ./sim/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/... ./internal/tally/...
+
+test: ## every test but the heavy ones, in short runs
+	go vet $(TESTED)
+	go test -short -vet=off $(TESTFLAGS) $(TESTED)
+
+full: ## the same tests at full size
+	go test -vet=off -timeout 30m $(TESTFLAGS) $(TESTED)
+
+builds: ## the same hashes in other builds; no injection in production binaries
+	go test -count=1 -timeout 30m $(TESTFLAGS) ./internal/builds
+
+lint: ## vet of everything, dead code, staticcheck, workflows
+	go vet ./...
+	go vet -tags chaos_testing ./chaos/...
+	cd internal/deadcode && go test -count=1 $(TESTFLAGS) ./...
+	cd internal/actionlint && go test -count=1 $(TESTFLAGS) ./...
 
 race: ## the tests on real goroutines and a small sweep, under the race detector
 	go test -race ./backend/process/... ./sim/... ./core/...

@@ -17,7 +17,11 @@ import (
 func TestScenarioPlansReplay(t *testing.T) {
 	for _, s := range chaos.Scenarios() {
 		target := suite.Scenario(s, nil)
-		for seed := uint64(1); seed <= 5; seed++ {
+		seeds := uint64(5)
+		if testing.Short() {
+			seeds = 1
+		}
+		for seed := uint64(1); seed <= seeds; seed++ {
 			run, err := sim.Run(target, seed)
 			require.NoError(t, err)
 			replayed, err := sim.Replay(target, run.Plan)

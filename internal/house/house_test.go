@@ -110,7 +110,7 @@ func inspect(t *testing.T, room string, patterns ...string) (found []string, fil
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	loaded, err := packages.Load(&packages.Config{
-		Dir: root, Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports | packages.NeedDeps,
+		Dir: root, Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports | packages.NeedExportFile,
 	}, patterns...)
 	require.NoError(t, err)
 	for _, p := range loaded {

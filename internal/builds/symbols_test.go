@@ -1,4 +1,4 @@
-package chaos_test
+package builds
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 )
 
 // symbols builds the worker under testdata and returns the names of the
-// functions and variables of this package in it, and the binary's path.
+// functions and variables of package chaos in it, and the binary's path.
 func symbols(t *testing.T, tags string) (names []string, binary string) {
 	binary = filepath.Join(t.TempDir(), "worker")
 	// Without inlining, so that whatever is called leaves its name.
