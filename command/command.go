@@ -48,6 +48,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,7 @@ func Main(suite harness.Suite) {
 // Progress is shown on stderr if that is a terminal.
 func Run(suite harness.Suite, name string, args []string, stdout, stderr io.Writer) int {
 	c := &command{suite: suite, name: name, out: stdout, err: stderr}
+	asJSON := slices.Contains(args, "--json") // also where the flags cannot be read
 	root := c.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -92,7 +94,7 @@ func Run(suite harness.Suite, name string, args []string, stdout, stderr io.Writ
 		return c.code
 	}
 	code := codeOf(err)
-	if c.json {
+	if asJSON {
 		c.print(object{"type": "error", "code": code, "text": err.Error()})
 	} else {
 		fmt.Fprintf(stderr, "%s: %s\n", name, err)
