@@ -14,7 +14,7 @@ demo: ## one simulated universe, then two hundred
 	@go test ./sim -count=1 -run '^TestSeeds$$' -case=$(DEMO) -v
 	@go test ./sim -count=1 -run '^TestSim$$' -seeds=200 -v | grep -av --line-buffered '^sim: seed='
 
-TESTED = ./core/... ./fakes/... ./sim/... ./simtest/... ./harness/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/... ./internal/tally/...
+TESTED = ./core/... ./fakes/... ./sim/... ./simtest/... ./harness/... ./command/... ./cmd/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/... ./internal/tally/...
 
 test: ## every test but the heavy ones, in short runs
 	go vet $(TESTED)

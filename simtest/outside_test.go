@@ -32,6 +32,13 @@ func outside(t *testing.T) string {
 	return dir
 }
 
+// atFullSize leaves a test that builds several programs out of short runs.
+func atFullSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds programs: not under -short")
+	}
+}
+
 // shell runs a command line in a folder, as it would be typed, and returns what
 // it printed and its exit code.
 func shell(t *testing.T, dir, line string, environment ...string) (string, int) {
@@ -122,6 +129,7 @@ func mend(t *testing.T, file string) {
 // TestConsole: what flags ask for is printed once, however `go test` is called
 // and wherever its output goes.
 func TestConsole(t *testing.T) {
+	atFullSize(t)
 	dir := outside(t)
 	mend(t, filepath.Join(dir, "leasesim", "sim.go"))
 	const seed42 = "sim: seed=0x000000000000002a "
@@ -161,6 +169,7 @@ func TestConsole(t *testing.T) {
 // TestFlagsWithoutTheirTest: flags that choose a test which is not there do not
 // pass in silence.
 func TestFlagsWithoutTheirTest(t *testing.T) {
+	atFullSize(t)
 	dir := outside(t)
 	file := filepath.Join(dir, "leasesim", "sim_test.go")
 	text, err := os.ReadFile(file)
@@ -174,6 +183,7 @@ func TestFlagsWithoutTheirTest(t *testing.T) {
 // TestMisuse: a system that blocks for real is named, with its task and where it
 // is; nothing hangs.
 func TestMisuse(t *testing.T) {
+	atFullSize(t)
 	dir := outside(t)
 	out, code := shell(t, dir, "go test -c -o misuse.test ./misuse")
 	require.Zero(t, code, out)

@@ -15,6 +15,7 @@ import (
 
 // On a terminal the story is printed once, and a sweep shows how far it is.
 func TestTerminal(t *testing.T) {
+	atFullSize(t)
 	dir := outside(t)
 	mend(t, filepath.Join(dir, "leasesim", "sim.go"))
 	out := onTerminal(t, dir, "go test ./leasesim -seed=42")

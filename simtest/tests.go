@@ -141,9 +141,9 @@ func (s *session) replay(t *testing.T, name string, p *plan.Plan) *sim.Result {
 }
 
 // Scenarios plays each of the suite's scenarios, a subtest each, in 200
-// universes or in the -seeds; under -short in 20, which need not show all. It fails if anything is violated, if a fault that
-// the scenario injects never struck, or if a fact that it is about was never
-// observed.
+// universes or in the -seeds; under -short in 20, which need not show all. It
+// fails if anything is violated, if a fault that the scenario injects never
+// struck, or if a fact that it is about was never observed.
 func Scenarios(t *testing.T) {
 	s := start(t)
 	if len(s.suite.Scenarios) == 0 {
