@@ -1,4 +1,5 @@
-// Package house holds the test that keeps the house rules: what core, fakes,
-// sim and properties may not use, and who may import whom. Each ban names its
+// Package house holds the tests that keep the house rules: that core, fakes, sim
+// and properties pass the linter of package lint but for the exceptions listed
+// here, who may import whom, and that go.mod is tidy. Each ban names its
 // replacement.
 package house
