@@ -27,6 +27,8 @@ type Target struct {
 	// Inject, if set, returns who injects faults beside the drawn ones, fresh
 	// for every universe.
 	Inject func(Assembly) []fault.Injector
+	// Search sets a part of what faults are drawn from.
+	Search search.Options
 	// Calm leaves the drawn faults out.
 	Calm bool
 	// Pulse, if set, shows a watchdog how far the one universe is that runs.
@@ -97,9 +99,10 @@ func (target Target) universe(seed uint64) (*Universe, *plan.Plan, error) {
 		u.injectors = target.Inject(assembly)
 	}
 	if !target.Calm {
-		if swarm := search.NewSwarm(keyed.New(seed, "chaos"), bounds.scale()); swarm != nil {
-			u.injectors = append(u.injectors, swarm)
+		if err := target.Search.Check(); err != nil {
+			return nil, nil, err
 		}
+		u.injectors = append(u.injectors, search.Draw(keyed.New(seed, "chaos"), bounds.scale(), target.Search)...)
 	}
 	u.observeBy(target.Invariants(assembly, system))
 	return u, planOf(seed, assembly, &u.config), nil
@@ -400,7 +403,7 @@ func (r *Result) Line() string {
 	if r.Violation != nil {
 		outcome = "violation:" + r.Violation.Invariant
 	}
-	fmt.Fprintf(&b, " steps=%d virtual=%s faults=%d outcome=%s hash=%016x",
+	fmt.Fprintf(&b, " events=%d virtual=%s faults=%d outcome=%s hash=%016x",
 		r.Events, r.Virtual.Round(time.Millisecond), len(r.Fired), outcome, r.Hash)
 	return b.String()
 }

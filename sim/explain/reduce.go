@@ -76,8 +76,18 @@ func (r *reduction) try(candidate *plan.Plan) (bool, error) {
 func (r *reduction) improve() bool {
 	smaller := false
 	r.best.Minimal = true
-	if n := len(r.best.Plan.Faults); n > 3 && (r.keeps(r.best.Plan.Faults[:n/2]) || r.keeps(r.best.Plan.Faults[n/2:])) {
-		return true
+	// Large pieces first (ddmin, Zeller and Hildebrandt, 2002): a run with a mode
+	// has dozens of faults.
+	for size := len(r.best.Plan.Faults) / 2; size > 1; size /= 2 {
+		for from := 0; from < len(r.best.Plan.Faults); {
+			to := min(from+size, len(r.best.Plan.Faults))
+			without := slices.Delete(slices.Clone(r.best.Plan.Faults), from, to)
+			if r.keeps(without) {
+				smaller = true
+				continue // what follows has moved up
+			}
+			from = to
+		}
 	}
 	for i := len(r.best.Plan.Faults) - 1; i >= 0; i-- {
 		without := slices.Delete(slices.Clone(r.best.Plan.Faults), i, i+1)

@@ -127,4 +127,5 @@ const (
 	ForRival
 	ForTie
 	ForCopy
+	ForMode
 )

@@ -2,17 +2,66 @@
 package search
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
-// Swarm draws faults as a universe goes along. Which kinds, how many and how
+// Options set a part of what runs are drawn from. The zero value sets nothing.
+type Options struct {
+	// Budget is how many faults a run has at most, beside what its mode injects; 0
+	// means as drawn, up to 12.
+	Budget int
+	// Kinds are the names of the only kinds of faults there are; none means all.
+	Kinds []string
+	// Aims are the names of the only kinds that runs aim; none means as drawn
+	// among all.
+	Aims []string
+	// Everywhere lets runs meet faults at all steps from the beginning on; else
+	// most runs spare most of them.
+	Everywhere bool
+}
+
+// Check refuses names that no kind of fault has.
+func (o Options) Check() error {
+	for _, name := range slices.Concat(o.Kinds, o.Aims) {
+		if _, ok := fault.Named(name); !ok {
+			return fmt.Errorf("search: no fault is called %q; known: %s", name, strings.Join(fault.Names(), ", "))
+		}
+	}
+	if o.Budget < 0 {
+		return fmt.Errorf("search: a budget of %d faults; want 0 or more", o.Budget)
+	}
+	return nil
+}
+
+func (o Options) allows(k *fault.Info) bool {
+	return len(o.Kinds) == 0 || slices.Contains(o.Kinds, k.Name)
+}
+
+// Draw returns who injects faults into a run: its swarm and its mode, if it has
+// them.
+func Draw(d keyed.Draw, scale fault.Scale, o Options) []fault.Injector {
+	var injectors []fault.Injector
+	if s := newSwarm(d, scale, o); s != nil {
+		injectors = append(injectors, s)
+	}
+	if m := drawMode(d, o); m != nil {
+		injectors = append(injectors, m)
+	}
+	return injectors
+}
+
+// swarm draws faults as a universe goes along. Which kinds, how many and how
 // often is itself drawn for each run (swarm testing, Groce et al., 2012): runs
 // that leave most kinds out find what a uniform mix hides. Each decision is
 // keyed by the call that it is about, so the faults of a run can be written down
 // as a plan and taken away one by one.
-type Swarm struct {
+type swarm struct {
 	scale  fault.Scale
 	budget int
 	rate   uint64 // of 2^32 per call; operations with effects are likelier
@@ -38,9 +87,9 @@ type Swarm struct {
 	struckAt uint64 // event
 }
 
-// NewSwarm draws the swarm of a run; nil for a run without faults.
-func NewSwarm(d keyed.Draw, scale fault.Scale) *Swarm {
-	s := &Swarm{scale: scale}
+// newSwarm draws the swarm of a run; nil for a run without one.
+func newSwarm(d keyed.Draw, scale fault.Scale, o Options) *swarm {
+	s := &swarm{scale: scale}
 	s.scale.MayDie = d.Chance("expendable", 300)
 	switch size := d.Intn("budget", 100); {
 	case size < 9: // what goes wrong without any fault is found here
@@ -61,25 +110,46 @@ func NewSwarm(d keyed.Draw, scale fault.Scale) *Swarm {
 		s.rate = uint64(1<<32) / uint64(d.LogBetween("rate there", 4, 200))
 	}
 	for _, k := range fault.Kinds() {
-		if d.Chance("kind/"+k.Name, k.Share) {
+		if o.allows(k) && d.Chance("kind/"+k.Name, k.Share) {
 			s.kinds = append(s.kinds, k)
 		}
 	}
 	if d.Chance("aim", 550) {
-		s.drawAim(d)
+		s.drawAim(d, o)
 	}
-	if len(s.kinds) == 0 { // one of the kinds that most failures need
-		only, _ := fault.Named([...]string{"crash", "pause", "partition", "lose-reply", "delay"}[d.Intn("only", 5)])
-		s.kinds = []*fault.Info{only}
+	if len(s.kinds) == 0 {
+		s.kinds = []*fault.Info{onlyKind(d, o)}
+	}
+	if o.Budget > 0 {
+		s.aims = min(s.aims, o.Budget)
+		s.budget = min(s.budget, o.Budget-s.aims)
+	}
+	if o.Everywhere {
+		s.steps, s.from = 0, 0
 	}
 	return s
 }
 
-// drawAim lets the run aim one kind of fault.
-func (s *Swarm) drawAim(d keyed.Draw) {
+// onlyKind is what a swarm has that drew nothing: one of the kinds that most
+// failures need.
+func onlyKind(d keyed.Draw, o Options) *fault.Info {
+	names := []string{"crash", "pause", "partition", "lose-reply", "delay"}
+	if len(o.Kinds) > 0 {
+		names = o.Kinds
+	}
+	only, _ := fault.Named(names[d.Intn("only", len(names))])
+	return only
+}
+
+// drawAim lets the run aim one kind of fault, if there is one that may be aimed.
+func (s *swarm) drawAim(d keyed.Draw, o Options) {
+	aim := aimedKind(d, o)
+	if aim == nil {
+		return
+	}
+	s.aim = aim
 	s.budget = d.Intn("beside the aim", 2)
 	s.aims = 1 + d.Intn("aims", 4)/2
-	s.aim = aimedKind(d)
 	s.aimFirst = 1
 	if d.Chance("aim late", 200) {
 		s.aimFirst = int(d.LogBetween("aim first", 2, 64))
@@ -88,13 +158,19 @@ func (s *Swarm) drawAim(d keyed.Draw) {
 	s.aimSteps = int(d.LogBetween("aim steps", 50, 200)) * max(s.aim.Aim.Spread, 1)
 }
 
-// aimedKind chooses among the kinds by their weights.
-func aimedKind(d keyed.Draw) *fault.Info {
+// aimedKind chooses among the kinds by their weights; nil if none may be aimed.
+func aimedKind(d keyed.Draw, o Options) *fault.Info {
 	var lots []*fault.Info
 	for _, k := range fault.Kinds() {
+		if !o.allows(k) || len(o.Aims) > 0 && !slices.Contains(o.Aims, k.Name) {
+			continue
+		}
 		for range k.Aim.Weight {
 			lots = append(lots, k)
 		}
+	}
+	if len(lots) == 0 {
+		return nil
 	}
 	return lots[d.Intn("aim kind", len(lots))]
 }
@@ -108,7 +184,7 @@ const soonEvents = 300
 const rareFrom = 500
 
 // Strike decides whether a call meets a fault, and which.
-func (s *Swarm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
+func (s *swarm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
 	if s.aims > 0 && s.aimsAt(c) && s.aim.CanStrike(c.Op, c.Client) {
 		if h := keyed.Mix(c.ID, keyed.ForAim); h&(1<<32-1) < s.aimChance {
 			s.aims--
@@ -138,7 +214,7 @@ func (s *Swarm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault 
 }
 
 // chance is how likely a call meets a fault, of 2^32.
-func (s *Swarm) chance(c *fault.Crossing) uint64 {
+func (s *swarm) chance(c *fault.Crossing) uint64 {
 	chance := s.rate
 	if c.Op.HasEffect() || c.Op == ops.Get {
 		chance *= 4
@@ -157,14 +233,14 @@ func (s *Swarm) chance(c *fault.Crossing) uint64 {
 	return chance
 }
 
-func (s *Swarm) strike(c *fault.Crossing, f *fault.Fault) *fault.Fault {
+func (s *swarm) strike(c *fault.Crossing, f *fault.Fault) *fault.Fault {
 	s.struck, s.struckAt = c.Process, c.Event
 	return f
 }
 
 // aimsAt reports whether the run's aim may strike such a call: one of three of
 // its site, in a step that the run aims at.
-func (s *Swarm) aimsAt(c *fault.Crossing) bool {
+func (s *swarm) aimsAt(c *fault.Crossing) bool {
 	if !s.aim.Aim.At(c.Op) {
 		return false
 	}
