@@ -198,3 +198,28 @@ func TestMisuse(t *testing.T) {
 		})
 	}
 }
+
+var codeBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
+
+// TestGuide: the code that the guide shows is the outside module's, which the
+// other tests run.
+func TestGuide(t *testing.T) {
+	guide, err := os.ReadFile("../docs/YOUR-SYSTEM.md")
+	require.NoError(t, err)
+	var all strings.Builder
+	for _, pattern := range []string{"*.go", "leasesim/*.go", "cmd/lease/*.go"} {
+		files, err := fs.Glob(os.DirFS("testdata/outside"), pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, file := range files {
+			text, err := os.ReadFile(filepath.Join("testdata/outside", file))
+			require.NoError(t, err)
+			all.Write(text)
+		}
+	}
+	blocks := codeBlock.FindAllStringSubmatch(string(guide), -1)
+	require.Greater(t, len(blocks), 5)
+	for _, block := range blocks {
+		require.Contains(t, all.String(), block[1])
+	}
+}
