@@ -151,6 +151,10 @@ func TestExitCodes(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.plan")
 	require.NoError(t, os.WriteFile(bad, []byte("gauntlet-plan 1\nseed 1\nsystem other\n"), 0o600))
+	draft, err := sim.Draft(suiteOf("good").Target, 1)
+	require.NoError(t, err)
+	whole := filepath.Join(dir, "whole.plan")
+	require.NoError(t, os.WriteFile(whole, []byte(draft.String()), 0o600))
 	t.Setenv("JOB_COMPLETION_INDEX", "7")
 	for _, c := range []struct {
 		kind, line string
@@ -162,6 +166,8 @@ func TestExitCodes(t *testing.T) {
 		{"good", "scenarios calm", 0, "scenario calm: seeds=200 "},
 		{"good", "scenarios --list", 0, "unseen                 What it is about never happens."},
 		{"good", "faults", 0, "lose-reply"},
+		{"good", "replay " + whole, 0, "sim: 1 invariants held: by-one"},
+		{"skips", "replay " + whole, 1, "FAIL by-one"},
 		{"skips", "run", 1, "FAIL by-one: 2 came after 0"},
 		{"skips", "sweep --seeds 20", 1, "sim: 20 universes failed like this: 0x0000000000000001 "},
 		{"skips", "scenarios calm", 1, "FAIL by-one"},
@@ -190,6 +196,7 @@ func TestExitCodes(t *testing.T) {
 		{"endless", "run", 3, "outcome=raised"},
 		{"leaks", "run", 4, "not deterministic: seed 0x0000000000000001 gave hash "},
 		{"leaks", "sweep --seeds 20", 4, "not deterministic"},
+		{"leaks", "replay " + whole, 4, "not deterministic"},
 		{"blocks", "run --patience 300ms", 5, "stuck: seed 0x0000000000000001: w0/main"},
 		{"blocks", "sweep --patience 300ms", 5, "stuck: seed 0x0000000000000001: w0/main"},
 	} {

@@ -28,22 +28,37 @@ func Explain(target sim.Target, failing *sim.Result, runs int, patience time.Dur
 	stuck := sweep.Watch(target, failing.Seed, patience, func(watched sim.Target) {
 		report, err = explain.Failure(watched, failing, runs)
 	})
-	if err := errors.Join(stuck, err); err != nil {
+	if stuck != nil {
+		return nil, stuck // what the goroutine left behind may still write is not looked at
+	}
+	if err != nil {
 		return nil, err
 	}
-	report.Commit, report.GoVersion = Commit(), runtime.Version()
+	report.Commit, report.GoVersion = commit(), runtime.Version()
 	report.Replay, report.Keep = replay, keep
 	return report, nil
 }
 
-// Replay runs a plan, under watch.
+// Replay runs a plan twice, under watch. The error is the plan's, a *sweep.Stuck
+// or a *sweep.Nondeterminism.
 func Replay(target sim.Target, p *plan.Plan, patience time.Duration) (*sim.Result, error) {
-	var r *sim.Result
+	var first, second *sim.Result
 	var err error
-	if stuck := sweep.Watch(target, p.Seed, patience, func(watched sim.Target) { r, err = sim.Replay(watched, p) }); stuck != nil {
+	stuck := sweep.Watch(target, p.Seed, patience, func(watched sim.Target) {
+		if first, err = sim.Replay(watched, p); err == nil {
+			second, err = sim.Replay(watched, p)
+		}
+	})
+	if stuck != nil {
 		return nil, stuck
 	}
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	if first.Hash != second.Hash {
+		return nil, &sweep.Nondeterminism{Seed: p.Seed, First: first.Hash, Second: second.Hash}
+	}
+	return first, nil
 }
 
 // Keep writes a report's reduced plan to a folder and returns the file's name.
@@ -80,8 +95,8 @@ func (s *Suite) Keep(report *explain.Report) (string, error) {
 	return filepath.Rel(root, name)
 }
 
-// Commit names what is being run, with a plus if there are changes on top.
-func Commit() string {
+// commit names what is being run, with a plus if there are changes on top.
+func commit() string {
 	head, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
 		return "unknown"

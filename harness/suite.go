@@ -49,10 +49,10 @@ type Suite struct {
 // universe usually takes.
 const Patience = 30 * time.Second
 
-// Again is how many universes of a sweep there are for each that runs twice, to
+// again is how many universes of a sweep there are for each that runs twice, to
 // see whether it gives the same hash: 1.6 % of the time finds a leak in one
 // universe of a hundred within a few thousand.
-const Again = 64
+const again = 64
 
 // Seed reads a seed: decimal, 0x hex, or a commit's 40 hex digits.
 func Seed(text string) (uint64, error) { return plan.ParseSeed(text) }

@@ -79,8 +79,8 @@ func (t *Totals) Outcome(name string) int {
 	return 0
 }
 
-// Pieces is how many pieces of work ended, one way or another.
-func (t *Totals) Pieces() (n int) {
+// pieces is how many pieces of work ended, one way or another.
+func (t *Totals) pieces() (n int) {
 	for _, o := range t.Outcomes {
 		n += o.N
 	}
@@ -97,7 +97,7 @@ func (t *Totals) Line(cpu float64) string {
 	}
 	if len(t.Outcomes) > 0 {
 		first := t.Outcomes[0]
-		fmt.Fprintf(&b, " %s_pct=%.1f", first.Name, 100*float64(first.N)/float64(max(t.Pieces(), 1)))
+		fmt.Fprintf(&b, " %s_pct=%.1f", first.Name, 100*float64(first.N)/float64(max(t.pieces(), 1)))
 	}
 	fmt.Fprintf(&b, " violations=%d inconclusive=%d events=%d virtual_s=%.0f cpu_s=%.1f", t.Violations, t.Inconclusive, t.Events, t.VirtualSeconds, cpu)
 	return b.String()
