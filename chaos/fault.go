@@ -3,62 +3,18 @@ package chaos
 // Fault is a kind of fault. The empty string is none.
 type Fault string
 
-// The kinds of faults. Which fields of an [Injection] count for each is said
-// here; all others must be zero.
+// Kinds that the simulator produces by others, by the system's configuration, or
+// not at all. All others are in kinds.go, which is made from its table.
 const (
-	// Crash ends a process at once; the pending call never returns. Counts:
-	// Restart, KeepTemp.
-	Crash Fault = "crash"
 	// OOM is a crash while computing (env.Work), as the kernel's out-of-memory
 	// killer does it. Counts: Restart, KeepTemp.
 	OOM Fault = "oom"
-	// Terminate asks a process to drain (SIGTERM) and crashes it Grace later
-	// if it is still there. Counts: Grace, Restart, KeepTemp.
-	Terminate Fault = "terminate"
-	// Pause freezes a whole process, timers included; its clocks go on.
-	// Counts: For, Leases.
-	Pause Fault = "pause"
-	// Partition cuts a process off from a service: nothing sent arrives, and
-	// nobody says so. Counts: Service, Direction, For, Leases.
-	Partition Fault = "partition"
-	// Slow multiplies the time that a process's work takes. Counts: Factor,
-	// For, Leases.
-	Slow Fault = "slow"
-	// Refuse answers a request with "unavailable": not applied, and the caller
-	// knows it. Counts: For, Leases.
-	Refuse Fault = "refuse"
-	// LoseRequest loses a request: not applied, and no answer comes. Counts:
-	// For, Leases.
-	LoseRequest Fault = "lose_request"
-	// LoseReply loses a reply: applied, and no answer comes. Counts: For,
-	// Leases.
-	LoseReply Fault = "lose_reply"
-	// Delay lets a request execute late, perhaps after its caller gave up or
-	// died. Counts: For, Leases (how late).
-	Delay Fault = "delay"
-	// DelayReply applies a request at once and delivers its answer late.
-	// Counts: For, Leases (how late).
-	DelayReply Fault = "delay_reply"
-	// Conflict is a storm: commits and conditional writes lose against another
-	// writer, again and again. Counts: For, Leases.
-	Conflict Fault = "conflict"
-	// Truncate cuts off the end of a body that is read. Counts: For, Leases.
-	Truncate Fault = "truncate"
-	// Skew steps a process's wall clock by Offset. Counts: Offset, For,
-	// Leases.
-	Skew Fault = "skew"
-	// Drift lets a process's monotonic clock run fast by PPM parts per million
-	// (slow if negative). Counts: PPM, For, Leases.
-	Drift Fault = "drift"
 	// WeakObjects is an object store that ignores the conditions of writes,
 	// for the whole run.
-	WeakObjects Fault = "weak_objects"
-	// ExpireUpload drops the open multipart upload that a call is about, as a
-	// bucket's lifecycle rule does it, before the call is handled.
-	ExpireUpload Fault = "expire_upload"
+	WeakObjects Fault = "weak-objects"
 	// DiskFull fails the writes of a process's scratch space. Counts: For,
 	// Leases.
-	DiskFull Fault = "disk_full"
+	DiskFull Fault = "disk-full"
 )
 
 // Reach tells how well a world can produce a fault.
@@ -95,55 +51,87 @@ type FaultInfo struct {
 	Means string
 }
 
-var faults = [...]FaultInfo{
-	{Crash, "a process ends at once, between any two calls or in one", "maybe", ReachYes, "", ReachNearly, "PodChaos",
+// elsewhere says of a kind how others than the simulator produce it.
+type elsewhere struct {
+	injector   string // key of Config
+	kubernetes Reach
+	resource   string
+	means      string
+}
+
+// elsewheres has a row for every kind that an Injector or Kubernetes produces, or
+// of which there is more to say than that neither does.
+var elsewheres = map[Fault]elsewhere{
+	Crash: {"", ReachNearly, "PodChaos",
 		"`pod-kill` without grace loses the scratch space, `container-kill` keeps it, `pod-failure` keeps the pod down; all fall at an arbitrary instant, never between two chosen requests"},
-	{OOM, "the kernel kills a process while it computes", "-", ReachYes, "", ReachNearly, "StressChaos",
+	OOM: {"", ReachNearly, "StressChaos",
 		"memory stress in the container's cgroup; the kernel picks the instant"},
-	{Terminate, "SIGTERM, then SIGKILL after a grace period", "-", ReachYes, "", ReachNearly, "PodChaos",
+	Terminate: {"", ReachNearly, "PodChaos",
 		"`pod-kill` with `gracePeriod`, at an arbitrary instant"},
-	{Pause, "a process freezes longer than its lease, then goes on", "-", ReachYes, "", ReachNearly, "NetworkChaos",
+	Pause: {"", ReachNearly, "NetworkChaos",
 		"no freeze is offered: it is cut off from TiKV instead. Its clock goes on and tells it that the lease ran out, which a frozen process learns too late"},
-	{Partition, "a process and a service do not hear each other", "maybe", ReachYes, "", ReachYes, "NetworkChaos",
+	Partition: {"", ReachYes, "NetworkChaos",
 		"`partition` towards the service's pods, one way or both"},
-	{Slow, "a process computes slowly", "-", ReachYes, "", ReachNearly, "StressChaos",
+	Slow: {"", ReachNearly, "StressChaos",
 		"CPU stress in the container's cgroup; the factor depends on the node"},
-	{Refuse, "a request is answered with \"unavailable\"", "no", ReachYes, "fail_before", ReachObjects, "HTTPChaos",
+	Refuse: {"fail_before", ReachObjects, "HTTPChaos",
 		"`abort` of the requests of one method and path; TiKV speaks gRPC, which HTTPChaos does not understand"},
-	{LoseRequest, "a request is lost and no answer comes", "no", ReachYes, "fail_before", ReachNearly, "NetworkChaos",
+	LoseRequest: {"fail_before", ReachNearly, "NetworkChaos",
 		"`loss` of packets towards the service; TCP sends them again, so requests are mostly late and none is chosen"},
-	{LoseReply, "a request is applied and its reply is lost", "yes", ReachYes, "fail_after", ReachObjects, "HTTPChaos",
+	LoseReply: {"fail_after", ReachObjects, "HTTPChaos",
 		"`abort` of the responses of one method and path. Of TiKV, not at all: the reply of a commit cannot be told from any other packet, and lost packets are sent again. The undetermined commit is the reason for the simulator"},
-	{Delay, "a request executes late, perhaps after its caller gave up", "maybe", ReachYes, "delay_before", ReachNearly, "NetworkChaos",
+	Delay: {"delay_before", ReachNearly, "NetworkChaos",
 		"`delay` towards the service meets every packet of the pod, the heartbeats' too, so it must stay far below the lease"},
-	{DelayReply, "a request is applied at once and answered late", "yes", ReachYes, "delay_after", ReachNearly, "NetworkChaos",
+	DelayReply: {"delay_after", ReachNearly, "NetworkChaos",
 		"`delay` on the way back meets every packet of the pod"},
-	{Conflict, "conditional writes lose again and again", "no", ReachYes, "fail_before", ReachNo, "",
+	Conflict: {"fail_before", ReachNo, "",
 		"a conflict is the store's verdict on its data; the network cannot make one"},
-	{Truncate, "the end of a body that is read is missing", "-", ReachYes, "", ReachObjects, "HTTPChaos",
+	Truncate: {"", ReachObjects, "HTTPChaos",
 		"`replace` gives the response another, shorter body; a connection that breaks in mid-body cannot be had"},
-	{Skew, "a process's wall clock steps", "-", ReachYes, "", ReachYes, "TimeChaos",
+	Skew: {"", ReachYes, "TimeChaos",
 		"`timeOffset` on CLOCK_REALTIME"},
-	{Drift, "a process's monotonic clock runs fast or slow", "-", ReachYes, "", ReachNo, "",
+	Drift: {"", ReachNo, "",
 		"TimeChaos adds a constant; it has no rate"},
-	{WeakObjects, "an object store without conditional writes", "yes", ReachYes, "", ReachNo, "",
+	WeakObjects: {"", ReachNo, "",
 		"a property of the store's software; install such a store instead"},
-	{ExpireUpload, "an open multipart upload is dropped by its bucket's lifecycle", "no", ReachYes, "fail_before", ReachNo, "",
+	ExpireUpload: {"fail_before", ReachNo, "",
 		"an effect inside the store; the store's own command line can abort the upload by hand"},
-	{DiskFull, "writing scratch space fails", "no", ReachNo, "", ReachYes, "IOChaos",
+	DiskFull: {"", ReachYes, "IOChaos",
 		"`fault` with ENOSPC on the volume's writes; the simulator loses the scratch space as a whole instead"},
 }
 
-// Faults returns the vocabulary, one row per kind, in the order of its
-// constants. The caller owns the slice.
-func Faults() []FaultInfo { return append([]FaultInfo(nil), faults[:]...) }
+// extra are the rows of the kinds that are not the simulator's.
+var extra = [...]FaultInfo{
+	{Fault: OOM, About: "the kernel kills a process while it computes", Applied: "-", Simulator: ReachYes},
+	{Fault: WeakObjects, About: "an object store without conditional writes", Applied: "yes", Simulator: ReachYes},
+	{Fault: DiskFull, About: "writing scratch space fails", Applied: "no", Simulator: ReachNo},
+}
+
+// Faults returns the vocabulary, one row per kind: the simulator's in the order
+// of its table, then the others. The caller owns the slice.
+func Faults() []FaultInfo {
+	all := make([]FaultInfo, 0, len(kinds)+len(extra))
+	for _, k := range kinds {
+		all = append(all, FaultInfo{Fault: k.fault, About: k.about, Applied: k.effect, Simulator: ReachYes})
+	}
+	all = append(all, extra[:]...)
+	for i := range all {
+		f := &all[i]
+		e, ok := elsewheres[f.Fault]
+		if !ok {
+			e = elsewhere{kubernetes: ReachNo, means: "Chaos Mesh has nothing like it"}
+		}
+		f.Injector, f.Kubernetes, f.Resource, f.Means = e.injector, e.kubernetes, e.resource, e.means
+	}
+	return all
+}
 
 // FaultInfoOf returns a fault's row; ok is false for a word that is not in the
 // vocabulary.
 func FaultInfoOf(fault Fault) (info FaultInfo, ok bool) {
-	for i := range faults {
-		if faults[i].Fault == fault {
-			return faults[i], true
+	for _, f := range Faults() {
+		if f.Fault == fault {
+			return f, true
 		}
 	}
 	return FaultInfo{}, false
@@ -176,6 +164,6 @@ type Direction string
 
 const (
 	DirectionBoth    Direction = "both"
-	DirectionRequest Direction = "request" // requests are lost: nothing is applied
-	DirectionReply   Direction = "reply"   // replies are lost: everything is applied
+	DirectionRequest Direction = "requests" // requests are lost: nothing is applied
+	DirectionReply   Direction = "replies"  // replies are lost: everything is applied
 )

@@ -100,6 +100,30 @@ func Options(k Kind) string {
 	return b.String()
 }
 
+// OptionNames returns the names of the options of a kind, as plans print them.
+func OptionNames(k Kind) []string {
+	var names []string
+	for _, o := range k.options() {
+		names = append(names, o.name)
+	}
+	return names
+}
+
+// With makes a fault of a kind with those of the values that are its options.
+func With(info *Info, values map[string]string) (Kind, error) {
+	k := info.New()
+	for _, o := range k.options() {
+		value, ok := values[o.name]
+		if !ok {
+			continue
+		}
+		if err := o.parse(value); err != nil {
+			return nil, err
+		}
+	}
+	return k, nil
+}
+
 // Parse reads what String printed. Errors say what is wrong and what is
 // allowed; the caller adds file and line.
 func Parse(text string) (*Fault, error) {

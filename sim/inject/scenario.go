@@ -1,8 +1,10 @@
 package inject
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -143,52 +145,32 @@ func compile(in *chaos.Injection, stage Stage) (*injection, error) {
 	return out, nil
 }
 
-// kindOf translates the vocabulary of package chaos.
+// kindOf translates an injection: each field is the option that it is called
+// after, for the kinds that have it.
 func kindOf(in *chaos.Injection, span time.Duration) (fault.Kind, error) {
+	name := in.Fault
+	if name == chaos.OOM { // work is lost the same, whoever kills the process
+		name = chaos.Crash
+	}
+	info, ok := fault.Named(string(name))
+	if !ok {
+		return nil, fmt.Errorf("the simulator has no %s", in.Fault)
+	}
 	lasting := span
-	if lasting == 0 {
+	if lasting == 0 && !info.Requests {
 		lasting = untilHealed
 	}
-	phase := map[chaos.Phase]fault.Phase{"": fault.Before, chaos.Before: fault.Before, chaos.Applied: fault.Applied, chaos.After: fault.After}[in.At.Phase]
-	switch in.Fault {
-	case chaos.Crash, chaos.OOM: // work is lost the same, whoever kills the process
-		return &fault.Crash{Phase: phase, Restart: in.Restart, Never: in.Restart == 0, TempLost: !in.KeepTemp}, nil
-	case chaos.Terminate:
-		return &fault.Terminate{Phase: phase, Grace: in.Grace}, nil
-	case chaos.Pause:
-		return &fault.Pause{Phase: phase, For: lasting}, nil
-	case chaos.Partition:
-		return &fault.Partition{Service: serviceOf[in.Service], Direction: directionOf[in.Direction], For: lasting}, nil
-	case chaos.Slow:
-		return &fault.Slow{Factor: int64(in.Factor), For: lasting}, nil
-	case chaos.Delay:
-		return &fault.Delay{For: span}, nil
-	case chaos.DelayReply:
-		return &fault.DelayReply{For: span}, nil
-	case chaos.Skew:
-		return &fault.Skew{By: in.Offset}, nil
-	case chaos.Drift:
-		return &fault.Drift{PPM: int64(in.PPM)}, nil
-	case chaos.Truncate:
-		return &fault.Truncate{Permille: 500}, nil
-	case chaos.Refuse:
-		return &fault.Refuse{}, nil
-	case chaos.LoseRequest:
-		return &fault.LoseRequest{}, nil
-	case chaos.LoseReply:
-		return &fault.LoseReply{}, nil
-	case chaos.Conflict:
-		return &fault.Conflict{}, nil
-	case chaos.ExpireUpload:
-		return &fault.ExpireUpload{}, nil
+	values := map[string]string{
+		"phase": string(cmp.Or(in.At.Phase, chaos.Before)), "restart": in.Restart.String(), "temp": "lost", "grace": in.Grace.String(),
+		"for": lasting.String(), "after": span.String(), "by": in.Offset.String(), "ppm": strconv.Itoa(in.PPM),
+		"factor": strconv.Itoa(int(in.Factor)), "permille": "500", // half of a body
+		"service": string(cmp.Or(in.Service, chaos.ServiceAll)), "direction": string(cmp.Or(in.Direction, chaos.DirectionBoth)),
 	}
-	return nil, fmt.Errorf("the simulator has no %s", in.Fault)
-}
-
-var serviceOf = map[chaos.Service]ops.Service{
-	chaos.ServiceKV: ops.KV, chaos.ServicePD: ops.PD, chaos.ServiceObjects: ops.Objects, chaos.ServiceAll: ops.Every,
-}
-
-var directionOf = map[chaos.Direction]fault.Direction{
-	chaos.DirectionBoth: fault.Both, chaos.DirectionRequest: fault.Requests, chaos.DirectionReply: fault.Replies,
+	if in.Restart == 0 {
+		values["restart"] = "never"
+	}
+	if in.KeepTemp {
+		values["temp"] = "kept"
+	}
+	return fault.With(info, values)
 }
