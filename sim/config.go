@@ -11,26 +11,29 @@ import (
 // Config is the simulator's own part of a run's configuration. A plan embeds
 // it whole; a seed draws it.
 type Config struct {
-	// Arm is the search strategy: "elastic" or "narrow".
+	// Arm is the order of events: "elastic" chooses it, "narrow" follows latencies.
 	Arm string
-	// LatencyMin and LatencyMax bound a request's and a reply's way (1us to
-	// 10s), before any fault.
-	LatencyMin, LatencyMax time.Duration
-	// Quantum rounds every latency up to its multiples, so that ties occur;
-	// 0s for none.
+	// LatencyMin is the shortest way of a request or a reply, before any fault.
+	LatencyMin time.Duration
+	// LatencyMax is the longest way.
+	LatencyMax time.Duration
+	// Quantum rounds every latency up to its multiples, so that ties occur; 0s
+	// for none.
 	Quantum time.Duration
 	// TimerWeight is how eager the earliest timer is beside the messages in
-	// flight under the elastic clock, in permille of a message (1 to 1000).
+	// flight under the elastic arm, in permille of a message.
 	TimerWeight int
-	// FrameTime is the cost of one frame of work (0s to 10s).
+	// FrameTime is the cost of one frame of work.
 	FrameTime time.Duration
 	// MaxInFlight bounds how long a sent request may still be executed.
 	MaxInFlight time.Duration
 	// LockGC is the period of TiKV's garbage collection, which resolves the locks
-	// that dead committers left (0s for never, to 100 days).
+	// that dead committers left; 0s for never.
 	LockGC time.Duration
-	// ChaosFor and ChaosEvents end the chaos phase.
-	ChaosFor    time.Duration
+	// ChaosFor is how long faults happen, if the work is not done before.
+	ChaosFor time.Duration
+	// ChaosEvents is after how many events the faults end at the latest; then the
+	// run is inconclusive.
 	ChaosEvents int
 }
 

@@ -1,7 +1,6 @@
 package fault
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
@@ -36,23 +35,20 @@ func (k *Crash) Befall(h Host, f *Fault) bool {
 }
 
 func (k *Crash) options() []option {
-	restart := option{"restart", true, func() string {
+	restart := lasting("restart", "after how long the next incarnation boots", &k.Restart)
+	print, parse := restart.print, restart.parse
+	restart.Want = "never, or " + restart.Want
+	restart.print = func() string {
 		if k.Never {
 			return "never"
 		}
-		return k.Restart.String()
-	}, func(text string) error {
-		if k.Never = text == "never"; k.Never {
-			return nil
-		}
-		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 || d > MaxTime {
-			return fmt.Errorf("restart=%s: want never, or a duration from 0s to %s", text, MaxTime)
-		}
-		k.Restart = d
-		return nil
-	}}
-	return []option{phase(&k.Phase), restart, either("temp", &k.TempLost, "kept", "lost")}
+		return print()
+	}
+	restart.parse = func(text string) bool {
+		k.Never = text == "never"
+		return k.Never || parse(text)
+	}
+	return []option{phase(&k.Phase), restart, either("temp", "what becomes of the files in its temp dir", &k.TempLost, "kept", "lost")}
 }
 
 func (k *Crash) draw(d keyed.Draw, s *Scale, c *Crossing) {

@@ -25,7 +25,10 @@ func (*Delay) Info() *Info                         { return &delayInfo }
 func (k *Delay) Lasts() time.Duration              { return k.For }
 func (k *Delay) Hold() time.Duration               { return k.For }
 func (k *Delay) EnterStep() (time.Duration, error) { return k.For, nil }
-func (k *Delay) options() []option                 { return []option{lasting("for", &k.For)} }
+
+func (k *Delay) options() []option {
+	return []option{lasting("for", "how long the request is held back, up to sim.max_in_flight", &k.For)}
+}
 
 func (k *Delay) draw(d keyed.Draw, s *Scale, _ *Crossing) {
 	k.For = min(s.duration(d), s.MaxInFlight)

@@ -22,8 +22,11 @@ var delayReplyInfo = Info{
 func (*DelayReply) Info() *Info                                { return &delayReplyInfo }
 func (k *DelayReply) Lasts() time.Duration                     { return k.For }
 func (k *DelayReply) HoldReply() time.Duration                 { return k.For }
-func (k *DelayReply) options() []option                        { return []option{lasting("for", &k.For)} }
 func (k *DelayReply) draw(d keyed.Draw, s *Scale, _ *Crossing) { k.For = s.duration(d) }
+
+func (k *DelayReply) options() []option {
+	return []option{lasting("for", "how long the reply is held back", &k.For)}
+}
 
 func (k *DelayReply) weaker(Anchor) []Kind {
 	var milder []Kind

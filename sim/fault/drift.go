@@ -21,7 +21,9 @@ func (k *Drift) Befall(h Host, f *Fault) bool {
 	return true
 }
 
-func (k *Drift) options() []option { return []option{number("ppm", &k.PPM, -100000, 100000)} }
+func (k *Drift) options() []option {
+	return []option{number("ppm", "how much too fast it runs, in parts per million", &k.PPM, -100000, 100000)}
+}
 
 func (k *Drift) draw(d keyed.Draw, _ *Scale, _ *Crossing) {
 	k.PPM = d.Between("ppm", -100000, 100000)

@@ -24,7 +24,10 @@ var duplicateRequestInfo = Info{
 func (*DuplicateRequest) Info() *Info             { return &duplicateRequestInfo }
 func (k *DuplicateRequest) Lasts() time.Duration  { return k.After }
 func (k *DuplicateRequest) Repeat() time.Duration { return k.After }
-func (k *DuplicateRequest) options() []option     { return []option{lasting("after", &k.After)} }
+
+func (k *DuplicateRequest) options() []option {
+	return []option{lasting("after", "how long after it is sent the copy arrives, up to sim.max_in_flight", &k.After)}
+}
 
 // draw lets half of the copies arrive at once, as a retransmission does, and the
 // others when something has happened.

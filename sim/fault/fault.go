@@ -94,7 +94,7 @@ func Options(k Kind) string {
 	var b strings.Builder
 	for _, o := range k.options() {
 		if text := o.print(); text != "" {
-			b.WriteString(" " + o.name + "=" + text)
+			b.WriteString(" " + o.Name + "=" + text)
 		}
 	}
 	return b.String()
@@ -173,17 +173,17 @@ func parseOptions(k Kind, words []string) error {
 			return fmt.Errorf("%q: want each name=value once", word)
 		}
 		seen[name] = true
-		i := slices.IndexFunc(options, func(o option) bool { return o.name == name })
+		i := slices.IndexFunc(options, func(o option) bool { return o.Name == name })
 		if i < 0 {
 			return fmt.Errorf("%s takes no %s=; allowed: %s", k.Info().Name, name, allowed(options))
 		}
-		if err := options[i].parse(value); err != nil {
+		if err := options[i].set(value); err != nil {
 			return err
 		}
 	}
 	for _, o := range options {
-		if o.must && !seen[o.name] {
-			return fmt.Errorf("%s needs %s=", k.Info().Name, o.name)
+		if o.Otherwise == "" && !seen[o.Name] {
+			return fmt.Errorf("%s needs %s=", k.Info().Name, o.Name)
 		}
 	}
 	return nil
@@ -195,7 +195,7 @@ func allowed(options []option) string {
 	}
 	names := make([]string, len(options))
 	for i, o := range options {
-		names[i] = o.name
+		names[i] = o.Name
 	}
 	return strings.Join(names, ", ")
 }

@@ -31,4 +31,6 @@ func lost(reset bool) Verdict {
 }
 
 // seen binds how the caller learns that a message was lost.
-func seen(reset *bool) option { return either("seen", reset, "timeout", "reset") }
+func seen(reset *bool) option {
+	return either("seen", "how the caller learns of it: by its time-out, or at once by a broken connection", reset, "timeout", "reset")
+}

@@ -8,55 +8,81 @@ import (
 	"time"
 )
 
-// option binds one name=value of a fault's line to a field of its kind.
+// Option describes one name=value of a kind's lines.
+type Option struct {
+	Name string
+	// About says in one clause what it is.
+	About string
+	// Want says which values are allowed.
+	Want string
+	// Otherwise is the value of a line that leaves the option out; "" if no line
+	// may.
+	Otherwise string
+}
+
+// Options lists the options of the kind, in the order in which plans print them.
+func (i *Info) Options() []Option {
+	var list []Option
+	for _, o := range i.New().options() {
+		list = append(list, o.Option)
+	}
+	return list
+}
+
+// option binds an Option to a field of its kind.
 type option struct {
-	name  string
-	must  bool          // a line without it is refused
-	print func() string // "" leaves it out
-	parse func(text string) error
+	Option
+	print func() string          // "" leaves it out
+	parse func(text string) bool // false: the value is not allowed
+}
+
+// set parses the option's value.
+func (o *option) set(text string) error {
+	if !o.parse(text) {
+		return fmt.Errorf("%s=%s: want %s", o.Name, text, o.Want)
+	}
+	return nil
 }
 
 // duration binds a duration from lo to hi.
-func duration(name string, field *time.Duration, lo, hi time.Duration) option {
-	return option{name, true, func() string { return field.String() }, func(text string) error {
+func duration(name, about string, field *time.Duration, lo, hi time.Duration) option {
+	return option{Option{name, about, fmt.Sprintf("a duration from %s to %s", lo, hi), ""}, field.String, func(text string) bool {
 		d, err := time.ParseDuration(text)
-		if err != nil || d < lo || d > hi {
-			return fmt.Errorf("%s=%s: want a duration from %s to %s", name, text, lo, hi)
-		}
 		*field = d
-		return nil
+		return err == nil && lo <= d && d <= hi
 	}}
 }
 
 // lasting binds how long something lasts: up to MaxTime, never negative.
-func lasting(name string, field *time.Duration) option { return duration(name, field, 0, MaxTime) }
+func lasting(name, about string, field *time.Duration) option {
+	return duration(name, about, field, 0, MaxTime)
+}
 
 // number binds a whole number from lo to hi.
-func number(name string, field *int64, lo, hi int64) option {
-	return option{name, true, func() string { return strconv.FormatInt(*field, 10) }, func(text string) error {
+func number(name, about string, field *int64, lo, hi int64) option {
+	print := func() string { return strconv.FormatInt(*field, 10) }
+	return option{Option{name, about, fmt.Sprintf("%d to %d", lo, hi), ""}, print, func(text string) bool {
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < lo || n > hi {
-			return fmt.Errorf("%s=%s: want %d to %d", name, text, lo, hi)
-		}
 		*field = n
-		return nil
+		return err == nil && lo <= n && n <= hi
 	}}
 }
 
 // choice binds one of a few words.
-func choice[T ~uint8](name string, field *T, words []string) option {
-	return option{name, true, func() string { return words[*field] }, func(text string) error {
-		i, err := pick(name, text, words)
-		*field = T(i)
-		return err
+func choice[T ~uint8](name, about string, field *T, words []string) option {
+	print := func() string { return words[*field] }
+	return option{Option{name, about, "one of " + strings.Join(words, ", "), ""}, print, func(text string) bool {
+		i := slices.Index(words, text)
+		*field = T(max(i, 0))
+		return i >= 0
 	}}
 }
 
 // optional is a choice that is left out where it is the first of its words.
-func optional[T ~uint8](name string, field *T, words []string) option {
-	o := choice(name, field, words)
+func optional[T ~uint8](name, about string, field *T, words []string) option {
+	o := choice(name, about, field, words)
 	full := o.print
-	o.must, o.print = false, func() string {
+	o.Otherwise, o.print = words[0], func() string {
 		if *field == 0 {
 			return ""
 		}
@@ -67,27 +93,20 @@ func optional[T ~uint8](name string, field *T, words []string) option {
 
 // either is an optional choice between two words: no, which is left out, and
 // yes.
-func either(name string, field *bool, no, yes string) option {
-	words := []string{no, yes}
-	return option{name, false, func() string {
+func either(name, about string, field *bool, no, yes string) option {
+	print := func() string {
 		if *field {
 			return yes
 		}
 		return ""
-	}, func(text string) error {
-		i, err := pick(name, text, words)
-		*field = i == 1
-		return err
+	}
+	return option{Option{name, about, "one of " + no + ", " + yes, no}, print, func(text string) bool {
+		*field = text == yes
+		return text == yes || text == no
 	}}
 }
 
 // phase binds the moment at which a fault befalls its process.
-func phase(field *Phase) option { return choice("phase", field, phaseNames) }
-
-func pick(name, text string, words []string) (int, error) {
-	i := slices.Index(words, text)
-	if i < 0 {
-		return 0, fmt.Errorf("%s=%s: want one of %s", name, text, strings.Join(words, ", "))
-	}
-	return i, nil
+func phase(field *Phase) option {
+	return choice("phase", "the moment of the call at which it befalls the process", field, phaseNames)
 }

@@ -37,7 +37,7 @@ func (k *Outage) Admit(m *Message) Verdict {
 }
 
 func (k *Outage) options() []option {
-	return []option{choice("service", &k.Service, ops.Services()), lasting("for", &k.For)}
+	return []option{choice("service", "which service refuses", &k.Service, ops.Services()), lasting("for", "how long it refuses", &k.For)}
 }
 
 func (k *Outage) draw(d keyed.Draw, s *Scale, c *Crossing) {

@@ -20,8 +20,11 @@ type Partition struct {
 type Direction uint8
 
 const (
+	// Both: requests and replies are lost.
 	Both Direction = iota
+	// Requests: requests are lost; replies to earlier ones arrive.
 	Requests
+	// Replies: requests arrive and are executed; their replies are lost.
 	Replies
 )
 
@@ -59,7 +62,11 @@ func (k *Partition) cut(m *Message, spared Direction) Verdict {
 }
 
 func (k *Partition) options() []option {
-	return []option{choice("service", &k.Service, ops.Services()), choice("direction", &k.Direction, directionNames), lasting("for", &k.For)}
+	return []option{
+		choice("service", "from which service the process is cut off", &k.Service, ops.Services()),
+		choice("direction", "which messages are lost", &k.Direction, directionNames),
+		lasting("for", "how long they are lost", &k.For),
+	}
 }
 
 func (k *Partition) draw(d keyed.Draw, s *Scale, c *Crossing) {

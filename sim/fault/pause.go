@@ -56,7 +56,12 @@ func (k *Pause) Befall(h Host, f *Fault) bool {
 }
 
 func (k *Pause) options() []option {
-	return []option{phase(&k.Phase), lasting("for", &k.For), either("clock", &k.Stops, "runs", "stops"), optional("until", &k.Until, untilNames)}
+	return []option{
+		phase(&k.Phase),
+		lasting("for", "how long it lasts at most", &k.For),
+		either("clock", "what the process's monotonic clock does meanwhile", &k.Stops, "runs", "stops"),
+		optional("until", "what ends it, if that comes first", &k.Until, untilNames),
+	}
 }
 
 func (k *Pause) draw(d keyed.Draw, s *Scale, c *Crossing) {

@@ -39,7 +39,9 @@ func (k *RegionError) Admit(m *Message) Verdict {
 	return Answered
 }
 
-func (k *RegionError) options() []option { return []option{choice("says", &k.Says, troubleNames)} }
+func (k *RegionError) options() []option {
+	return []option{choice("says", "which error TiKV answers", &k.Says, troubleNames)}
+}
 
 func (k *RegionError) draw(d keyed.Draw, _ *Scale, _ *Crossing) {
 	k.Says = RegionTrouble(d.Intn("region", len(troubleNames)))

@@ -26,7 +26,9 @@ func (k *Skew) Befall(h Host, f *Fault) bool {
 	return true
 }
 
-func (k *Skew) options() []option { return []option{duration("by", &k.By, -MaxTime, MaxTime)} }
+func (k *Skew) options() []option {
+	return []option{duration("by", "how far the clock steps", &k.By, -MaxTime, MaxTime)}
+}
 
 func (k *Skew) draw(d keyed.Draw, s *Scale, _ *Crossing) {
 	k.By = s.duration(d)

@@ -31,7 +31,7 @@ func (k *Slow) Befall(h Host, f *Fault) bool {
 func (k *Slow) Stretch(cost int64) int64 { return cost * k.Factor }
 
 func (k *Slow) options() []option {
-	return []option{number("factor", &k.Factor, 2, 1000), lasting("for", &k.For)}
+	return []option{number("factor", "how many times longer work takes", &k.Factor, 2, 1000), lasting("for", "how long it is slow", &k.For)}
 }
 
 func (k *Slow) draw(d keyed.Draw, s *Scale, _ *Crossing) {

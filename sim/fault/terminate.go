@@ -31,7 +31,7 @@ func (k *Terminate) Befall(h Host, f *Fault) bool {
 }
 
 func (k *Terminate) options() []option {
-	return []option{phase(&k.Phase), lasting("grace", &k.Grace)}
+	return []option{phase(&k.Phase), lasting("grace", "after how long it is killed if it is still there", &k.Grace)}
 }
 
 func (k *Terminate) draw(d keyed.Draw, _ *Scale, c *Crossing) {

@@ -26,7 +26,9 @@ func (k *Truncate) Reply(m *Message) Verdict {
 	return Changed
 }
 
-func (k *Truncate) options() []option { return []option{number("permille", &k.Permille, 0, 999)} }
+func (k *Truncate) options() []option {
+	return []option{number("permille", "how much of the body arrives, in thousandths", &k.Permille, 0, 999)}
+}
 
 func (k *Truncate) draw(d keyed.Draw, _ *Scale, _ *Crossing) {
 	k.Permille = int64(d.Intn("permille", 1000))
