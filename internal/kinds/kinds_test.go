@@ -65,11 +65,11 @@ func goName(name string) string {
 // counts names the fields of an injection that are options of the kind.
 func counts(k *fault.Info) string {
 	var fields []string
-	for _, name := range fault.OptionNames(k.New()) {
+	for _, o := range k.Options() {
 		field := map[string]string{
 			"restart": "Restart", "temp": "KeepTemp", "grace": "Grace", "for": "For, Leases", "after": "For, Leases",
 			"service": "Service", "direction": "Direction", "factor": "Factor", "by": "Offset", "ppm": "PPM",
-		}[name]
+		}[o.Name]
 		if field != "" {
 			fields = append(fields, field)
 		}

@@ -100,24 +100,15 @@ func Options(k Kind) string {
 	return b.String()
 }
 
-// OptionNames returns the names of the options of a kind, as plans print them.
-func OptionNames(k Kind) []string {
-	var names []string
-	for _, o := range k.options() {
-		names = append(names, o.name)
-	}
-	return names
-}
-
 // With makes a fault of a kind with those of the values that are its options.
 func With(info *Info, values map[string]string) (Kind, error) {
 	k := info.New()
 	for _, o := range k.options() {
-		value, ok := values[o.name]
+		value, ok := values[o.Name]
 		if !ok {
 			continue
 		}
-		if err := o.parse(value); err != nil {
+		if err := o.set(value); err != nil {
 			return nil, err
 		}
 	}
