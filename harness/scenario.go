@@ -1,13 +1,13 @@
 package harness
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/inject"
 )
 
@@ -30,12 +30,15 @@ type Play struct {
 	Story []string
 }
 
-// Play plays a scenario until its first violation.
+// Play plays a scenario until its first violation, on the suite's Stage. Without
+// one, a role is played by the processes whose names begin with it, or by all but
+// the clients if none does, and leases are the shortest of the system's bounds.
 func (s *Suite) Play(scenario chaos.Scenario, q Request) (*Play, error) {
-	if s.Stage == nil {
-		return nil, errors.New("the suite has scenarios and no Stage to play them on")
+	stage := s.Stage
+	if stage == nil {
+		stage = s.plainStage
 	}
-	p := &Play{Scenario: scenario, Target: s.Stage(scenario, nil)}
+	p := &Play{Scenario: scenario, Target: stage(scenario, nil)}
 	told := -1
 	q.First = true
 	var err error
@@ -48,7 +51,46 @@ func (s *Suite) Play(scenario chaos.Scenario, q Request) (*Play, error) {
 		return p, err
 	}
 	p.count()
-	return p, p.tell(s)
+	return p, p.tell(stage)
+}
+
+// plainStage is the target with a scenario's faults and no others.
+func (s *Suite) plainStage(scenario chaos.Scenario, _ func(string)) sim.Target {
+	target := s.Target
+	target.Calm = true
+	target.Inject = func(a sim.Assembly) []fault.Injector {
+		system, err := a.New()
+		if err != nil {
+			return nil // the universe says so itself
+		}
+		stage := inject.Stage{Processes: func(role string) []string { return playing(system.Programs(), role) }}
+		if leases := system.Bounds().Leases; len(leases) > 0 {
+			stage.StaleAfter = slices.Min(leases)
+		}
+		story, err := inject.Scenario(scenario, stage)
+		if err != nil {
+			panic(err) // the scenarios are part of the program
+		}
+		return []fault.Injector{story}
+	}
+	return target
+}
+
+// playing names the processes that play a role.
+func playing(programs []sim.Program, role string) (named []string) {
+	var others []string
+	for _, p := range programs {
+		if role != "" && strings.HasPrefix(p.Name, role) {
+			named = append(named, p.Name)
+		}
+		if !p.Client {
+			others = append(others, p.Name)
+		}
+	}
+	if len(named) > 0 {
+		return named
+	}
+	return others
 }
 
 // count says how often each thing happened that the scenario is about.
@@ -73,8 +115,8 @@ func (p *Play) count() {
 }
 
 // tell hears the story of the universe that showed most.
-func (p *Play) tell(s *Suite) error {
-	told := s.Stage(p.Scenario, func(line string) { p.Story = append(p.Story, line) })
+func (p *Play) tell(stage func(chaos.Scenario, func(string)) sim.Target) error {
+	told := stage(p.Scenario, func(line string) { p.Story = append(p.Story, line) })
 	if _, err := sim.Run(told, p.Best); err != nil {
 		return err
 	}

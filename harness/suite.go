@@ -38,9 +38,10 @@ type Suite struct {
 	Catalogue chaos.Catalogue
 	// Scenarios are failure stories: faults as data, and what must be observed.
 	Scenarios []chaos.Scenario
-	// Stage returns the target on which a scenario is played; it must be set if
-	// there are Scenarios. If tell is not nil, the target tells it the facts of
-	// a universe, one line each.
+	// Stage returns the target on which a scenario is played. If tell is not nil,
+	// the target tells it the facts of a universe, one line each. Without a Stage
+	// it is the Target with the scenario's faults in place of drawn ones: see
+	// [Suite.Play].
 	Stage func(s chaos.Scenario, tell func(line string)) sim.Target
 }
 

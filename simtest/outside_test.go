@@ -115,6 +115,9 @@ func TestOutside(t *testing.T) {
 	held, code := shell(t, dir, "rm seeds/*.plan && go test ./leasesim -seeds=500")
 	require.Zero(t, code, held)
 	require.Contains(t, held, " violations=0 ")
+	played, code := shell(t, dir, "go test ./leasesim -run '^TestScenario$' -v")
+	require.Zero(t, code, played)
+	require.Regexp(t, `injected 1 pause at raise/kv\.prewrite +[12]\d\d times in`, played)
 }
 
 // mend lets every universe of the lease system draw the fence.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/harness"
@@ -20,10 +21,16 @@ import (
 
 // Suite is all that can be asked of the system.
 func Suite() harness.Suite {
-	return harness.Suite{Target: sim.Target{
-		Assemble:   func() sim.Assembly { return &system{} },
-		Invariants: func(sim.Assembly, sim.System) []sim.Invariant { return []sim.Invariant{&holderRaises{}} },
-	}}
+	return harness.Suite{
+		Target: sim.Target{
+			Assemble:   func() sim.Assembly { return &system{} },
+			Invariants: func(sim.Assembly, sim.System) []sim.Invariant { return []sim.Invariant{&holderRaises{}} },
+		},
+		Scenarios: []chaos.Scenario{{
+			Name: "frozen-holder", Title: "A worker freezes with a raise in hand for longer than its lease.",
+			Inject: []chaos.Injection{{Fault: chaos.Pause, At: chaos.At{Step: "raise", Call: "kv.prewrite"}, Leases: 1.5}},
+		}},
+	}
 }
 
 // system is the assembly and, once it has its configuration, the system.

@@ -6,6 +6,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/simtest"
 )
 
-func TestMain(m *testing.M)  { simtest.Main(m, Suite()) }
-func TestSim(t *testing.T)   { simtest.Universes(t) }
-func TestSeeds(t *testing.T) { simtest.Seeds(t) }
+func TestMain(m *testing.M)     { simtest.Main(m, Suite()) }
+func TestSim(t *testing.T)      { simtest.Universes(t) }
+func TestSeeds(t *testing.T)    { simtest.Seeds(t) }
+func TestScenario(t *testing.T) { simtest.Scenarios(t) }
