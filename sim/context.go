@@ -49,7 +49,7 @@ func (n *cancelNode) end(err, cause error) {
 	}
 	n.err, n.cause = err, cause
 	u := n.proc.u
-	u.timers.remove(&n.timer)
+	u.sched.timers.remove(&n.timer)
 	for _, t := range n.proc.tasks {
 		if t.blockedOn != nil && t.blockedOn.ended() != nil {
 			u.wake(t, wakeCancel)
@@ -218,10 +218,10 @@ func (c clock) Now() time.Time {
 	if c.p.skewed != nil {
 		c.p.u.fired(c.p.skewed)
 	}
-	return c.p.wall(c.p.u.now)
+	return c.p.wall(c.p.u.sched.now)
 }
 
-func (c clock) Monotonic() time.Duration { return time.Duration(c.p.monotonic(c.p.u.now)) }
+func (c clock) Monotonic() time.Duration { return time.Duration(c.p.monotonic(c.p.u.sched.now)) }
 
 func (c clock) Sleep(ctx context.Context, d time.Duration) error {
 	return c.p.u.running(c.p).sleep(contextOf(ctx), d)
@@ -232,9 +232,9 @@ func (c clock) WithTimeout(ctx context.Context, d time.Duration) (context.Contex
 	u := c.p.u
 	t := u.running(c.p)
 	n := child.scope
-	n.deadline = u.now + c.p.trueDuration(max(d, 0))
+	n.deadline = u.sched.now + c.p.trueDuration(max(d, 0))
 	n.timer = event{when: n.deadline, tie: u.tie(t), pos: -1, kind: evContext, node: n, id: t.identity(), due: n.deadline}
-	u.timers.push(&n.timer)
+	u.sched.timers.push(&n.timer)
 	return child, func() { n.end(context.Canceled, nil) }
 }
 

@@ -71,7 +71,7 @@ func (u *Universe) name(t *task, c *simCtx, op ops.Op, key string, m *message) (
 	if t.where.step != nil && t.where.step != step && t.where.step != &noStep {
 		t.before = t.where.step
 	}
-	t.where = waitPlace{step: step, op: op, since: u.now}
+	t.where = waitPlace{step: step, op: op, since: u.sched.now}
 	cl := call{site: s, nth: s.calls, id: keyed.Mix(keyed.Mix(u.seed, s.Key), uint64(s.calls)<<16^uint64(t.inc))}
 	if u.phase != chaosPhase {
 		return cl, nil
@@ -117,7 +117,7 @@ func (u *Universe) fate(t *task, c *simCtx, cl call, m *message) []*fault.Fault 
 	x := &u.crossing
 	*x = fault.Crossing{
 		Site: &cl.site.Site, Nth: cl.nth, Seed: u.seed, ID: cl.id,
-		Now: time.Duration(u.now), Event: u.events, Thread: t.serial, Scope: c.scope,
+		Now: time.Duration(u.sched.now), Event: u.events, Thread: t.serial, Scope: c.scope,
 	}
 	if m != nil {
 		x.Subject = m.subject()
@@ -283,7 +283,7 @@ func (u *Universe) roundTrip(t *task, c *simCtx, m *message, timeout time.Durati
 		u.release(m)
 		return n.cause
 	}
-	m.gen, m.sent, m.sentStep = t.gen, u.now, u.events
+	m.gen, m.sent, m.sentStep = t.gen, u.sched.now, u.events
 	t.waiting = m
 	u.send(m)
 	t.setTimer(keyed.Mix(cl.id, keyed.ForTimeout), t.proc.trueDuration(timeout))
@@ -323,7 +323,7 @@ func (u *Universe) decide(m *message, at stage) (fault.Verdict, *fault.Fault) {
 	}
 	for _, list := range [][]standing{p.standing, u.standing} {
 		for i := len(list) - 1; i >= 0; i-- {
-			if s := &list[i]; u.now < s.until {
+			if s := &list[i]; u.sched.now < s.until {
 				if v := at.ask(s.fault, m); v > fault.Changed {
 					u.fired(s.fault)
 					return v, s.fault
@@ -381,14 +381,14 @@ func (u *Universe) send(m *message) {
 		u.holdRequest(m, hold)
 		return
 	}
-	u.pushMessage(&m.event, u.latency(m.event.id))
+	u.sched.push(&m.event, u.sched.latency(m.event.id))
 }
 
 // holdRequest lets a request arrive later, as long as it may be under way.
 func (u *Universe) holdRequest(m *message, hold time.Duration) {
-	m.event.when = u.now + min(int64(hold), int64(u.config.MaxInFlight)-1)
+	m.event.when = u.sched.now + min(int64(hold), int64(u.config.MaxInFlight)-1)
 	m.event.due = m.event.when
-	u.timers.push(&m.event)
+	u.sched.timers.push(&m.event)
 }
 
 // repeat lets a copy of the request arrive later. Nobody waits for its reply.
@@ -414,7 +414,7 @@ func (u *Universe) lose(m *message, verdict fault.Verdict, fate Fate, f *fault.F
 
 // handle lets the store execute a request and sends the reply.
 func (u *Universe) handle(m *message) {
-	if u.now-m.sent > int64(u.config.MaxInFlight) {
+	if u.sched.now-m.sent > int64(u.config.MaxInFlight) {
 		u.noteCall(m, Expired, nil)
 		u.drop(m)
 		return
@@ -442,7 +442,7 @@ func (u *Universe) execute(m *message) {
 	u.actor = m
 	if m.Op.Service() != ops.Objects {
 		if m.Op == ops.TSO {
-			m.KV.PhysicalMS = epoch.UnixMilli() + u.now/1e6
+			m.KV.PhysicalMS = epoch.UnixMilli() + u.sched.now/1e6
 		}
 		u.kv.Handle(&m.KV, &m.KVReply)
 		u.foldKV(m)
@@ -503,12 +503,12 @@ func (u *Universe) reply(m *message) {
 		}
 	}
 	if m.replyHeld != nil {
-		m.event.when = u.now + int64(hold)
+		m.event.when = u.sched.now + int64(hold)
 		m.event.due = m.event.when
-		u.timers.push(&m.event)
+		u.sched.timers.push(&m.event)
 		return
 	}
-	u.pushMessage(&m.event, u.latency(m.event.id))
+	u.sched.push(&m.event, u.sched.latency(m.event.id))
 }
 
 // deliver hands a reply to its caller, if that still waits for it.
@@ -521,7 +521,7 @@ func (u *Universe) deliver(m *message) {
 	}
 	if f := m.momentOf(fault.After); f != nil {
 		u.acts = append(u.acts, act{fault: f, proc: t.proc, inc: t.inc})
-		u.pushMessage(&m.event, 0)
+		u.sched.push(&m.event, 0)
 		return
 	}
 	if m.replyHeld != nil && u.events > m.sentStep+2 {

@@ -34,8 +34,8 @@ func Boot(target Target) (*Universe, error) {
 	}
 	config := Config{Arm: "narrow", FrameTime: time.Second, MaxInFlight: bounds.MaxInFlight, LockGC: 10 * time.Minute}
 	u := newUniverse(handSeed, config, system, bounds)
-	u.recorder, u.steady = &recorder{}, true
-	u.observeBy(target.Invariants(assembly, system))
+	u.recorder, u.steady, u.sched.steady = &recorder{}, true, true
+	u.judge.observeBy(target.Invariants(assembly, system))
 	u.plan = planOf(handSeed, assembly, &u.config)
 	for _, p := range u.processes {
 		p.boot()
@@ -58,21 +58,17 @@ func (u *Universe) Effects() []Effect { return u.recorder.effects }
 
 // Now is the virtual time since the universe began, Events the number of events
 // that have happened.
-func (u *Universe) Now() time.Duration { return time.Duration(u.now) }
+func (u *Universe) Now() time.Duration { return time.Duration(u.sched.now) }
 func (u *Universe) Events() uint64     { return u.events }
 
 // Step lets one event happen. It reports false when none is left.
 func (u *Universe) Step() bool { return u.step() }
 
 // StepUntil is Step for what happens no later than the given time.
-func (u *Universe) StepUntil(at time.Duration) bool {
-	m, t := u.messages.head(), u.timers.head()
-	due := m != nil && m.when <= int64(at) || t != nil && t.when <= int64(at)
-	return due && u.step()
-}
+func (u *Universe) StepUntil(at time.Duration) bool { return u.sched.due(at) && u.step() }
 
 // Wait lets time pass in which nothing happens.
-func (u *Universe) Wait(until time.Duration) { u.now = max(u.now, int64(until)) }
+func (u *Universe) Wait(until time.Duration) { u.sched.now = max(u.sched.now, int64(until)) }
 
 // SettleBound is how long after healing everything must be done.
 func (u *Universe) SettleBound() time.Duration { return u.bounds.Settle }
@@ -83,9 +79,9 @@ func (u *Universe) Settle() {
 	if u.runSettle() {
 		u.runQuiesce()
 	}
-	if u.violation == nil {
-		u.finalOrder()
-		u.settled()
+	if u.judge.violation == nil {
+		u.judge.close()
+		u.judge.settled()
 	}
 }
 
@@ -93,10 +89,10 @@ func (u *Universe) Settle() {
 func (u *Universe) Inject(i fault.Injector) { u.injectors = append(u.injectors, i) }
 
 // Fail ends the universe with a violation, unless it has failed before.
-func (u *Universe) Fail(v *Violation) { u.fail(v) }
+func (u *Universe) Fail(v *Violation) { u.judge.fail(v) }
 
 // Failed reports whether something was violated.
-func (u *Universe) Failed() bool { return u.violation != nil }
+func (u *Universe) Failed() bool { return u.judge.violation != nil }
 
 // Result is what the universe has come to so far.
 func (u *Universe) Result() *Result { return u.result(u.plan) }
@@ -170,7 +166,7 @@ func (p Process) Resume() { p.p.u.resume(p.p) }
 // Restart boots the next incarnation of a process that is dead.
 func (p Process) Restart() {
 	if p.p.restart != nil {
-		p.p.u.timers.remove(p.p.restart)
+		p.p.u.sched.timers.remove(p.p.restart)
 	}
 	p.p.boot()
 }

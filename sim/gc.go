@@ -18,15 +18,15 @@ func (u *Universe) expectCollection() {
 	if period == 0 || u.collection.pos >= 0 || u.kv.Locked() == 0 {
 		return
 	}
-	id := keyed.Mix(u.seed, uint64(u.now/period))
-	u.collection = event{when: (u.now/period + 1) * period, tie: keyed.Mix(id, keyed.ForTie), pos: -1, kind: evWorld, act: u.collectLocks, id: id}
-	u.timers.push(&u.collection)
+	id := keyed.Mix(u.seed, uint64(u.sched.now/period))
+	u.collection = event{when: (u.sched.now/period + 1) * period, tie: keyed.Mix(id, keyed.ForTie), pos: -1, kind: evWorld, act: u.collectLocks, id: id}
+	u.sched.timers.push(&u.collection)
 }
 
 // collectLocks resolves the locks of transactions that began a period ago or
 // earlier: none of those is still at work.
 func (u *Universe) collectLocks() {
-	before := uint64(epoch.UnixMilli()+(u.now-int64(u.config.LockGC))/1e6) << tikv.LogicalBits
+	before := uint64(epoch.UnixMilli()+(u.sched.now-int64(u.config.LockGC))/1e6) << tikv.LogicalBits
 	if n := u.kv.CollectLocks(before); n > 0 {
 		u.Mark("locks_collected")
 		u.note(nil, Collected, fmt.Sprintf("%d transactions", n))

@@ -18,12 +18,12 @@ type standing struct {
 
 // Stand lets the fault strike everything that the process does for that long.
 func (p *process) Stand(f *fault.Fault, lasts time.Duration) {
-	p.standing = stand(p.standing, f, p.u.now, lasts)
+	p.standing = stand(p.standing, f, p.u.sched.now, lasts)
 }
 
 // Everywhere lets the fault strike everything that any process does.
 func (p *process) Everywhere(f *fault.Fault, lasts time.Duration) {
-	p.u.standing = stand(p.u.standing, f, p.u.now, lasts)
+	p.u.standing = stand(p.u.standing, f, p.u.sched.now, lasts)
 }
 
 // stand adds a fault to those that stand, and forgets those that are over.
@@ -42,7 +42,7 @@ func stand(list []standing, f *fault.Fault, now int64, lasts time.Duration) []st
 func (p *process) stretch(cost int64) int64 {
 	for i := len(p.standing) - 1; i >= 0; i-- {
 		s := &p.standing[i]
-		if p.u.now >= s.until {
+		if p.u.sched.now >= s.until {
 			continue
 		}
 		if stretched := s.fault.Kind.Stretch(cost); stretched != cost {
@@ -76,9 +76,9 @@ func (p *process) Pause(f *fault.Fault, k *fault.Pause) {
 	u.note(p, Paused, k.For.String())
 	p.paused = true
 	p.suspended = k.Stops
-	p.pausedAt = u.now
+	p.pausedAt = u.sched.now
 	if p.rival = ""; k.Until != fault.UntilTime {
-		p.rival, p.rivalFrom = f.At.Step, u.now
+		p.rival, p.rivalFrom = f.At.Step, u.sched.now
 		u.rivals++
 	}
 	if k.Until == fault.UntilHeir {
@@ -113,7 +113,7 @@ func (p *process) StepClock(f *fault.Fault, by time.Duration) {
 
 // DriftClock changes the rate of the process's monotonic clock.
 func (p *process) DriftClock(f *fault.Fault, ppm int64) {
-	p.driftBase, p.began = p.monotonic(p.u.now), p.u.now
+	p.driftBase, p.began = p.monotonic(p.u.sched.now), p.u.sched.now
 	p.driftPPM = ppm
 	p.u.fired(f)
 }
@@ -130,7 +130,7 @@ func (u *Universe) restartAfter(p *process, d int64) {
 // at schedules an act of the world.
 func (u *Universe) at(d int64, p *process, do func()) *event {
 	id := keyed.Mix(keyed.Mix(u.seed, keyed.HashText(p.program.Name)), uint64(p.inc)<<8^u.events<<20)
-	e := &event{when: u.now + d, tie: keyed.Mix(id, keyed.ForTie), pos: -1, kind: evWorld, act: do, id: id}
-	u.timers.push(e)
+	e := &event{when: u.sched.now + d, tie: keyed.Mix(id, keyed.ForTie), pos: -1, kind: evWorld, act: do, id: id}
+	u.sched.timers.push(e)
 	return e
 }

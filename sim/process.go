@@ -134,7 +134,7 @@ func (p *process) boot() {
 	p.inc++
 	p.alive, p.paused, p.exited = true, false, false
 	p.restart = nil
-	p.began, p.driftBase = p.u.now, 0
+	p.began, p.driftBase = p.u.sched.now, 0
 	p.root = &cancelNode{proc: p}
 	p.root.timer.pos = -1
 	p.watched = nil
@@ -167,7 +167,7 @@ func (u *Universe) resumeTask(t *task, reason wakeReason) {
 	t.gen++
 	t.reason = reason
 	t.blockedOn = nil
-	u.timers.remove(&t.timer)
+	u.sched.timers.remove(&t.timer)
 	u.current = t
 	if u.pulse != nil {
 		u.pulse.task.Store(t)
@@ -191,7 +191,7 @@ func (u *Universe) finished(t *task) {
 		}
 	}
 	if t.co.crash != nil {
-		u.fail(&Violation{Invariant: "no-panic", Text: fmt.Sprintf("%s/%s panicked: %v", p.program.Name, t.name, t.co.crash), Stack: string(t.co.stack)})
+		u.judge.fail(&Violation{Invariant: "no-panic", Text: fmt.Sprintf("%s/%s panicked: %v", p.program.Name, t.name, t.co.crash), Stack: string(t.co.stack)})
 		return
 	}
 	if t.group != nil {
@@ -212,9 +212,9 @@ func (u *Universe) end(p *process) {
 	p.alive, p.paused = false, false
 	for _, t := range p.tasks {
 		t.dead = true
-		u.timers.remove(&t.timer)
-		u.messages.remove(&t.wakeup)
-		u.timers.remove(&t.wakeup)
+		u.sched.timers.remove(&t.timer)
+		u.sched.messages.remove(&t.wakeup)
+		u.sched.timers.remove(&t.wakeup)
 	}
 	for _, t := range p.tasks {
 		u.current = t
@@ -232,7 +232,7 @@ func (u *Universe) end(p *process) {
 		p.root.err, p.root.cause = context.Canceled, errProcessEnded
 	}
 	if p.resumeAt != nil {
-		u.timers.remove(p.resumeAt)
+		u.sched.timers.remove(p.resumeAt)
 		p.resumeAt = nil
 	}
 }
@@ -269,9 +269,9 @@ func (u *Universe) wake(t *task, reason wakeReason) {
 	if t.dead || t.wakeup.kind == evResume && t.wakeup.gen == t.gen {
 		return
 	}
-	u.messages.remove(&t.wakeup) // a stale one
+	u.sched.messages.remove(&t.wakeup) // a stale one
 	t.wakeup = event{tie: u.tie(t), pos: -1, kind: evResume, gen: t.gen, task: t, id: t.identity(), due: int64(reason)}
-	u.pushMessage(&t.wakeup, 0)
+	u.sched.push(&t.wakeup, 0)
 }
 
 func (t *task) sleep(c *simCtx, d time.Duration) error {
@@ -296,9 +296,9 @@ func (t *task) sleep(c *simCtx, d time.Duration) error {
 // setTimer arms the running task's timer after d of true time.
 func (t *task) setTimer(id uint64, d int64) {
 	u := t.proc.u
-	at := u.now + d
+	at := u.sched.now + d
 	t.timer = event{when: at, tie: u.tie(t), pos: -1, kind: evTimer, gen: t.gen, task: t, id: id, due: at}
-	u.timers.push(&t.timer)
+	u.sched.timers.push(&t.timer)
 }
 
 // runtimeSeam is a process's env.Runtime.
@@ -371,7 +371,7 @@ func (g *group) Wait() error {
 	t := g.p.u.running(g.p)
 	for g.running > 0 {
 		g.waiter = t
-		t.where = waitPlace{step: g.ctx.step, op: ops.Wait, since: g.p.u.now}
+		t.where = waitPlace{step: g.ctx.step, op: ops.Wait, since: g.p.u.sched.now}
 		t.wait(nil)
 	}
 	return g.first

@@ -104,7 +104,7 @@ func (target Target) universe(seed uint64) (*Universe, *plan.Plan, error) {
 		}
 		u.injectors = append(u.injectors, search.Draw(keyed.New(seed, "chaos"), bounds.scale(), target.Search)...)
 	}
-	u.observeBy(target.Invariants(assembly, system))
+	u.judge.observeBy(target.Invariants(assembly, system))
 	return u, planOf(seed, assembly, &u.config), nil
 }
 
@@ -145,7 +145,7 @@ func (target Target) replay(p *plan.Plan) (*Universe, error) {
 		u.faults = append(u.faults, planned)
 	}
 	u.injectors = []fault.Injector{inject.Anchored(u.faults)}
-	u.observeBy(target.Invariants(assembly, system))
+	u.judge.observeBy(target.Invariants(assembly, system))
 	return u, nil
 }
 
@@ -211,11 +211,11 @@ func (u *Universe) run(p *plan.Plan) *Result {
 		p.boot()
 	}
 	inconclusive := u.runChaos()
-	if u.violation == nil && u.runSettle() {
+	if u.judge.violation == nil && u.runSettle() {
 		u.runQuiesce()
-		if u.violation == nil {
-			u.finalOrder()
-			u.settled()
+		if u.judge.violation == nil {
+			u.judge.close()
+			u.judge.settled()
 		}
 	}
 	r := u.result(p)
@@ -227,15 +227,15 @@ func (u *Universe) run(p *plan.Plan) *Result {
 // runChaos lets faults happen until the work is done or the phase's time or
 // events are up. It reports whether it ran out of events.
 func (u *Universe) runChaos() bool {
-	for u.violation == nil {
-		if u.now >= int64(u.config.ChaosFor) || u.ask(u.system.Done) {
+	for u.judge.violation == nil {
+		if u.sched.now >= int64(u.config.ChaosFor) || u.ask(u.system.Done) {
 			return false
 		}
 		if u.events >= uint64(u.config.ChaosEvents) {
 			return true
 		}
-		if u.nothingBefore(int64(u.config.ChaosFor)) {
-			u.now = max(u.now, int64(u.config.ChaosFor)) // one long sleep must not last past the phase
+		if u.sched.idleUntil(u.config.ChaosFor) {
+			u.sched.now = max(u.sched.now, int64(u.config.ChaosFor)) // one long sleep must not last past the phase
 			return false
 		}
 		if !u.step() {
@@ -243,13 +243,6 @@ func (u *Universe) runChaos() bool {
 		}
 	}
 	return false
-}
-
-// nothingBefore reports whether nothing can happen before that time: no message
-// is in flight, and the first timer fires later.
-func (u *Universe) nothingBefore(at int64) bool {
-	t := u.timers.head()
-	return u.messages.head() == nil && t != nil && t.when > at
 }
 
 // settleEvents bounds the settle phase: a timer storm would never reach its
@@ -261,19 +254,19 @@ const settleEvents = 400_000
 func (u *Universe) runSettle() bool {
 	u.heal()
 	u.judge.fresh = true // ask once even if nothing changes any more
-	until := u.now + int64(u.bounds.Settle)
+	until := u.sched.now + int64(u.bounds.Settle)
 	limit := u.events + settleEvents
-	for u.violation == nil {
+	for u.judge.violation == nil {
 		if u.ask(u.system.Done) {
 			return true
 		}
 		switch {
-		case u.now >= until:
-			u.fail(u.standstill(fmt.Sprintf("not done %s (virtual) after the last fault was healed", u.bounds.Settle), "not done"))
+		case u.sched.now >= until:
+			u.judge.fail(u.standstill(fmt.Sprintf("not done %s (virtual) after the last fault was healed", u.bounds.Settle), "not done"))
 		case u.events >= limit:
-			u.fail(u.standstill(fmt.Sprintf("timer storm: %d events after healing and not done", settleEvents), "timer storm"))
+			u.judge.fail(u.standstill(fmt.Sprintf("timer storm: %d events after healing and not done", settleEvents), "timer storm"))
 		case !u.step():
-			u.fail(u.standstill("deadlock: nothing is left to happen, and the work is not done", "deadlock"))
+			u.judge.fail(u.standstill("deadlock: nothing is left to happen, and the work is not done", "deadlock"))
 		}
 	}
 	return false
@@ -282,21 +275,9 @@ func (u *Universe) runSettle() bool {
 // runQuiesce lets the system clean up.
 func (u *Universe) runQuiesce() {
 	u.phase, u.judge.fresh = quiescePhase, true
-	until := u.now + int64(u.bounds.Quiesce)
-	for u.violation == nil && u.now < until && (u.now < u.zombies || !u.ask(u.system.Quiet)) && u.step() {
+	until := u.sched.now + int64(u.bounds.Quiesce)
+	for u.judge.violation == nil && u.sched.now < until && (u.sched.now < u.zombies || !u.ask(u.system.Quiet)) && u.step() {
 	}
-}
-
-// finalOrder shows what is still held back: nothing undecided is decided any
-// more.
-func (u *Universe) finalOrder() {
-	j := &u.judge
-	for i := range j.pending {
-		if u.violation == nil {
-			u.show(&j.pending[i])
-		}
-	}
-	j.pending = nil
 }
 
 // ask puts a question about the world to the system, if the world has changed
@@ -343,7 +324,7 @@ func (u *Universe) waiting() string {
 				idle = append(idle, fmt.Sprintf("%s/%s has not begun", p.program.Name, t.name))
 				continue
 			}
-			text := fmt.Sprintf("%s/%s has waited in %s%s for %s", p.program.Name, t.name, step, t.where.op, clockText(time.Duration(u.now-t.where.since)))
+			text := fmt.Sprintf("%s/%s has waited in %s%s for %s", p.program.Name, t.name, step, t.where.op, clockText(time.Duration(u.sched.now-t.where.since)))
 			if t.idle() {
 				idle = append(idle, text)
 			} else {
@@ -368,13 +349,13 @@ func (u *Universe) result(p *plan.Plan) *Result {
 	u.hash = keyed.Fold(u.hash, u.kv.Digest())
 	u.hash = keyed.Fold(u.hash, u.objects.Digest())
 	r := &Result{
-		Seed: u.seed, Arm: u.config.Arm, Events: u.events, Virtual: time.Duration(u.now),
-		Fired: u.world.Faults(), Marks: u.world.marks, Hash: u.hash, Violation: u.violation, States: u.world.states,
+		Seed: u.seed, Arm: u.config.Arm, Events: u.events, Virtual: time.Duration(u.sched.now),
+		Fired: u.world.Faults(), Marks: u.world.marks, Hash: u.hash, Violation: u.judge.violation, States: u.world.states,
 		Plan: p,
 	}
 	p.Faults = u.faults
-	if u.violation != nil {
-		p.Expect = u.violation.Invariant
+	if u.judge.violation != nil {
+		p.Expect = u.judge.violation.Invariant
 	}
 	u.system.Describe(&u.world, &r.Summary)
 	if u.recorder != nil {

@@ -29,7 +29,7 @@ func NewTestWorld(invariants ...Invariant) *TestWorld {
 	u.objects, u.kv = t.objects, tikv.New(tikv.Options{})
 	t.World = &u.world
 	t.World.init(u)
-	u.observeBy(invariants)
+	u.judge.observeBy(invariants)
 	return t
 }
 
@@ -52,7 +52,7 @@ func (t *TestWorld) Handle(req objstore.Request) (resp objstore.Response, effect
 // Show makes an effect true and returns what the first invariant that objects
 // says. Time goes on to the effect's.
 func (t *TestWorld) Show(e Effect) error {
-	t.universe.now = max(t.universe.now, int64(e.At))
+	t.universe.sched.now = max(t.universe.sched.now, int64(e.At))
 	t.World.apply(&e)
 	for _, inv := range t.invariants {
 		if err := inv.Observe(t.World, &e); err != nil {
@@ -72,7 +72,7 @@ func (t *TestWorld) Call(c Call) {
 // Settle gives the invariants their last word at the given time and returns what
 // the first one that objects says.
 func (t *TestWorld) Settle(at time.Duration) error {
-	t.universe.now = int64(at)
+	t.universe.sched.now = int64(at)
 	for _, inv := range t.universe.judge.settlers {
 		if err := inv.Settled(t.World); err != nil {
 			return named(inv, err)

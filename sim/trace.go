@@ -22,7 +22,7 @@ import (
 
 // fold takes an event into the hash.
 func (u *Universe) fold(e *event, extra uint64) {
-	u.hash = keyed.Fold(u.hash^uint64(u.now), e.id^uint64(e.kind)<<56^extra)
+	u.hash = keyed.Fold(u.hash^uint64(u.sched.now), e.id^uint64(e.kind)<<56^extra)
 }
 
 // foldKV takes a handled TiKV request and how it ended into the hash. Values
@@ -122,7 +122,7 @@ func (r *recorder) show(u *Universe, m *message) string {
 }
 
 func (r *recorder) add(u *Universe, e TraceEvent) {
-	e.Event, e.At = u.events, time.Duration(u.now)
+	e.Event, e.At = u.events, time.Duration(u.sched.now)
 	e.Key, e.What = printable(e.Key), printable(e.What)
 	r.events = append(r.events, e)
 }
@@ -174,7 +174,7 @@ func (u *Universe) showCall(m *message, fate Fate) {
 	t := m.task
 	c := &u.judge.call // watchers must not keep it
 	*c = Call{
-		Event: u.events, At: time.Duration(u.now),
+		Event: u.events, At: time.Duration(u.sched.now),
 		Process: t.proc.program.Name, Incarnation: incarnation(m.inc), Task: t.name, Step: m.call.site.Step,
 		Op: m.Op, Key: m.subject(), StartTS: m.KV.StartTS, Fate: fate, Late: m.gone || t.dead,
 	}
@@ -264,13 +264,13 @@ func (u *Universe) noteFault(f *fault.Fault) {
 }
 
 func (u *Universe) noteEffect(e Effect, folded string, traced TraceEvent) {
-	u.hash = keyed.Fold(u.hash^keyed.HashText(folded), uint64(u.now))
+	u.hash = keyed.Fold(u.hash^keyed.HashText(folded), uint64(u.sched.now))
 	e.Kind, e.TS = EffectProcess, u.kv.LastTS()
 	if u.recorder != nil {
 		u.recorder.add(u, traced)
 	}
 	u.submit(e)
-	u.observe()
+	u.judge.observe()
 }
 
 func (u *Universe) noteRecord(t *task, rec Record) {

@@ -36,15 +36,8 @@ type Universe struct {
 	system System
 	bounds Bounds
 
-	now      int64 // virtual nanoseconds since the universe began
-	order    int64 // elastic: position in the order of picks
-	events   uint64
-	messages queue
-	timers   queue
-	// timerHead is the earliest timer as a candidate of the elastic clock, and
-	// its place in the order.
-	timerHead  *event
-	timerOrder int64
+	sched  scheduler
+	events uint64
 
 	processes []*process
 	current   *task
@@ -63,7 +56,6 @@ type Universe struct {
 	objects *objstore.Store
 	actor   *message // whose request is being handled
 	rivals  int      // how many pauses wait for a rival, at most
-	effects int      // how many effects the current request had
 
 	phase      phase
 	healedAt   int64
@@ -72,12 +64,10 @@ type Universe struct {
 	judge      judge
 	hash       uint64
 	recorder   *recorder
-	steady     bool               // a task's draws are all the same, and messages come in the order sent
-	pushed     uint64             // messages, in a steady universe
+	steady     bool               // a task's draws are all the same
 	collection event              // of TiKV's garbage, if pending
 	passed     func(fault.Anchor) // is told of every call, if set
 	pulse      *Pulse             // for a watchdog, if set
-	violation  *Violation
 	// What commits returned to the system, other than success.
 	outcomes     []outcome
 	undetermined []uint64 // start timestamps
@@ -99,6 +89,7 @@ func newUniverse(seed uint64, config Config, system System, bounds Bounds) *Univ
 		steps: make(map[string]*stepName), sites: make(map[uint64]*site),
 		hash: keyed.Mix(seed, 0x756e6976),
 	}
+	u.sched.config, u.sched.elastic = &u.config, config.Arm == "elastic"
 	u.collection.pos = -1
 	u.kv = tikv.New(tikv.Options{RecordReads: true})
 	u.objects = objstore.New(system.StoreOptions())
@@ -131,72 +122,9 @@ func (u *Universe) newEnv(p *process) *env.Env {
 // tie orders events of the same instant by identity, not by who was first.
 func (u *Universe) tie(t *task) uint64 { return keyed.Mix(t.identity(), keyed.ForTie) }
 
-// latency draws a message's way from its identity.
-func (u *Universe) latency(id uint64) int64 {
-	lo, hi := int64(u.config.LatencyMin), int64(u.config.LatencyMax)
-	l := lo + int64(keyed.Below(keyed.Mix(id, keyed.ForPick), uint64(hi-lo+1)))
-	if q := int64(u.config.Quantum); q > 0 {
-		l = (l + q - 1) / q * q
-	}
-	return l
-}
-
-// pushMessage schedules a message or a wake-up. Under the narrow clock it
-// happens after the latency; under the elastic one its place in the order is
-// drawn: an exponential race among the pending is a uniform random walk, and
-// each contender's draw depends on its own identity only.
-func (u *Universe) pushMessage(e *event, latency int64) {
-	if u.steady {
-		u.pushed++
-		e.tie = u.pushed
-	}
-	if u.elastic() {
-		e.when = u.order + keyed.Exponential(keyed.Mix(e.id, keyed.ForPick))
-	} else {
-		e.when = u.now + latency
-	}
-	u.messages.push(e)
-}
-
-func (u *Universe) elastic() bool { return u.config.Arm == "elastic" && u.phase == chaosPhase }
-
-// pick takes the next event out of the queues and moves time.
-func (u *Universe) pick() *event {
-	m, t := u.messages.head(), u.timers.head()
-	if m == nil && t == nil {
-		return nil
-	}
-	if !u.elastic() {
-		if t == nil || m != nil && before(m, t) {
-			u.now = max(u.now, m.when)
-			return u.messages.pop()
-		}
-		u.now = max(u.now, t.when)
-		return u.timers.pop()
-	}
-	if t != nil && t != u.timerHead {
-		// Memorylessness allows a new draw whenever another timer comes first.
-		u.timerHead = t
-		u.timerOrder = u.order + keyed.Exponential(keyed.Mix(t.id, keyed.ForTimer))*1000/int64(u.config.TimerWeight)
-	}
-	if t == nil || m != nil && m.when <= u.timerOrder {
-		u.order = max(u.order, m.when)
-		if m.kind != evResume {
-			u.now += u.latency(m.id)
-		}
-		return u.messages.pop()
-	}
-	if m != nil {
-		u.order = max(u.order, u.timerOrder)
-	}
-	u.timerHead = nil
-	u.now = max(u.now, t.when)
-	return u.timers.pop()
-}
-
 // step lets one event happen. It reports false when none is left.
 func (u *Universe) step() bool {
-	e := u.pick()
+	e := u.sched.pick()
 	if e == nil {
 		return false
 	}
@@ -263,13 +191,13 @@ func (u *Universe) performActs() {
 // make a call in this step by now.
 func (u *Universe) meetRival(t *task, cl call) {
 	for _, p := range u.processes {
-		if !p.paused || p.rival != fault.Dash(cl.site.Step) || u.now < p.rivalFrom || p == t.proc {
+		if !p.paused || p.rival != fault.Dash(cl.site.Step) || u.sched.now < p.rivalFrom || p == t.proc {
 			continue
 		}
 		p.rival = ""
 		u.rivals--
 		if p.resumeAt != nil {
-			u.timers.remove(p.resumeAt)
+			u.sched.timers.remove(p.resumeAt)
 		}
 		soon := int64(time.Millisecond) << (keyed.Mix(cl.id, keyed.ForRival) % 11) // up to 1 s
 		p.resumeAt = u.at(soon, p, func() { u.resume(p) })
@@ -281,13 +209,13 @@ func (u *Universe) meetRival(t *task, cl call) {
 func (u *Universe) shiftTimers(p *process, d int64) {
 	p.began += d
 	var mine []*event
-	for _, e := range u.timers.heap {
+	for _, e := range u.sched.timers.heap {
 		if e.kind == evTimer && e.task.proc == p || e.kind == evContext && e.node.proc == p {
 			mine = append(mine, e)
 		}
 	}
 	for _, e := range mine {
-		u.timers.remove(e)
+		u.sched.timers.remove(e)
 	}
 	for _, e := range p.held {
 		if e.kind == evTimer || e.kind == evContext {
@@ -300,7 +228,7 @@ func (u *Universe) shiftTimers(p *process, d int64) {
 		if e.kind == evContext {
 			e.node.deadline = e.when
 		}
-		u.timers.push(e)
+		u.sched.timers.push(e)
 	}
 }
 
@@ -313,67 +241,67 @@ func (u *Universe) resume(p *process) {
 	u.note(p, Resumed, "")
 	p.paused = false
 	if p.resumeAt != nil {
-		u.timers.remove(p.resumeAt)
+		u.sched.timers.remove(p.resumeAt)
 		p.resumeAt = nil
 	}
 	if p.suspended {
-		u.shiftTimers(p, u.now-p.pausedAt)
+		u.shiftTimers(p, u.sched.now-p.pausedAt)
 	}
 	held := p.held
 	p.held = nil
 	for i, e := range held {
 		if e.kind == evTimer || e.kind == evContext {
-			e.when = u.now + int64(i)
-			u.timers.push(e)
+			e.when = u.sched.now + int64(i)
+			u.sched.timers.push(e)
 			continue
 		}
 		if u.steady { // first what it was about to do, then what it has missed
-			u.pushMessage(e, 0)
+			u.sched.push(e, 0)
 			continue
 		}
-		u.pushMessage(e, int64(i))
+		u.sched.push(e, int64(i))
 	}
 }
 
 // heal ends the chaos phase: every fault is lifted, every process is brought
 // back (except one that died for good), latencies become narrow and fair.
 func (u *Universe) heal() {
-	pending := make([]*event, 0, u.messages.len())
-	for u.messages.len() > 0 {
-		pending = append(pending, u.messages.pop())
+	pending := make([]*event, 0, u.sched.messages.len())
+	for u.sched.messages.len() > 0 {
+		pending = append(pending, u.sched.messages.pop())
 	}
-	u.phase = settlePhase
-	u.healedAt = u.now
+	u.phase, u.sched.elastic = settlePhase, false
+	u.healedAt = u.sched.now
 	u.standing = nil
 	u.note(nil, Healed, "")
 	var late []*event // what was held back on its way arrives now
-	for _, e := range u.timers.heap {
+	for _, e := range u.sched.timers.heap {
 		if e.kind == evRequest || e.kind == evReply {
 			late = append(late, e)
 		}
 	}
 	slices.SortFunc(late, func(a, b *event) int { return cmp.Or(cmp.Compare(a.when, b.when), cmp.Compare(a.tie, b.tie)) })
 	for _, e := range late {
-		u.timers.remove(e)
+		u.sched.timers.remove(e)
 	}
 	if len(late) > 0 || slices.ContainsFunc(u.processes, func(p *process) bool { return p.paused }) {
-		u.zombies = u.now + 2*int64(u.bounds.RPCTimeout)
+		u.zombies = u.sched.now + 2*int64(u.bounds.RPCTimeout)
 	}
 	for i, e := range append(pending, late...) {
-		e.when = u.now + int64(i)*1000
+		e.when = u.sched.now + int64(i)*1000
 		if e.msg != nil {
 			e.msg.spare()
 		}
-		u.messages.push(e)
+		u.sched.messages.push(e)
 	}
 	for _, p := range u.processes {
 		p.standing = nil
 		for _, t := range p.tasks { // work that was stretched ends in good time
-			if t.where.op == ops.Work && t.timer.pos >= 0 && t.timer.when > u.now+int64(u.config.FrameTime) {
-				u.timers.remove(&t.timer)
-				t.timer.when = u.now + int64(u.config.FrameTime)
+			if t.where.op == ops.Work && t.timer.pos >= 0 && t.timer.when > u.sched.now+int64(u.config.FrameTime) {
+				u.sched.timers.remove(&t.timer)
+				t.timer.when = u.sched.now + int64(u.config.FrameTime)
 				t.timer.due = t.timer.when
-				u.timers.push(&t.timer)
+				u.sched.timers.push(&t.timer)
 			}
 		}
 		for _, e := range p.held {
@@ -383,7 +311,7 @@ func (u *Universe) heal() {
 		}
 		u.resume(p)
 		if !p.alive && !p.never && p.restart != nil {
-			u.timers.remove(p.restart)
+			u.sched.timers.remove(p.restart)
 			p.boot()
 		}
 	}
@@ -401,14 +329,6 @@ func (u *Universe) fired(f *fault.Fault) {
 		u.noteFault(f)
 	}
 	f.Fired++
-}
-
-// fail records the first violation; the run ends.
-func (u *Universe) fail(v *Violation) {
-	if u.violation == nil {
-		v.Event, v.At = u.events, time.Duration(u.now)
-		u.violation = v
-	}
 }
 
 // classText is an error's class as traces print it.

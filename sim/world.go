@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"iter"
 	"maps"
 	"slices"
@@ -236,6 +235,7 @@ type row struct {
 }
 
 func (w *World) init(u *Universe) {
+	u.judge.world = w
 	*w = World{u: u, rows: map[string]*row{}, objects: map[string]ObjectState{}, marks: map[string]int{}}
 }
 
@@ -331,7 +331,7 @@ func (w *World) Locks() []string {
 }
 
 // Now is the virtual time since the universe began.
-func (w *World) Now() time.Duration { return time.Duration(w.u.now) }
+func (w *World) Now() time.Duration { return time.Duration(w.u.sched.now) }
 
 // Healed is when the faults stopped, and whether they have.
 func (w *World) Healed() (at time.Duration, ok bool) {
@@ -358,33 +358,6 @@ func (w *World) State(hash uint64) { w.states = append(w.states, hash) }
 
 // Mark counts that something interesting happened in this universe.
 func (u *Universe) Mark(name string) { u.world.marks[name]++ }
-
-// judge holds effects back until their order is final, then shows them to the
-// invariants.
-type judge struct {
-	invariants []Invariant
-	watchers   []CallObserver // those of the invariants that want calls
-	settlers   []Settler      // those that have a last word
-	call       Call           // what they are shown
-	pending    []Effect       // sorted by TS, equals in order of arrival
-	last       uint64
-	fresh      bool // something was observed since the system was last asked
-	reads      []tikv.Read
-	scans      []tikv.ScanRead
-}
-
-// observeBy sets the invariants that judge this universe.
-func (u *Universe) observeBy(invariants []Invariant) {
-	u.judge.invariants = invariants
-	for _, inv := range invariants {
-		if watcher, ok := inv.(CallObserver); ok {
-			u.judge.watchers = append(u.judge.watchers, watcher)
-		}
-		if settler, ok := inv.(Settler); ok {
-			u.judge.settlers = append(u.judge.settlers, settler)
-		}
-	}
-}
 
 // drainPrepared takes over what System.Prepare stored, unobserved.
 func (u *Universe) drainPrepared() {
@@ -413,9 +386,7 @@ func (u *Universe) collectLedger(m *message) {
 	u.judge.reads = append(u.judge.reads, ledger.Reads...)
 	u.judge.scans = append(u.judge.scans, ledger.Scans...)
 	ledger.Reset()
-	if len(u.judge.pending) > 0 {
-		u.observe()
-	}
+	u.judge.observe()
 }
 
 // collectObjects takes what the request did in the object store.
@@ -426,72 +397,26 @@ func (u *Universe) collectObjects(m *message) {
 		u.submit(e)
 	}
 	u.objects.Effects = u.objects.Effects[:0]
-	if len(u.judge.pending) > 0 {
-		u.observe()
+	u.judge.observe()
+}
+
+// submit gives an effect to the judge, and to the recorder.
+func (u *Universe) submit(e Effect) {
+	if u.recorder != nil {
+		u.recorder.effects = append(u.recorder.effects, e)
 	}
+	u.judge.submit(e)
 }
 
 // effect begins an effect of the current event.
 func (u *Universe) effect(m *message) Effect {
-	e := Effect{Event: u.events, At: time.Duration(u.now)}
+	e := Effect{Event: u.events, At: time.Duration(u.sched.now)}
 	if m != nil {
 		t := m.task
 		e.Process, e.Incarnation, e.Task, e.Step = t.proc.program.Name, incarnation(m.inc), t.name, m.call.site.Step
 		e.Late = m.gone || t.dead
 	}
 	return e
-}
-
-// submit puts an effect into the order. Most come last.
-func (u *Universe) submit(e Effect) {
-	j := &u.judge
-	if e.TS < j.last {
-		u.fail(&Violation{Invariant: "harness-commit-order", Text: "an effect came after one with a newer timestamp was judged: the fake's LowWater is wrong"})
-		return
-	}
-	i, _ := slices.BinarySearchFunc(j.pending, e.TS, func(p Effect, ts uint64) int {
-		return cmp.Or(cmp.Compare(p.TS, ts), -1)
-	})
-	j.pending = slices.Insert(j.pending, i, e)
-	if u.recorder != nil {
-		u.recorder.effects = append(u.recorder.effects, e)
-	}
-}
-
-// observe shows the invariants every effect whose place is final.
-func (u *Universe) observe() {
-	j := &u.judge
-	low := u.kv.LowWater()
-	n := 0
-	for n < len(j.pending) && j.pending[n].TS <= low && u.violation == nil {
-		u.show(&j.pending[n])
-		n++
-	}
-	j.pending = slices.Delete(j.pending, 0, n)
-}
-
-func (u *Universe) show(e *Effect) {
-	u.judge.last, u.judge.fresh = e.TS, true
-	u.world.apply(e)
-	for _, inv := range u.judge.invariants {
-		if err := inv.Observe(&u.world, e); err != nil {
-			u.convict(inv, err)
-			return
-		}
-	}
-}
-
-// convict turns an invariant's error into the run's violation.
-func (u *Universe) convict(inv Invariant, err error) {
-	v, ok := err.(*Violation)
-	if !ok {
-		v = &Violation{Text: err.Error()}
-	}
-	if v.Invariant == "" {
-		v.Invariant = inv.Name()
-	}
-	v.Text, v.Subject = printable(v.Text), printable(v.Subject)
-	u.fail(v)
 }
 
 func (w *World) apply(e *Effect) {
@@ -536,18 +461,6 @@ func (w *World) applyObject(e *Effect) {
 	}
 }
 
-// settled gives the invariants that have one their last word.
-func (u *Universe) settled() {
-	for _, inv := range u.judge.settlers {
-		if u.violation != nil {
-			return
-		}
-		if err := inv.Settled(&u.world); err != nil {
-			u.convict(inv, err)
-		}
-	}
-}
-
 // Recorder is how a trusted client's process tells the world of its calls.
 type Recorder struct{ p *process }
 
@@ -580,5 +493,5 @@ func (r Recorder) record(rec Record) {
 	u.hash = keyed.Fold(u.hash^keyed.HashText(rec.Told), keyed.HashText(rec.What)^keyed.HashText(rec.Of)<<1^uint64(rec.Class)<<2^uint64(rec.Value)<<8)
 	u.noteRecord(t, rec)
 	u.submit(e)
-	u.observe()
+	u.judge.observe()
 }
