@@ -12,8 +12,6 @@ const (
 	evWorld                        // the world acts: heal, resume, restart
 )
 
-var eventNames = [...]string{"", "request", "reply", "timer", "resume", "deadline", "world"}
-
 // event is one thing that can happen next. when is virtual nanoseconds, or the
 // strategy's order for messages under an elastic clock; tie orders equals.
 type event struct {

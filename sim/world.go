@@ -468,7 +468,7 @@ type Recorder struct{ p *process }
 // if e is not the simulator's.
 func RecorderOf(e *env.Env) (Recorder, bool) {
 	r, ok := e.Runtime.(runtimeSeam)
-	return Recorder{r.p}, ok
+	return Recorder(r), ok
 }
 
 // Call records that the client is about to do what to of.

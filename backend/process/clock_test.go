@@ -172,7 +172,7 @@ func TestClockManySleepers(t *testing.T) {
 			c := process.NewClock(mock)
 			var tasks sync.WaitGroup
 			for i, s := range plan {
-				tasks.Go(func() { errs[i], woke[i] = s.run(c) })
+				tasks.Go(func() { woke[i], errs[i] = s.run(c) })
 			}
 			mock.Advance(20 * time.Second)
 			tasks.Wait()
@@ -194,7 +194,7 @@ func TestClockManySleepers(t *testing.T) {
 	})
 }
 
-func (s sleeper) run(c env.Clock) (err error, woke time.Duration) {
+func (s sleeper) run(c env.Clock) (woke time.Duration, err error) {
 	ctx, cancel := c.WithCancel(context.Background())
 	limited, release := c.WithTimeout(ctx, time.Duration(s.timeout)*time.Second)
 	defer release()
@@ -204,7 +204,7 @@ func (s sleeper) run(c env.Clock) (err error, woke time.Duration) {
 		}
 	}()
 	err = c.Sleep(limited, time.Duration(s.sleep)*time.Second)
-	return err, c.Monotonic()
+	return c.Monotonic(), err
 }
 
 // TestClockReleasesTimers: whoever stops waiting leaves no timer behind.

@@ -82,7 +82,7 @@ func TestNothingPanics(t *testing.T) {
 			_, rest, ok = schema.NextPart(rest)
 		}
 		schema.SplitObjectKey(text)
-		schema.SplitUnitID(text)
+		_, _, _ = schema.SplitUnitID(text)
 		schema.SplitBatchID(text)
 		schema.SplitQueueKey(text)
 		schema.SplitLeaseKey(text)

@@ -355,16 +355,3 @@ func firstLines(text string, n int) []string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return lines[:min(n, len(lines))]
 }
-
-// Transcript returns every recorded event of a replay as text, one line each.
-func Transcript(target sim.Target, p *plan.Plan) (string, *sim.Result, error) {
-	recorded, err := sim.ReplayRecorded(target, p)
-	if err != nil {
-		return "", nil, err
-	}
-	var b strings.Builder
-	for _, e := range recorded.Trace {
-		b.WriteString(stepLine(e, &sim.Violation{}) + "\n")
-	}
-	return b.String(), recorded, nil
-}

@@ -209,13 +209,6 @@ func (p *Process) Pause() {
 	p.befall(&fault.Pause{For: untilTold})
 }
 
-// Suspend freezes the process until Resume, and its monotonic clock with it, as
-// when its machine is suspended: afterwards nothing tells it how long it was.
-func (p *Process) Suspend() {
-	p.s.t.Helper()
-	p.befall(&fault.Pause{For: untilTold, Stops: true})
-}
-
 // Resume lets a paused or suspended process go on: first with what it was about
 // to do, then its timers fire that have run out.
 func (p *Process) Resume() {
