@@ -193,9 +193,9 @@ func TestMisuse(t *testing.T) {
 	for _, kind := range []string{"channel", "goroutine", "done", "spin"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			out, code := shell(t, dir, "./misuse.test -seed=3 -patience=1s", "MISUSE="+kind)
+			out, code := shell(t, dir, "./misuse.test -seed=3 -patience=2s", "MISUSE="+kind)
 			require.Equal(t, 1, code, out)
-			require.Contains(t, out, "stuck: seed 0x0000000000000003: w0/careless has let nothing happen for 1s of real time")
+			require.Contains(t, out, "stuck: seed 0x0000000000000003: w0/careless has let nothing happen for 2s of real time")
 			require.Contains(t, out, fmt.Sprintf("example.org/lease/misuse.%s(", kind))
 			require.NotContains(t, out, "sim.(*process)", "only the task's own functions")
 		})
