@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // answersTrue: what a client is told of a batch was so, all of it at one

@@ -3,8 +3,8 @@ package properties
 import (
 	"fmt"
 
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // checkpointsMonotone: the checkpoints of a unit go forward in (epoch, seq) and

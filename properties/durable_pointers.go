@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
 

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // fencing: nothing that an attempt or a merge does takes effect after a later

@@ -3,8 +3,8 @@ package properties
 import (
 	"fmt"
 
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // legalEdges: batches, units, merges and leaderships move along the edges of

@@ -3,8 +3,8 @@ package properties
 import (
 	"fmt"
 
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // mergeInput: a merge is claimed only when every unit of the batch is complete,

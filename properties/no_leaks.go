@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // noLeaks: maxInFlight and two rounds of the janitor after a batch has ended

@@ -1,8 +1,8 @@
 package properties
 
 import (
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // noLostUnit: when discovery ends, every recording of the batch's sources is

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
 

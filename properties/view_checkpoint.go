@@ -1,6 +1,6 @@
 package properties
 
-import "github.com/gauntlet-dst/gauntlet/properties/schema"
+import "github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 
 // checkpoint is how far a unit is saved.
 type checkpoint struct {

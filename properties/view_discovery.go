@@ -1,6 +1,6 @@
 package properties
 
-import "github.com/gauntlet-dst/gauntlet/properties/schema"
+import "github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 
 // discovery is how far the listing of a source is.
 type discovery struct {

@@ -1,6 +1,6 @@
 package properties
 
-import "github.com/gauntlet-dst/gauntlet/properties/schema"
+import "github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 
 // queued is a unit's place in the queue.
 type queued struct {

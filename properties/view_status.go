@@ -1,6 +1,6 @@
 package properties
 
-import "github.com/gauntlet-dst/gauntlet/properties/schema"
+import "github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 
 // status is what a batch's status row tells.
 type status struct {

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // workSaved: as long as nothing is in its way, an attempt saves how far it has

@@ -79,7 +79,7 @@ func roomOf(s *profile.Sample) string {
 		for _, line := range location.Line {
 			name, ours := strings.CutPrefix(line.Function.Name, module)
 			switch {
-			case !ours, strings.HasPrefix(name, "properties/schema"): // its caller's
+			case !ours, strings.HasPrefix(name, "sim/conversion/schema"): // its caller's
 				continue
 			case strings.HasPrefix(name, "core") || strings.HasPrefix(name, "sim_test"):
 				return "system"

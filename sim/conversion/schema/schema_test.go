@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/gauntlet-dst/gauntlet/properties/schema"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 func TestRowsAreRead(t *testing.T) {
