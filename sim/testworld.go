@@ -7,10 +7,6 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
 
-// Timely reports whether no timer is ever let overtake a message in flight:
-// then nothing times out in this universe without a fault.
-func (w *World) Timely() bool { return w.u.config.Arm != "elastic" }
-
 // TestWorld is a World without a universe that runs: tests of invariants say
 // what the stores did, one effect at a time. It is timely, and not healed until
 // Heal.
