@@ -47,15 +47,30 @@ type Objects interface {
 	ListUploads(ctx context.Context, prefix, afterKey, afterID string, limit int) (UploadListing, error)
 }
 
-// Condition restricts a write to an object.
-type Condition uint8
+// Condition restricts a write to an object: Always, IfAbsent, or IfMatch.
+type Condition string
 
 const (
 	// Always writes whatever is there.
-	Always Condition = iota
+	Always Condition = ""
 	// IfAbsent writes only if no object has the key (If-None-Match: *).
-	IfAbsent
+	IfAbsent Condition = "*"
 )
+
+// IfMatch writes only if the object at the key has that ETag (If-Match): a
+// compare-and-swap, which a leader's lease in an object store needs. S3 and MinIO
+// have it; OSS has not. A write to a key without an object gets ErrNotFound, one
+// to another version ErrConflict; neither is applied.
+func IfMatch(etag string) Condition { return "=" + Condition(etag) }
+
+// ETag returns the ETag that an IfMatch asks for. It reports false for other
+// conditions.
+func (c Condition) ETag() (etag string, ok bool) {
+	if c == "" || c[0] != '=' {
+		return "", false
+	}
+	return string(c[1:]), true
+}
 
 // Object describes a stored object. ETag names this version of it: another ETag
 // is another write, if not other content. It is no digest, and two writes of

@@ -68,16 +68,33 @@ func keyGen() *rapid.Generator[string] {
 
 func bodyGen() *rapid.Generator[[]byte] { return rapid.SliceOfN(rapid.Byte(), 0, 2*modelMinPart) }
 
-func condGen() *rapid.Generator[env.Condition] {
-	return rapid.SampledFrom([]env.Condition{env.Always, env.IfAbsent})
+// cond draws a condition: often one that asks for the version that a key has.
+func (m *model) cond(t *rapid.T) env.Condition {
+	conds := []env.Condition{env.Always, env.IfAbsent, env.IfMatch("none")}
+	if o, ok := m.objects[keyGen().Draw(t, "version of")]; ok {
+		conds = append(conds, env.IfMatch(o.etag))
+	}
+	return rapid.SampledFrom(conds).Draw(t, "cond")
+}
+
+// refuses is the class with which a condition is refused, or env.ClassNone.
+func (m *model) refuses(cond env.Condition, key string) env.Class {
+	o, exists := m.objects[key]
+	etag, match := cond.ETag()
+	switch {
+	case match && !exists:
+		return env.ClassNotFound
+	case match && o.etag != etag, exists && cond == env.IfAbsent:
+		return env.ClassConflict
+	}
+	return env.ClassNone
 }
 
 func (m *model) put(t *rapid.T) {
-	key, body, cond := keyGen().Draw(t, "key"), bodyGen().Draw(t, "body"), condGen().Draw(t, "cond")
+	key, body, cond := keyGen().Draw(t, "key"), bodyGen().Draw(t, "body"), m.cond(t)
 	resp := m.send(t, objstore.Request{Kind: objstore.KindPut, Key: key, Body: body, Cond: cond})
-	_, exists := m.objects[key]
-	if exists && cond == env.IfAbsent && !m.opts.NoConditional {
-		require.Equal(t, env.ClassConflict, resp.Err)
+	if refused := m.refuses(cond, key); refused != env.ClassNone && !m.opts.NoConditional {
+		require.Equal(t, refused, resp.Err)
 		return
 	}
 	require.Equal(t, env.ClassNone, resp.Err)
@@ -172,7 +189,7 @@ func (m *model) part(t *rapid.T) {
 }
 
 func (m *model) complete(t *rapid.T) {
-	up, cond := m.upload(t), condGen().Draw(t, "cond")
+	up, cond := m.upload(t), m.cond(t)
 	parts := m.uploads[up]
 	numbers := rapid.SliceOfN(rapid.IntRange(1, 4), 0, 4).Draw(t, "numbers")
 	if rapid.Bool().Draw(t, "sensible") {
@@ -201,15 +218,15 @@ func (m *model) complete(t *rapid.T) {
 		body, sums = body+string(content), append(sums, sum[:]...)
 	}
 	_, open := m.uploads[up]
-	_, exists := m.objects[up.Key]
-	conditional := cond == env.IfAbsent && !m.opts.WeakConditional && !m.opts.NoConditional
+	refused := m.refuses(cond, up.Key)
+	conditional := !m.opts.WeakConditional && !m.opts.NoConditional
 	switch {
 	case !open:
 		require.Equal(t, env.ClassNotFound, resp.Err)
 	case !valid:
 		require.Equal(t, env.ClassInvalid, resp.Err)
-	case exists && conditional:
-		require.Equal(t, env.ClassConflict, resp.Err)
+	case refused != env.ClassNone && conditional:
+		require.Equal(t, refused, resp.Err)
 	default:
 		require.Equal(t, env.ClassNone, resp.Err)
 		m.objects[up.Key] = modelObject{body, fmt.Sprintf("%s-%d", md5hex(sums), len(numbers))}

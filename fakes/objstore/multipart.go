@@ -92,8 +92,7 @@ func (s *Store) completeUpload(req *Request, resp *Response) {
 	}
 	at, exists := s.find(up.Key)
 	ignored := s.opts.WeakConditional || s.opts.NoConditional
-	if exists && req.Cond == env.IfAbsent && !ignored {
-		resp.fail(env.ClassConflict, s.existsCode())
+	if !ignored && !s.holds(req, resp, at, exists) {
 		return
 	}
 	obj := s.join(up, req.Parts)

@@ -45,10 +45,10 @@ type Options struct {
 	// Unordered lists objects in an order that is not that of the keys, as S3's
 	// directory buckets do. Pages still add up to all of them.
 	Unordered bool
-	// WeakConditional ignores env.IfAbsent when an upload is completed, as
+	// WeakConditional ignores conditions when an upload is completed, as
 	// stores do that know the condition for plain puts only (gofakes3).
 	WeakConditional bool
-	// NoConditional ignores env.IfAbsent everywhere, as S3 did before 2024 and
+	// NoConditional ignores conditions everywhere, as S3 did before 2024 and
 	// older gateways still do.
 	NoConditional bool
 }
@@ -144,8 +144,7 @@ func (s *Store) put(req *Request, resp *Response) {
 		return
 	}
 	at, exists := s.find(req.Key)
-	if exists && req.Cond == env.IfAbsent && !s.opts.NoConditional {
-		resp.fail(env.ClassConflict, s.existsCode())
+	if !s.opts.NoConditional && !s.holds(req, resp, at, exists) {
 		return
 	}
 	sum := md5.Sum(req.Body)
@@ -156,6 +155,23 @@ func (s *Store) put(req *Request, resp *Response) {
 	}
 	s.store(at, exists, obj, Effect{Kind: EffectPut})
 	resp.Object = obj.Object
+}
+
+// holds reports whether the request's condition holds of the object at position
+// at, if one exists; else it says in resp why not.
+func (s *Store) holds(req *Request, resp *Response, at int, exists bool) bool {
+	etag, match := req.Cond.ETag()
+	switch {
+	case match && !exists:
+		resp.fail(env.ClassNotFound, "NoSuchKey")
+	case match && s.objects[at].ETag != etag:
+		resp.fail(env.ClassConflict, "PreconditionFailed")
+	case exists && req.Cond == env.IfAbsent:
+		resp.fail(env.ClassConflict, s.existsCode())
+	default:
+		return true
+	}
+	return false
 }
 
 // store makes obj the object at position at and records effect about it.
