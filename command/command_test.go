@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ type tiny struct {
 }
 
 // leak is what a careless system keeps outside its universe.
-var leak int
+var leak atomic.Int64
 
 func suiteOf(kind string) harness.Suite {
 	target := sim.Target{
@@ -109,8 +110,7 @@ func (s *tiny) work(ctx context.Context, e *env.Env) error {
 		case "skips":
 			text = strconv.Itoa(n + 2)
 		case "leaks":
-			leak++
-			text += " " + strconv.Itoa(leak)
+			text += " " + strconv.FormatInt(leak.Add(1), 10)
 		case "blocks":
 			<-ctx.Done()
 		}
