@@ -94,7 +94,7 @@ func configure(t *rapid.T, plan *plan.Plan) {
 	number("batches", 1, 2)
 	number("recordings", 1, 3)
 	frames := number("frames", 1, 30)
-	*setting("sim.frame_time") = min(duration("sim.frame_time"), duration("core.unit_timeout")/time.Duration(3*frames)).String()
+	*setting("sim.work_time") = min(duration("sim.work_time"), duration("core.unit_timeout")/time.Duration(3*frames)).String()
 	number("regions", 1, 4)
 	*setting("sim.arm") = rapid.SampledFrom([]string{"elastic", "narrow"}).Draw(t, "arm")
 }

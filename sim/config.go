@@ -23,8 +23,8 @@ type Config struct {
 	// TimerWeight is how eager the earliest timer is beside the messages in
 	// flight under the elastic arm, in permille of a message.
 	TimerWeight int
-	// FrameTime is the cost of one frame of work.
-	FrameTime time.Duration
+	// WorkTime is the cost of one piece of work.
+	WorkTime time.Duration
 	// MaxInFlight bounds how long a sent request may still be executed.
 	MaxInFlight time.Duration
 	// LockGC is the period of TiKV's garbage collection, which resolves the locks
@@ -37,11 +37,11 @@ type Config struct {
 	ChaosEvents int
 }
 
-// usualFrame is the longest that a frame of work takes in most universes.
-const usualFrame = 800 * time.Millisecond
+// usualWork is the longest that a piece of work takes in most universes.
+const usualWork = 800 * time.Millisecond
 
-// maxFrameTime is the longest that one frame of work may take.
-const maxFrameTime = 10 * time.Second
+// longestWork is the longest that one piece of work may take.
+const longestWork = 10 * time.Second
 
 // arms names the search strategies.
 var arms = []string{"elastic", "narrow"}
@@ -53,7 +53,7 @@ func (c *Config) settings() []plan.Setting {
 		{Name: "sim.latency_max", Duration: &c.LatencyMax, Min: 1000, Max: 10e9},
 		{Name: "sim.quantum", Duration: &c.Quantum, Max: 10e9},
 		{Name: "sim.timer_weight", Int: &c.TimerWeight, Min: 1, Max: 1000},
-		{Name: "sim.frame_time", Duration: &c.FrameTime, Max: int64(maxFrameTime)},
+		{Name: "sim.work_time", Formerly: "sim.frame_time", Duration: &c.WorkTime, Max: int64(longestWork)},
 		{Name: "sim.max_in_flight", Duration: &c.MaxInFlight, Min: 1e6, Max: int64(fault.MaxTime)},
 		{Name: "sim.lock_gc", Duration: &c.LockGC, Max: int64(fault.MaxTime), Absent: "0s"},
 		{Name: "sim.chaos_for", Duration: &c.ChaosFor, Max: int64(fault.MaxTime)},
@@ -67,7 +67,7 @@ func (c *Config) draw(d keyed.Draw, b Bounds) {
 		Arm:         "elastic",
 		LatencyMin:  time.Duration(d.LogBetween("latency_min", 50e3, max(int64(b.MaxLatency)/2, 60e3))),
 		TimerWeight: int(d.LogBetween("timer_weight", 2, 400)),
-		FrameTime:   time.Duration(d.LogBetween("frame_time", 1e5, max(int64(min(usualFrame, b.MaxFrame/2)), 2e5))),
+		WorkTime:    time.Duration(d.LogBetween("frame_time", 1e5, max(int64(min(usualWork, b.MaxWork/2)), 2e5))),
 		MaxInFlight: b.MaxInFlight,
 		ChaosFor:    b.ChaosFor,
 		ChaosEvents: 60_000,
@@ -77,20 +77,20 @@ func (c *Config) draw(d keyed.Draw, b Bounds) {
 	}
 	if d.Chance("long_work", 500) {
 		// As long as leases: whoever wakes up late finds a successor at work.
-		c.FrameTime = time.Duration(d.LogBetween("long_frame_time", int64(b.Leases[0])/100+1, int64(b.Leases[0])/4+1))
+		c.WorkTime = time.Duration(d.LogBetween("long_frame_time", int64(b.Leases[0])/100+1, int64(b.Leases[0])/4+1))
 	}
 	if d.Chance("early", 350) {
 		// Most work is done when the world heals if it heals late: then nobody
 		// sees how the healed system works.
 		c.ChaosFor = time.Duration(d.LogBetween("chaos_for", 3e9, max(int64(b.ChaosFor), 4e9)))
 	}
-	c.FrameTime = min(c.FrameTime, b.MaxFrame)
+	c.WorkTime = min(c.WorkTime, b.MaxWork)
 	c.LatencyMax = max(min(c.LatencyMin*time.Duration(d.Between("latency_spread", 2, 10)), b.MaxLatency), c.LatencyMin)
 	if d.Chance("narrow", 500) {
 		c.Arm = "narrow"
 		if d.Chance("quantised", 400) {
 			c.Quantum = 10 * time.Millisecond
-			c.FrameTime = min(c.FrameTime.Truncate(c.Quantum)+c.Quantum, maxFrameTime)
+			c.WorkTime = min(c.WorkTime.Truncate(c.Quantum)+c.Quantum, longestWork)
 		}
 	}
 }

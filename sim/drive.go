@@ -18,7 +18,7 @@ const handSeed = 1
 
 // Boot assembles the target's system in a steady universe, and boots its
 // processes, which have not yet moved when it returns. Messages take no time,
-// no clock drifts, one frame of work takes a second, what was sent first comes
+// no clock drifts, one piece of work takes a second, what was sent first comes
 // first at the same instant, and what a task draws from env.Rand is always the
 // same number. Every event is recorded. The target's Vary, Inject and Calm are
 // not used, and its Assembly is not drawn. Shutdown must be called in the end.
@@ -32,7 +32,7 @@ func Boot(target Target) (*Universe, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := Config{Arm: "narrow", FrameTime: time.Second, MaxInFlight: bounds.MaxInFlight, LockGC: 10 * time.Minute}
+	config := Config{Arm: "narrow", WorkTime: time.Second, MaxInFlight: bounds.MaxInFlight, LockGC: 10 * time.Minute}
 	u := newUniverse(handSeed, config, system, bounds)
 	u.recorder, u.steady, u.sched.steady = &recorder{}, true, true
 	u.judge.observeBy(target.Invariants(assembly, system))

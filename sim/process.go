@@ -325,18 +325,18 @@ func (r runtimeSeam) Step(ctx context.Context, step env.Step) (context.Context, 
 	return next, nil
 }
 
-// Work costs the universe's frame time for each frame, more on a slow process.
-func (r runtimeSeam) Work(ctx context.Context, frames int) error {
+// Work costs the universe's work time for each piece, more on a slow process.
+func (r runtimeSeam) Work(ctx context.Context, pieces int) error {
 	t := r.p.u.running(r.p)
 	c := contextOf(ctx)
 	if n := c.scope.ended(); n != nil {
 		return n.cause
 	}
-	if frames <= 0 {
+	if pieces <= 0 {
 		return nil
 	}
 	call := r.p.u.enter(t, c, ops.Work)
-	cost := r.p.stretch(int64(frames) * r.p.u.config.FrameTime.Nanoseconds())
+	cost := r.p.stretch(int64(pieces) * r.p.u.config.WorkTime.Nanoseconds())
 	if cost <= 0 {
 		return nil
 	}

@@ -64,10 +64,10 @@ type System interface {
 	Prepare(s *Stores)
 	// StoreOptions returns how the object store behaves.
 	StoreOptions() objstore.Options
-	// Region returns the region, and so the RPC batch, that a key belongs to.
+	// Region returns the region, and so the request of several keys, that a key belongs to.
 	Region(key string) int
 	// Classify returns the class of a key for anchors: one of a few constant
-	// names, the same in every run ("unit", "batch").
+	// names, the same in every run ("account", "lease").
 	Classify(key string) string
 	// Bounds returns the times that the simulator must know of.
 	Bounds() Bounds
@@ -92,9 +92,9 @@ type Bounds struct {
 	// MaxLatency is the longest nominal way of a message, one way, with which the
 	// system can be expected to get its work done: a twentieth of RPCTimeout.
 	MaxLatency time.Duration
-	// MaxFrame is the longest that one frame of work may take: a quarter of the
+	// MaxWork is the longest that one piece of work may take: a quarter of the
 	// shortest lease, at most 10s.
-	MaxFrame time.Duration
+	MaxWork time.Duration
 	// MaxInFlight is how long a sent request may still be executed: 1m.
 	MaxInFlight time.Duration
 	// ChaosFor is how long faults may go on: 1h and ten times the longest lease.
@@ -136,7 +136,7 @@ func (b Bounds) complete() (Bounds, error) {
 		field *time.Duration
 		zero  time.Duration
 	}{
-		{&b.RPCTimeout, 5 * time.Second}, {&b.MaxFrame, min(short/4, maxFrameTime)}, {&b.MaxInFlight, time.Minute},
+		{&b.RPCTimeout, 5 * time.Second}, {&b.MaxWork, min(short/4, longestWork)}, {&b.MaxInFlight, time.Minute},
 		{&b.ChaosFor, time.Hour + 10*long}, {&b.Settle, 10*time.Minute + 20*long}, {&b.LongWork, long},
 	} {
 		*d.field = cmp.Or(*d.field, d.zero)
@@ -159,7 +159,7 @@ func (b *Bounds) check() error {
 		max  time.Duration
 	}{
 		{"RPCTimeout", b.RPCTimeout, time.Millisecond, fault.MaxTime}, {"ObjectTimeout", b.ObjectTimeout, time.Millisecond, fault.MaxTime},
-		{"MaxLatency", b.MaxLatency, time.Microsecond, b.RPCTimeout}, {"MaxFrame", b.MaxFrame, time.Microsecond, maxFrameTime},
+		{"MaxLatency", b.MaxLatency, time.Microsecond, b.RPCTimeout}, {"MaxWork", b.MaxWork, time.Microsecond, longestWork},
 		{"MaxInFlight", b.MaxInFlight, time.Millisecond, fault.MaxTime}, {"ChaosFor", b.ChaosFor, time.Second, fault.MaxTime},
 		{"Settle", b.Settle, time.Second, fault.MaxTime}, {"Quiesce", b.Quiesce, 0, fault.MaxTime},
 		{"GiveUp", b.GiveUp, time.Millisecond, fault.MaxTime}, {"LongWork", b.LongWork, time.Millisecond, fault.MaxTime},
@@ -187,7 +187,7 @@ func (b *Bounds) scale() fault.Scale {
 type Summary struct {
 	// Fields are the system's own, in order: workers, units.
 	Fields []plan.Field
-	// Outcome is one word for the whole run, such as "published" or "mixed".
+	// Outcome is one word for the whole run, such as "done" or "mixed".
 	Outcome string
 	// Outcomes count pieces of work by how they ended: the same names in the same
 	// order in every run, the one to hope for first.

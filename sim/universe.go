@@ -297,9 +297,9 @@ func (u *Universe) heal() {
 	for _, p := range u.processes {
 		p.standing = nil
 		for _, t := range p.tasks { // work that was stretched ends in good time
-			if t.where.op == ops.Work && t.timer.pos >= 0 && t.timer.when > u.sched.now+int64(u.config.FrameTime) {
+			if t.where.op == ops.Work && t.timer.pos >= 0 && t.timer.when > u.sched.now+int64(u.config.WorkTime) {
 				u.sched.timers.remove(&t.timer)
-				t.timer.when = u.sched.now + int64(u.config.FrameTime)
+				t.timer.when = u.sched.now + int64(u.config.WorkTime)
 				t.timer.due = t.timer.when
 				u.sched.timers.push(&t.timer)
 			}

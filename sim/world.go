@@ -159,7 +159,7 @@ type Violation struct {
 type EventRef struct {
 	Event uint64
 	At    time.Duration
-	What  string // "w1 published g2"
+	What  string // "w1 wrote version 2"
 }
 
 // Identity is what makes two failures the same failure: the invariant and the

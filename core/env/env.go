@@ -45,10 +45,11 @@ type Runtime interface {
 	// recorded, or an error if the step must not begin (the context ended, or
 	// a chaos decorator refused it). On error nothing has happened.
 	Step(ctx context.Context, step Step) (context.Context, error)
-	// Work accounts for computing n frames. In simulation it costs virtual
-	// time, more on a slow process, and is a point where a process can die; in
-	// production it only looks at ctx. It returns the context's cause.
-	Work(ctx context.Context, frames int) error
+	// Work accounts for computing so many pieces of work, of about the same size
+	// each. In simulation it costs virtual time, more on a slow process, and is a
+	// point where a process can die; in production it only looks at ctx. It
+	// returns the context's cause.
+	Work(ctx context.Context, pieces int) error
 	// Group starts an empty group of tasks under ctx.
 	Group(ctx context.Context) Group
 }

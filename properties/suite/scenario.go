@@ -26,9 +26,9 @@ func Scenario(s chaos.Scenario, tell func(string)) sim.Target {
 		c.Arm = "narrow"
 		c.LatencyMin, c.LatencyMax = min(c.LatencyMin, time.Millisecond), min(c.LatencyMax, 20*time.Millisecond)
 		stage(s, a.(*conversion.Config))
-		c.FrameTime = min(c.FrameTime, frameTime)
+		c.WorkTime = min(c.WorkTime, frameTime)
 		if t := frameTimes[s.Name]; t != 0 {
-			c.FrameTime = t
+			c.WorkTime = t
 		}
 	}
 	t.Inject = func(a sim.Assembly) []fault.Injector {

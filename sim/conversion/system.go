@@ -155,7 +155,7 @@ func (s *System) Bounds() sim.Bounds {
 	}
 	return sim.Bounds{
 		MaxLatency: min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
-		MaxFrame:   maxFrame,
+		MaxWork:    maxFrame,
 		MaxEntry:   c.Stores.MaxRow, MaxTxn: c.Stores.MaxTxn,
 		RPCTimeout: c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,

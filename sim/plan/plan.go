@@ -5,6 +5,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -182,21 +183,25 @@ func (p *Plan) Apply(system string, settings []Setting) error {
 	if p.System != system {
 		return p.Wrong("system", fmt.Errorf("system %q; want %q", p.System, system))
 	}
-	known := map[string]Setting{}
+	known, formerly := map[string]Setting{}, map[string]string{}
 	var names []string
 	for _, s := range settings {
 		known[s.Name] = s
+		formerly[cmp.Or(s.Formerly, s.Name)] = s.Name
 		names = append(names, s.Name)
 	}
 	for _, f := range p.Settings {
 		s, ok := known[f.Name]
+		if !ok {
+			s, ok = known[formerly[f.Name]]
+		}
 		if !ok {
 			return p.Wrong("set "+f.Name, fmt.Errorf("unknown setting %q; known: %s", f.Name, strings.Join(names, ", ")))
 		}
 		if err := s.parse(f.Value); err != nil {
 			return p.Wrong("set "+f.Name, err)
 		}
-		delete(known, f.Name)
+		delete(known, s.Name)
 	}
 	for _, name := range names {
 		s, missing := known[name]

@@ -20,6 +20,8 @@ type Setting struct {
 	Bool     *bool
 	Min, Max int64    // Int, Size; Duration in nanoseconds
 	Allowed  []string // Text; empty for any
+	// Formerly is an earlier name of the setting, which older plans use, or "".
+	Formerly string
 	// Absent is what a plan means that lacks the setting, because it was written
 	// before there was one; "" if every plan has it.
 	Absent string

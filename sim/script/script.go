@@ -34,7 +34,7 @@ type TB interface {
 //
 // There are no faults but the script's. Messages take no time, and no clock
 // drifts: time passes only where the system sleeps, waits or works (one second
-// a frame), and at the same instant what was sent first comes first. What a task
+// a piece), and at the same instant what was sent first comes first. What a task
 // draws from env.Rand is always the same number, so that a change of the system
 // in one place does not shift all later times. A script is as deterministic as a
 // seed.
@@ -258,7 +258,7 @@ func (p *Process) Partition(services ...ops.Service) {
 // Heal ends the process's partitions.
 func (p *Process) Heal() { p.Lift((&fault.Partition{}).Info()) }
 
-// Slow makes the process's work take factor times as long from its next frame
+// Slow makes the process's work take factor times as long from its next piece
 // on; 1 is its normal speed.
 func (p *Process) Slow(factor int) {
 	p.Lift((&fault.Slow{}).Info())
