@@ -13,6 +13,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/counter"
 )
 
 // BenchmarkConversion is the whole: the real core, its fakes, every invariant.
@@ -21,7 +22,7 @@ import (
 func BenchmarkConversion(b *testing.B) { benchmark(b, suite.Target()) }
 
 // BenchmarkCounter is the bare harness under a light system.
-func BenchmarkCounter(b *testing.B) { benchmark(b, counterTarget(false)) }
+func BenchmarkCounter(b *testing.B) { benchmark(b, counter.Target(false)) }
 
 func benchmark(b *testing.B, target sim.Target) {
 	var samples bytes.Buffer

@@ -10,11 +10,12 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/counter"
 )
 
 // asking is a system whose processes run a test's function.
 type asking struct {
-	counter
+	counter.System
 	ask func(ctx context.Context, e *env.Env)
 }
 
@@ -23,7 +24,7 @@ func (a *asking) New() (sim.System, error) { return a, nil }
 func (a *asking) Programs() []sim.Program {
 	return []sim.Program{{Name: "w0", Main: func(ctx context.Context, e *env.Env) error {
 		a.ask(ctx, e)
-		return a.counter.work(ctx, e)
+		return a.Work(ctx, e)
 	}}}
 }
 

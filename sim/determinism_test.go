@@ -13,6 +13,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/counter"
 	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
@@ -94,7 +95,7 @@ func TestLeaksAreCaught(t *testing.T) {
 
 // leaky is the counter system writing a value of its own choice.
 type leaky struct {
-	counter
+	counter.System
 	value func(*env.Env, int) string
 }
 
@@ -108,7 +109,7 @@ func leakyTarget(value func(*env.Env, int) string) sim.Target {
 func (l *leaky) New() (sim.System, error) { return l, nil }
 
 func (l *leaky) Programs() []sim.Program {
-	programs := l.counter.Programs()
+	programs := l.System.Programs()
 	for i := range programs {
 		programs[i].Main = l.main
 	}
@@ -124,24 +125,24 @@ func (l *leaky) main(ctx context.Context, e *env.Env) error {
 	if err := txn.Commit(ctx); err != nil {
 		return err
 	}
-	return l.counter.work(ctx, e)
+	return l.Work(ctx, e)
 }
 
 // TestCounterIsJudged: the tiny second system passes on careful workers and is
 // convicted on careless ones, with a report that names the lost update.
 func TestCounterIsJudged(t *testing.T) {
 	for seed := range uint64(500) {
-		r, err := sim.Run(counterTarget(false), seed)
+		r, err := sim.Run(counter.Target(false), seed)
 		require.NoError(t, err)
 		require.Nil(t, r.Violation, "seed %d", seed)
 	}
 	for seed := range uint64(500) {
-		r, err := sim.Run(counterTarget(true), seed)
+		r, err := sim.Run(counter.Target(true), seed)
 		require.NoError(t, err)
 		if r.Violation == nil {
 			continue
 		}
-		report, err := explain.Failure(counterTarget(true), r, 200)
+		report, err := explain.Failure(counter.Target(true), r, 200)
 		require.NoError(t, err)
 		text := report.String()
 		require.LessOrEqual(t, strings.Count(text, "\n")+1, 30, text)

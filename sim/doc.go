@@ -2,7 +2,7 @@
 // written against package env. One [Universe] is one run: a seeded scheduler,
 // virtual clocks, in-memory stores, faults, and invariants that judge every
 // commit. It knows nothing of the system it runs; package sim/conversion
-// assembles one, and the package's example another.
+// assembles one, and package sim/counter another, a tiny one.
 //
 // # The way of one call
 //

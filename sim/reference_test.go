@@ -7,9 +7,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,8 +20,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gauntlet-dst/gauntlet/harness"
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/counter"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
@@ -58,12 +63,12 @@ func holdPage(t *testing.T, file, text string) {
 // examplePlan is a plan with every word of the format, which the page's reader
 // can try.
 func examplePlan(t *testing.T) string {
-	p, err := sim.Draft(counterTarget(false), 42)
+	p, err := sim.Draft(counter.Target(false), 42)
 	require.NoError(t, err)
 	f, err := fault.Parse("pause at w1/main raise kv.commit counter #2 phase=before for=1m30s clock=stops")
 	require.NoError(t, err)
 	p.Why, p.Expect, p.Faults = []string{"A worker freezes with a commit in hand."}, "none", []*fault.Fault{f}
-	r, err := sim.Replay(counterTarget(false), p)
+	r, err := sim.Replay(counter.Target(false), p)
 	require.NoError(t, err)
 	require.Nil(t, r.Violation)
 	require.Len(t, r.Fired, 1, "the example's fault strikes nothing")
@@ -265,4 +270,33 @@ func constants(t *testing.T, file, kind string) []settingRow {
 		}
 	}
 	return rows
+}
+
+// TestReportLegend: docs/REPORT.md explains every word of a run's line and of a
+// sweep's lines, and no others.
+func TestReportLegend(t *testing.T) {
+	conversion := suite.Conversion()
+	var printed strings.Builder
+	out, err := conversion.Sweep(conversion.Target, harness.Request{Base: 1, Count: 20}, func(r *sim.Result) {
+		printed.WriteString(r.Line() + "\n")
+	})
+	require.NoError(t, err)
+	details := out.Details()
+	printed.WriteString(out.Line() + "\n" + details[0] + "\n")
+	words := map[string]bool{}
+	for _, line := range details[1:] { // their words are kinds of faults, and marks
+		words[strings.Fields(line)[1]] = true
+	}
+	for _, match := range regexp.MustCompile(`(\w+)=`).FindAllStringSubmatch(printed.String(), -1) {
+		words[match[1]] = true
+	}
+	page, err := os.ReadFile("../docs/REPORT.md")
+	require.NoError(t, err)
+	_, lines, found := strings.Cut(string(page), "\n## A run's line\n")
+	require.True(t, found)
+	explained := map[string]bool{}
+	for _, match := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(lines, -1) {
+		explained[match[1]] = true
+	}
+	require.Equal(t, slices.Sorted(maps.Keys(words)), slices.Sorted(maps.Keys(explained)))
 }

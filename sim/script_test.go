@@ -15,6 +15,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/counter"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/script"
 )
@@ -71,8 +72,8 @@ func fail(t *testing.T, target sim.Target, play func(s *script.Script)) (failure
 
 // twoCounters are two workers that raise a counter for long.
 func twoCounters(careless bool) sim.Target {
-	target := counterTarget(careless)
-	target.Assemble = func() sim.Assembly { return &counter{workers: 2, target: 100, careless: careless} }
+	target := counter.Target(careless)
+	target.Assemble = func() sim.Assembly { return &counter.System{Workers: 2, Goal: 100, Careless: careless} }
 	return target
 }
 
@@ -82,7 +83,7 @@ func TestScriptFailsWithAReport(t *testing.T) {
 		w0, w1 := s.Process("w0"), s.Process("w1")
 		stall := w0.Before("raise").On("pd.tso").Nth(2).Pause() // between reading and writing
 		s.Until(stall.Fired)
-		s.Until(func() bool { return counterValue(s.World()) > 0 })
+		s.Until(func() bool { return counter.Value(s.World()) > 0 })
 		w1.Pause()
 		w0.Resume()
 		s.Settle()
@@ -150,11 +151,11 @@ func TestScriptMovesWhenTold(t *testing.T) {
 		return errors.New("slept")
 	})
 	before := len(s.Trace())
-	require.Zero(t, counterValue(s.World()))
+	require.Zero(t, counter.Value(s.World()))
 	s.Advance(59 * time.Second)
 	require.Equal(t, 59*time.Second, s.World().Now())
 	require.False(t, job.Returned())
-	require.NotZero(t, counterValue(s.World()))
+	require.NotZero(t, counter.Value(s.World()))
 	require.Greater(t, len(s.Trace()), before)
 	s.Advance(time.Second)
 	require.True(t, job.Returned())
@@ -166,8 +167,8 @@ func TestScriptMovesWhenTold(t *testing.T) {
 // well again when told.
 func TestScriptSlowsAndPartitions(t *testing.T) {
 	raised := func(s *script.Script) func() bool {
-		n := counterValue(s.World())
-		return func() bool { return counterValue(s.World()) > n }
+		n := counter.Value(s.World())
+		return func() bool { return counter.Value(s.World()) > n }
 	}
 	s := script.New(t, twoCounters(false))
 	w0, w1 := s.Process("w0"), s.Process("w1")
@@ -178,7 +179,7 @@ func TestScriptSlowsAndPartitions(t *testing.T) {
 	w0.Slow(1)
 	w0.Partition(ops.PD)
 	s.Advance(time.Minute)
-	require.Equal(t, 1, counterValue(s.World()))
+	require.Equal(t, 1, counter.Value(s.World()))
 	w0.Heal()
 	s.Until(raised(s))
 	w1.Restart()

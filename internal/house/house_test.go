@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"sim":                     {"core/env", "fakes/tikv", "fakes/objstore", "sim/fault", "sim/inject", "sim/keyed", "sim/ops", "sim/plan", "sim/search"},
 	"sim/explain":             {"sim", "sim/fault", "sim/ops", "sim/plan"},
 	"sim/script":              {"core/env", "sim", "sim/explain", "sim/fault", "sim/inject", "sim/ops"},
+	"sim/counter":             {"core/env", "fakes/objstore", "sim", "sim/keyed", "sim/plan"},
 	"sim/lint":                {},
 	"sim/sweep":               {"sim"},
 	"sim/conversion/workload": {"sim/conversion/workload"},

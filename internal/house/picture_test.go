@@ -31,7 +31,7 @@ var floors = []struct {
 }{
 	{"front doors", []string{"cmd/gauntlet", "command", "simtest", "harness"}},
 	{"what must hold", []string{"properties"}},
-	{"system under test", []string{"sim/conversion"}},
+	{"systems under test", []string{"sim/conversion", "sim/counter"}},
 	{"simulator", []string{"sim"}},
 	{"chaos", []string{"chaos"}},
 	{"real world", []string{"backend"}},

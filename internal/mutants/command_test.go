@@ -1,6 +1,8 @@
 package mutants
 
 import (
+	"bytes"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +41,7 @@ func TestPrintedCommands(t *testing.T) {
 	first := report(t, paste("go test ./sim -run '^TestSim$' -seed=1 -seeds=2000 -stop="+m.invariant))
 	require.Contains(t, first, "FAIL "+m.invariant)
 	require.LessOrEqual(t, strings.Count(first, "\n"), 30)
+	holdExample(t, first)
 	command := replayLine.FindStringSubmatch(first)[1]
 	require.Equal(t, first, report(t, paste(command)), "the replay command prints another report")
 
@@ -54,6 +57,33 @@ func TestPrintedCommands(t *testing.T) {
 	again, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, string(text), string(again))
+}
+
+var (
+	rewrite = flag.Bool("rewrite", false, "write the example in docs/REPORT.md anew")
+
+	example   = regexp.MustCompile("(?s)```\n(FAIL .*?)\n```")
+	builtFrom = regexp.MustCompile(`commit \S+, go\S+;`)
+)
+
+// holdExample compares the report with the one that docs/REPORT.md explains, or
+// puts it there.
+func holdExample(t *testing.T, report string) {
+	lines := strings.Split(builtFrom.ReplaceAllString(report, "commit COMMIT, goVERSION;"), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimPrefix(lines[i], "        ") // as package testing prints them
+	}
+	now := strings.Join(lines, "\n")
+	page := filepath.Join(root, "docs", "REPORT.md")
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	shown := example.FindSubmatch(text)
+	require.NotNil(t, shown, "docs/REPORT.md has no example")
+	if *rewrite {
+		require.NoError(t, os.WriteFile(page, bytes.Replace(text, shown[1], []byte(now), 1), 0o644))
+		return
+	}
+	require.Equal(t, now, string(shown[1]), "docs/REPORT.md explains another report: read this one, and go test ./internal/mutants -run '^TestPrintedCommands$' -rewrite")
 }
 
 // report cuts the first report out of a test's output.

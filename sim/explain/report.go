@@ -34,6 +34,9 @@ type Report struct {
 // Failure reduces a failure, runs what is left once more with every event
 // recorded, and returns the report. runs bounds the reduction.
 func Failure(target sim.Target, failing *sim.Result, runs int) (*Report, error) {
+	if failing.Violation == nil {
+		return nil, fmt.Errorf("nothing failed: %s", failing.Line())
+	}
 	reduced, err := Reduce(target, failing, runs)
 	if err != nil {
 		return nil, err
