@@ -77,7 +77,11 @@ func TestGoodPlanRoundTrips(t *testing.T) {
 // to, so whatever a seed finds can be replayed.
 func TestDraftsAreAllowed(t *testing.T) {
 	target := suite.Target()
-	for seed := range uint64(5000) {
+	count := uint64(5000)
+	if testing.Short() {
+		count = 500
+	}
+	for seed := range count {
 		draft, err := sim.Draft(target, seed)
 		require.NoError(t, err)
 		plan, err := plan.Parse("draft", []byte(draft.String()))
