@@ -8,7 +8,7 @@
 //     protocol has the conversion's.
 //   - A [Config] gives operations rates, delays and n-th-call triggers; it is
 //     read strictly from YAML ([Parse]) and written back ([Config.Marshal]).
-//   - A [Scenario] is a story: what to inject where, what must have been
+//   - A [Scenario] is faults as data: what to inject where, what must have been
 //     observed for the run to count, and what must hold.
 //
 // All of this is plain data in files without a build tag. The Injector, which

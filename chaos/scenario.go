@@ -6,16 +6,16 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
-// Scenario is one failure story as data: what to break, what must have been
+// Scenario is faults as data: what to break, what must have been
 // observed for the run to prove anything, and what must hold.
 type Scenario struct {
 	// Name is the scenario's identifier: lower case and dashes.
 	Name string
-	// Title is the story in one sentence.
+	// Title is the scenario in one sentence.
 	Title string
-	// Tests says which mechanisms the story puts to the test.
+	// Tests says which mechanisms it puts to the test.
 	Tests string
-	// Workers, Batches and Units (of each batch) are what the story needs at
+	// Workers, Batches and Units (of each batch) are what it needs at
 	// least.
 	Workers, Batches, Units int
 	// Inject is what to break. All entries apply in every run, each when its

@@ -158,7 +158,7 @@ func (c *command) scenariosCommand() *cobra.Command {
 	var list bool
 	seeds := countFlag(harness.ScenarioSeeds)
 	cmd := &cobra.Command{
-		Use: "scenarios [NAME...]", Short: "Play failure stories, all of them or those named, or list them",
+		Use: "scenarios [NAME...]", Short: "Play scenarios, all of them or those named, or list them",
 		RunE: func(_ *cobra.Command, names []string) error { return c.scenarios(names, int(seeds), list) },
 	}
 	c.seed = 1

@@ -67,11 +67,11 @@ func (s *Suite) plainStage(scenario chaos.Scenario, _ func(string)) sim.Target {
 		if leases := system.Bounds().Leases; len(leases) > 0 {
 			stage.StaleAfter = slices.Min(leases)
 		}
-		story, err := inject.Scenario(scenario, stage)
+		played, err := inject.Scenario(scenario, stage)
 		if err != nil {
 			panic(err) // the scenarios are part of the program
 		}
-		return []fault.Injector{story}
+		return []fault.Injector{played}
 	}
 	return target
 }

@@ -36,7 +36,7 @@ type Suite struct {
 	Expect []sweep.Expectation
 	// Catalogue names the system's own steps, for chaos configurations.
 	Catalogue chaos.Catalogue
-	// Scenarios are failure stories: faults as data, and what must be observed.
+	// Scenarios are faults as data, and what must be observed.
 	Scenarios []chaos.Scenario
 	// Stage returns the target on which a scenario is played. If tell is not nil,
 	// the target tells it the facts of a universe, one line each. Without a Stage

@@ -43,7 +43,7 @@ const usualWork = 800 * time.Millisecond
 // longestWork is the longest that one piece of work may take.
 const longestWork = 10 * time.Second
 
-// arms names the search strategies.
+// arms names the two.
 var arms = []string{"elastic", "narrow"}
 
 func (c *Config) settings() []plan.Setting {

@@ -25,7 +25,7 @@
 //
 // # Two arms
 //
-// Which strategy orders the events is a function of the seed. "narrow" gives
+// How the events are ordered is a function of the seed. "narrow" gives
 // every message a latency from a narrow range, in some runs rounded so that
 // ties occur. "elastic" chooses the order itself, as a random walk over the
 // messages in flight with the earliest timer as one more candidate: letting

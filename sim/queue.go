@@ -13,7 +13,7 @@ const (
 )
 
 // event is one thing that can happen next. when is virtual nanoseconds, or the
-// strategy's order for messages under an elastic clock; tie orders equals.
+// arm's order for messages if that is elastic; tie orders equals.
 type event struct {
 	when int64
 	tie  uint64

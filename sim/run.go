@@ -295,12 +295,12 @@ func (u *Universe) standstill(what, shape string) *Violation {
 	v := &Violation{Invariant: "progress-after-healing", Shape: shape, Text: what}
 	var s Summary
 	u.system.Describe(&u.world, &s)
-	for i, stuck := range s.Stuck {
+	for i, left := range s.Unfinished {
 		if i == 0 {
-			v.Shape += ": " + stuck.Shape
-			v.Subject = printable(stuck.Subject)
+			v.Shape += ": " + left.Shape
+			v.Subject = printable(left.Subject)
 		}
-		v.Text += "; " + printable(stuck.Text)
+		v.Text += "; " + printable(left.Text)
 	}
 	v.Text += u.blocking() + "; " + u.waiting()
 	return v

@@ -7,14 +7,14 @@ import (
 )
 
 // scheduler decides what happens next, and when that is: letting time pass is
-// one of its decisions. Under the narrow clock every message has a latency and
+// one of its decisions. Under the narrow arm every message has a latency and
 // the earliest event is next. Under the elastic one the order is drawn.
 type scheduler struct {
 	now      int64 // virtual nanoseconds since the universe began
 	order    int64 // elastic: position in the order of picks
 	messages queue
 	timers   queue
-	// timerHead is the earliest timer as a candidate of the elastic clock, and
+	// timerHead is the earliest timer as a candidate of the elastic arm, and
 	// timerOrder its place in the order.
 	timerHead  *event
 	timerOrder int64
@@ -35,7 +35,7 @@ func (s *scheduler) latency(id uint64) int64 {
 	return l
 }
 
-// push schedules a message or a wake-up. Under the narrow clock it happens after
+// push schedules a message or a wake-up. Under the narrow arm it happens after
 // the latency; under the elastic one its place in the order is drawn: an
 // exponential race among the pending is a uniform random walk, and each
 // contender's draw depends on its own identity only.
@@ -69,7 +69,7 @@ func (s *scheduler) pick() *event {
 	return s.timers.pop()
 }
 
-// walk is pick under the elastic clock: the earliest timer is one candidate
+// walk is pick under the elastic arm: the earliest timer is one candidate
 // beside every message in flight.
 func (s *scheduler) walk(m, t *event) *event {
 	if t != nil && t != s.timerHead {
@@ -93,7 +93,7 @@ func (s *scheduler) walk(m, t *event) *event {
 }
 
 // due reports whether something happens no later than at, under the narrow
-// clock.
+// arm.
 func (s *scheduler) due(at time.Duration) bool {
 	m, t := s.messages.head(), s.timers.head()
 	return m != nil && m.when <= int64(at) || t != nil && t.when <= int64(at)

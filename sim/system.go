@@ -192,13 +192,13 @@ type Summary struct {
 	// Outcomes count pieces of work by how they ended: the same names in the same
 	// order in every run, the one to hope for first.
 	Outcomes []Count
-	// Stuck names what the system is not done with, the most telling first. A
+	// Unfinished names what the system is not done with, the most telling first. A
 	// run that ends before the system is done is about the first of them.
-	Stuck []Stuck
+	Unfinished []Unfinished
 }
 
-// Stuck is one piece of work that is not done.
-type Stuck struct {
+// Unfinished is one piece of work that is not done.
+type Unfinished struct {
 	// Subject is what it is about: a key or a part of one. Reports tell its story.
 	Subject string
 	// Shape says what kind of standstill it is, without names and numbers: it is

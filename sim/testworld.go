@@ -94,7 +94,7 @@ func (t *TestWorld) Heal(at time.Duration) {
 func (t *TestWorld) Read(r tikv.Read)     { t.universe.judge.reads = append(t.universe.judge.reads, r) }
 func (t *TestWorld) Scan(s tikv.ScanRead) { t.universe.judge.scans = append(t.universe.judge.scans, s) }
 
-// Hurry lets timers overtake messages, as the elastic clock does.
+// Hurry lets timers overtake messages, as the elastic arm does.
 func (t *TestWorld) Hurry() { t.universe.config.Arm = "elastic" }
 
 // Marked returns how often a mark was reached, and Stated how many abstract

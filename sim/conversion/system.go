@@ -231,11 +231,11 @@ func fieldOf(w *sim.World, b *workload.Batch, name string) string {
 }
 
 // unfinished says how far a batch that has not ended is.
-func unfinished(w *sim.World, b *workload.Batch) sim.Stuck {
+func unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 	name := b.Namespace + "/" + b.Name
 	phase := phaseOf(w, b)
 	if phase == "" {
-		return sim.Stuck{Subject: name, Shape: "batch is not there", Text: name + " is not there"}
+		return sim.Unfinished{Subject: name, Shape: "batch is not there", Text: name + " is not there"}
 	}
 	var units []string
 	states := map[string]bool{}
@@ -248,7 +248,7 @@ func unfinished(w *sim.World, b *workload.Batch) sim.Stuck {
 	if len(units) > 6 {
 		units = append(units[:6], "...")
 	}
-	return sim.Stuck{
+	return sim.Unfinished{
 		Subject: name,
 		Shape:   strings.TrimSpace("batch " + phase + ", units " + cmp.Or(strings.Join(slices.Sorted(maps.Keys(states)), " "), "none")),
 		Text:    name + " is " + phase + ", its units: " + cmp.Or(strings.Join(units, ", "), "none"),
@@ -287,7 +287,7 @@ func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 			cancelled++
 		case "expired":
 		default:
-			sum.Stuck = append(sum.Stuck, unfinished(w, b))
+			sum.Unfinished = append(sum.Unfinished, unfinished(w, b))
 		}
 	}
 	sum.Fields = []plan.Field{

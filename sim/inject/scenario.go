@@ -28,7 +28,7 @@ type Stage struct {
 // conditions) is the assembly's: see suite.Scenario. The error names an
 // injection that the simulator cannot produce.
 func Scenario(s chaos.Scenario, stage Stage) (fault.Injector, error) {
-	story := &story{}
+	p := &played{}
 	for i := range s.Inject {
 		in := &s.Inject[i]
 		if in.Fault == chaos.WeakObjects {
@@ -39,9 +39,9 @@ func Scenario(s chaos.Scenario, stage Stage) (fault.Injector, error) {
 			return nil, fmt.Errorf("scenario %s, injection %d: %w", s.Name, i+1, err)
 		}
 		inj.name = Name(s, i)
-		story.injections = append(story.injections, inj)
+		p.injections = append(p.injections, inj)
 	}
-	return story, nil
+	return p, nil
 }
 
 // Name is how marks call an injection of a scenario:
@@ -51,8 +51,8 @@ func Name(s chaos.Scenario, i int) string {
 	return fmt.Sprintf("%d %s at %s", i+1, in.Fault, strings.Trim(in.At.Step+"/"+in.At.Call, "/"))
 }
 
-// story is a scenario's injections. Each call meets at most one of them.
-type story struct{ injections []*injection }
+// played is a scenario's injections. Each call meets at most one of them.
+type played struct{ injections []*injection }
 
 // injection is one fault that waits for processes to reach a place.
 type injection struct {
@@ -75,9 +75,9 @@ type victim struct {
 	at      time.Duration
 }
 
-func (s *story) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
+func (p *played) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
 	var struck *injection
-	for _, in := range s.injections {
+	for _, in := range p.injections {
 		if in.concerns(c) && in.wants(c) && struck == nil {
 			struck = in
 		}

@@ -86,11 +86,11 @@ func (s *Script) Until(condition func() bool) {
 	for !condition() {
 		switch {
 		case s.u.Now() >= until:
-			s.stuck("not reached within %s (virtual)", s.u.SettleBound())
+			s.fail("not reached within %s (virtual)", s.u.SettleBound())
 		case s.u.Events() >= limit:
-			s.stuck("not reached within %d events", maxEvents)
+			s.fail("not reached within %d events", maxEvents)
 		case !s.u.Step():
-			s.stuck("not reached, and nothing is left to happen")
+			s.fail("not reached, and nothing is left to happen")
 		}
 		s.check()
 	}
@@ -104,7 +104,7 @@ func (s *Script) Advance(d time.Duration) {
 	for s.u.StepUntil(until) {
 		s.check()
 		if s.u.Events() >= limit {
-			s.stuck("more than %d events within %s (virtual)", maxEvents, d)
+			s.fail("more than %d events within %s (virtual)", maxEvents, d)
 		}
 	}
 	s.u.Wait(until)
@@ -140,8 +140,8 @@ var scripted = strings.NewReplacer(
 	" for="+untilTold.String(), "", " restart="+untilTold.String(), "", ": "+untilTold.String(), "", "/- - - - #0 phase=before", "", "/- - - - #0", "",
 )
 
-// stuck ends the test because the script and the system have parted ways.
-func (s *Script) stuck(format string, args ...any) {
+// fail ends the test because the script and the system have parted ways.
+func (s *Script) fail(format string, args ...any) {
 	s.t.Helper()
 	s.u.Fail(&sim.Violation{Invariant: "script", Text: fmt.Sprintf(format, args...) + s.unreached() + "; " + s.u.Waiting()})
 	s.check()
@@ -196,7 +196,7 @@ const untilTold = fault.MaxTime
 func (p *Process) befall(k fault.Kind) {
 	p.s.t.Helper()
 	if !p.Alive() {
-		p.s.stuck("%s of %s, which is dead", k.Info().Name, p.Name())
+		p.s.fail("%s of %s, which is dead", k.Info().Name, p.Name())
 	}
 	p.Befall(k)
 	p.s.check()
@@ -214,7 +214,7 @@ func (p *Process) Pause() {
 func (p *Process) Resume() {
 	p.s.t.Helper()
 	if !p.Paused() {
-		p.s.stuck("cannot resume %s: it is not paused", p.Name())
+		p.s.fail("cannot resume %s: it is not paused", p.Name())
 	}
 	p.Process.Resume()
 	p.s.check()
@@ -231,7 +231,7 @@ func (p *Process) Crash() {
 func (p *Process) Restart() {
 	p.s.t.Helper()
 	if p.Alive() {
-		p.s.stuck("cannot restart %s: it runs", p.Name())
+		p.s.fail("cannot restart %s: it runs", p.Name())
 	}
 	p.Process.Restart()
 	p.s.check()
@@ -281,7 +281,7 @@ func (p *Process) Saw(err error, steps ...env.Step) {
 		}
 		seen = append(seen, string(o.Step)+": "+o.Class.String())
 	}
-	p.s.stuck("%s never saw %q, but [%s]", p.Name(), env.ClassOf(err), strings.Join(seen, ", "))
+	p.s.fail("%s never saw %q, but [%s]", p.Name(), env.ClassOf(err), strings.Join(seen, ", "))
 }
 
 // Job is something that a script lets a process do.
@@ -299,7 +299,7 @@ func (c *Job) Err() error     { return c.err }
 func (p *Process) Do(name string, fn func(ctx context.Context, e *env.Env) error) *Job {
 	p.s.t.Helper()
 	if !p.Alive() {
-		p.s.stuck("cannot let %s do anything: it is dead", p.Name())
+		p.s.fail("cannot let %s do anything: it is dead", p.Name())
 	}
 	p.s.spawns++
 	c := &Job{}

@@ -336,7 +336,7 @@ func (s *Status) Decode(row string) error {
 	return f.err()
 }
 
-// Sweep is the row sweep/<bid>.
+// Sweep is the row sweep/<bid>: the remains of an ended batch.
 type Sweep struct {
 	State string
 }

@@ -83,8 +83,8 @@ func (s *system) Describe(w *sim.World, sum *sim.Summary) {
 	sum.Fields = []plan.Field{{Name: "workers", Value: strconv.Itoa(s.workers)}}
 	sum.Outcome, sum.Outcomes = "raised", []sim.Count{{Name: "raised", N: counter(w)}}
 	if n := counter(w); n < s.Target {
-		sum.Outcome = "stuck"
-		sum.Stuck = []sim.Stuck{{Subject: "counter", Shape: "counter too low", Text: fmt.Sprintf("the counter is %d of %d", n, s.Target)}}
+		sum.Outcome = "unfinished"
+		sum.Unfinished = []sim.Unfinished{{Subject: "counter", Shape: "counter too low", Text: fmt.Sprintf("the counter is %d of %d", n, s.Target)}}
 	}
 }
 
