@@ -1,5 +1,7 @@
 package chaos
 
+import "slices"
+
 // Fault is a kind of fault. The empty string is none.
 type Fault string
 
@@ -53,6 +55,7 @@ type FaultInfo struct {
 
 // elsewhere says of a kind how others than the simulator produce it.
 type elsewhere struct {
+	fault      Fault
 	injector   string // key of Config
 	kubernetes Reach
 	resource   string
@@ -60,43 +63,44 @@ type elsewhere struct {
 }
 
 // elsewheres has a row for every kind that an Injector or Kubernetes produces, or
-// of which there is more to say than that neither does.
-var elsewheres = map[Fault]elsewhere{
-	Crash: {"", ReachNearly, "PodChaos",
+// of which there is more to say than that neither does. It is no map: a map is
+// filled when a program starts, in production, too.
+var elsewheres = [...]elsewhere{
+	{Crash, "", ReachNearly, "PodChaos",
 		"`pod-kill` without grace loses the scratch space, `container-kill` keeps it, `pod-failure` keeps the pod down; all fall at an arbitrary instant, never between two chosen requests"},
-	OOM: {"", ReachNearly, "StressChaos",
+	{OOM, "", ReachNearly, "StressChaos",
 		"memory stress in the container's cgroup; the kernel picks the instant"},
-	Terminate: {"", ReachNearly, "PodChaos",
+	{Terminate, "", ReachNearly, "PodChaos",
 		"`pod-kill` with `gracePeriod`, at an arbitrary instant"},
-	Pause: {"", ReachNearly, "NetworkChaos",
+	{Pause, "", ReachNearly, "NetworkChaos",
 		"no freeze is offered: it is cut off from TiKV instead. Its clock goes on and tells it that the lease ran out, which a frozen process learns too late"},
-	Partition: {"", ReachYes, "NetworkChaos",
+	{Partition, "", ReachYes, "NetworkChaos",
 		"`partition` towards the service's pods, one way or both"},
-	Slow: {"", ReachNearly, "StressChaos",
+	{Slow, "", ReachNearly, "StressChaos",
 		"CPU stress in the container's cgroup; the factor depends on the node"},
-	Refuse: {"fail_before", ReachObjects, "HTTPChaos",
+	{Refuse, "fail_before", ReachObjects, "HTTPChaos",
 		"`abort` of the requests of one method and path; TiKV speaks gRPC, which HTTPChaos does not understand"},
-	LoseRequest: {"fail_before", ReachNearly, "NetworkChaos",
+	{LoseRequest, "fail_before", ReachNearly, "NetworkChaos",
 		"`loss` of packets towards the service; TCP sends them again, so requests are mostly late and none is chosen"},
-	LoseReply: {"fail_after", ReachObjects, "HTTPChaos",
+	{LoseReply, "fail_after", ReachObjects, "HTTPChaos",
 		"`abort` of the responses of one method and path. Of TiKV, not at all: the reply of a commit cannot be told from any other packet, and lost packets are sent again. The undetermined commit is the reason for the simulator"},
-	Delay: {"delay_before", ReachNearly, "NetworkChaos",
+	{Delay, "delay_before", ReachNearly, "NetworkChaos",
 		"`delay` towards the service meets every packet of the pod, the heartbeats' too, so it must stay far below the lease"},
-	DelayReply: {"delay_after", ReachNearly, "NetworkChaos",
+	{DelayReply, "delay_after", ReachNearly, "NetworkChaos",
 		"`delay` on the way back meets every packet of the pod"},
-	Conflict: {"fail_before", ReachNo, "",
+	{Conflict, "fail_before", ReachNo, "",
 		"a conflict is the store's verdict on its data; the network cannot make one"},
-	Truncate: {"", ReachObjects, "HTTPChaos",
+	{Truncate, "", ReachObjects, "HTTPChaos",
 		"`replace` gives the response another, shorter body; a connection that breaks in mid-body cannot be had"},
-	Skew: {"", ReachYes, "TimeChaos",
+	{Skew, "", ReachYes, "TimeChaos",
 		"`timeOffset` on CLOCK_REALTIME"},
-	Drift: {"", ReachNo, "",
+	{Drift, "", ReachNo, "",
 		"TimeChaos adds a constant; it has no rate"},
-	WeakObjects: {"", ReachNo, "",
+	{WeakObjects, "", ReachNo, "",
 		"a property of the store's software; install such a store instead"},
-	ExpireUpload: {"fail_before", ReachNo, "",
+	{ExpireUpload, "fail_before", ReachNo, "",
 		"an effect inside the store; the store's own command line can abort the upload by hand"},
-	DiskFull: {"", ReachYes, "IOChaos",
+	{DiskFull, "", ReachYes, "IOChaos",
 		"`fault` with ENOSPC on the volume's writes; the simulator loses the scratch space as a whole instead"},
 }
 
@@ -117,9 +121,9 @@ func Faults() []FaultInfo {
 	all = append(all, extra[:]...)
 	for i := range all {
 		f := &all[i]
-		e, ok := elsewheres[f.Fault]
-		if !ok {
-			e = elsewhere{kubernetes: ReachNo, means: "Chaos Mesh has nothing like it"}
+		e := elsewhere{kubernetes: ReachNo, means: "Chaos Mesh has nothing like it"}
+		if at := slices.IndexFunc(elsewheres[:], func(e elsewhere) bool { return e.fault == f.Fault }); at >= 0 {
+			e = elsewheres[at]
 		}
 		f.Injector, f.Kubernetes, f.Resource, f.Means = e.injector, e.kubernetes, e.resource, e.means
 	}
