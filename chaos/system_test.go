@@ -4,6 +4,7 @@ package chaos_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -83,7 +84,12 @@ func publish(t *testing.T, config chaos.Config) (dataset map[string]string) {
 				injectors = append(injectors, injector)
 				wrapped := *e
 				wrapped.Runtime, wrapped.KV, wrapped.Objects = injector.WrapRuntime(e.Runtime), injector.WrapKV(e.KV), injector.WrapObjects(e.Objects)
-				return core.New(&wrapped, settings, plain.Codec{}).Run(ctx, core.Unified)
+				for { // a supervisor starts again what ended for a store that is away
+					err := core.New(&wrapped, settings, plain.Codec{}).Run(ctx, core.Unified)
+					if !errors.Is(err, env.ErrUnavailable) {
+						return err
+					}
+				}
 			})
 			w.Clock.Advance(time.Second) // one after the other: injectors is shared
 		}
