@@ -24,16 +24,16 @@ import (
 // the rule that stands against it is taken out of core. The invariants watch
 // all of them as well.
 
-func scenario(t *testing.T, setup conversion.Setup) *conversion.Scenario {
+func begin(t *testing.T, setup conversion.Setup) *conversion.Script {
 	t.Helper()
 	return conversion.New(t, setup, suite.Target())
 }
 
 // unitRow is the row of batch 0's unit.
-func unitRow(s *conversion.Scenario, unit int) row { return storedRow(s, s.Unit(0, unit)) }
+func unitRow(s *conversion.Script, unit int) row { return storedRow(s, s.Unit(0, unit)) }
 
 // unitIs is a condition on the row of batch 0's unit: pairs of field and value.
-func unitIs(s *conversion.Scenario, unit int, pairs ...string) func() bool {
+func unitIs(s *conversion.Script, unit int, pairs ...string) func() bool {
 	return func() bool {
 		r := unitRow(s, unit)
 		for i := 0; i < len(pairs); i += 2 {
@@ -46,7 +46,7 @@ func unitIs(s *conversion.Scenario, unit int, pairs ...string) func() bool {
 }
 
 // requireUnit fails the test unless the row of batch 0's unit has these values.
-func requireUnit(t *testing.T, s *conversion.Scenario, unit int, pairs ...string) {
+func requireUnit(t *testing.T, s *conversion.Script, unit int, pairs ...string) {
 	t.Helper()
 	r := unitRow(s, unit)
 	for i := 0; i < len(pairs); i += 2 {
@@ -54,15 +54,15 @@ func requireUnit(t *testing.T, s *conversion.Scenario, unit int, pairs ...string
 	}
 }
 
-func phaseIs(s *conversion.Scenario, batch int, phase string) func() bool {
+func phaseIs(s *conversion.Script, batch int, phase string) func() bool {
 	return func() bool { return s.Phase(batch) == phase }
 }
 
 // mergeRow is the merge row of batch 0's first submission.
-func mergeRow(s *conversion.Scenario) row { return storedRow(s, "merge/lab/data/00000001") }
+func mergeRow(s *conversion.Script) row { return storedRow(s, "merge/lab/data/00000001") }
 
 // commits returns what a process committed in a step.
-func commits(s *conversion.Scenario, process string, step env.Step) []sim.Effect {
+func commits(s *conversion.Script, process string, step env.Step) []sim.Effect {
 	var found []sim.Effect
 	for _, e := range s.Effects() {
 		if e.Kind == sim.EffectCommit && e.Process == process && e.Step == string(step) {
@@ -73,7 +73,7 @@ func commits(s *conversion.Scenario, process string, step env.Step) []sim.Effect
 }
 
 // stored returns the effects of one kind that a process had on objects.
-func stored(s *conversion.Scenario, process string, kind objstore.EffectKind) []sim.Effect {
+func stored(s *conversion.Script, process string, kind objstore.EffectKind) []sim.Effect {
 	var found []sim.Effect
 	for _, e := range s.Effects() {
 		if e.Kind == sim.EffectObject && e.Process == process && e.Object.Kind == kind {
@@ -84,7 +84,7 @@ func stored(s *conversion.Scenario, process string, kind objstore.EffectKind) []
 }
 
 // calls counts the requests that a process sent in a step.
-func calls(s *conversion.Scenario, process string, step env.Step) int {
+func calls(s *conversion.Script, process string, step env.Step) int {
 	n := 0
 	for _, e := range s.Trace() {
 		if e.Level == sim.TraceCall && e.Process == process && e.Step == string(step) {
@@ -112,7 +112,7 @@ func wrote(e *sim.Effect, table string) string {
 // A merger that thaws after its successor has published, and only then reads,
 // finds the fence: publication is conditional on state and generation (R1, R11).
 func TestZombieMergerFindsItsFence(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	stall := w0.Before(core.StepFlip).On("pd.tso").Pause()
@@ -128,7 +128,7 @@ func TestZombieMergerFindsItsFence(t *testing.T) {
 // Two mergers want the same merge: claiming is one conditional transaction, not
 // a put that is read back. The loser does not take it from a claim that lives.
 func TestMergeClaimHasOneWinner(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	stall := w0.Before(core.StepTryClaim).Pause()
@@ -148,7 +148,7 @@ func TestMergeClaimHasOneWinner(t *testing.T) {
 // A crash in the middle of a merge does not wedge the batch: a claim is a lease
 // (R8), not a key that exists. The one that crashed stays away.
 func TestCrashedMergeIsTakenOver(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	crash := w0.Before(core.StepMerge).On("objects.upload_part").Nth(5).Crash()
@@ -164,7 +164,7 @@ func TestCrashedMergeIsTakenOver(t *testing.T) {
 // publish, doubles nothing: what lost is in a prefix of its own (R11), which
 // nobody sees and which is collected.
 func TestMergeDoneAgainDoublesNothing(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Units: 2})
+	s := begin(t, conversion.Setup{Workers: 2, Units: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	crash := w0.Before(core.StepFlip).Crash()
@@ -180,7 +180,7 @@ func TestMergeDoneAgainDoublesNothing(t *testing.T) {
 // The loser of a merge discards, and does not fail the batch under the winner's
 // hands.
 func TestLoserOfMergeDoesNotFailWinner(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	loser := w0.Before(core.StepFlip).Pause()
@@ -200,7 +200,7 @@ func TestLoserOfMergeDoesNotFailWinner(t *testing.T) {
 // An outage of the object store in mid-merge fails nothing: the merge goes on
 // when it is over, under the same claim.
 func TestOutageDoesNotFailTheBatch(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	w0 := s.Worker(0)
 	s.Until(func() bool { return mergeRow(s) != nil })
 	w0.Partition(ops.Objects)
@@ -215,7 +215,7 @@ func TestOutageDoesNotFailTheBatch(t *testing.T) {
 // What a frozen worker stages late touches nothing that a row names: staging is
 // keyed by unit and epoch (R1, R7), not by worker.
 func TestLateStagingTouchesNothingNamed(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Tune: func(c *core.Config) { c.MultipartAbove = 1 << 20 }})
+	s := begin(t, conversion.Setup{Workers: 2, Tune: func(c *core.Config) { c.MultipartAbove = 1 << 20 }})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	late := w0.Before(core.StepStage).Pause()
@@ -237,7 +237,7 @@ func TestLateStagingTouchesNothingNamed(t *testing.T) {
 func TestMergeWaitsForEveryUnit(t *testing.T) {
 	batch := conversion.NewBatch("lab", "data", 3, 4)
 	batch.Parallelism = 1
-	s := scenario(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
+	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	second := w0.Before(core.StepCompleteUnit).On("kv.prewrite").Nth(2).Pause()
@@ -257,7 +257,7 @@ func TestMergeWaitsForEveryUnit(t *testing.T) {
 
 // A merge may take longer than a claim lasts: it is renewed.
 func TestLongMergeKeepsItsClaim(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	s.Until(func() bool { return mergeRow(s) != nil })
@@ -272,7 +272,7 @@ func TestLongMergeKeepsItsClaim(t *testing.T) {
 // A cancel that was acknowledged while a flip was in hand holds: nothing is
 // published (R16).
 func TestCancelBeatsFlip(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	w0 := s.Worker(0)
 	flip := w0.Before(core.StepFlip).Pause()
 	s.Until(flip.Fired)
@@ -288,7 +288,7 @@ func TestCancelBeatsFlip(t *testing.T) {
 
 // A cancel that comes after the flip says so, and undoes nothing.
 func TestFlipBeatsCancel(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	w0 := s.Worker(0)
 	flip := w0.Before(core.StepFlip).Pause()
 	s.Until(flip.Fired)
@@ -307,7 +307,7 @@ func TestFlipBeatsCancel(t *testing.T) {
 // Two workers want one unit: a read in a snapshot takes nothing, the claim's
 // commit does.
 func TestOneUnitHasOneWinner(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	stall := w0.Before(core.StepClaimUnit).Pause()
@@ -325,7 +325,7 @@ func TestOneUnitHasOneWinner(t *testing.T) {
 // before conflicts with the cancel, although the two write no common row (R3,
 // R16).
 func TestNothingStartsAfterCancel(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	w0 := s.Worker(0)
 	claim := w0.Before(core.StepClaimUnit).Pause()
 	s.Until(claim.Fired)
@@ -340,7 +340,7 @@ func TestNothingStartsAfterCancel(t *testing.T) {
 
 // Nor does a unit complete that was in execution.
 func TestNothingCompletesAfterCancel(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	w0 := s.Worker(0)
 	complete := w0.Before(core.StepCompleteUnit).Pause()
 	s.Until(complete.Fired)
@@ -354,7 +354,7 @@ func TestNothingCompletesAfterCancel(t *testing.T) {
 
 // A worker that thaws when its unit is somebody else's cannot complete it.
 func TestZombieCannotComplete(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 5})
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 5})
 	w0 := takenOver(s, core.StepCompleteUnit)
 	sent := calls(s, "w0", core.StepCompleteUnit)
 	w0.Resume()
@@ -369,7 +369,7 @@ func TestZombieCannotComplete(t *testing.T) {
 func TestZombieCannotFail(t *testing.T) {
 	batch := conversion.NewBatch("lab", "data", 1, 4)
 	batch.Sources[0].Recordings[0].Poison = 4
-	s := scenario(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
+	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
 	w0 := takenOver(s, core.StepFailUnit)
 	sent := calls(s, "w0", core.StepFailUnit)
 	w0.Resume()
@@ -382,7 +382,7 @@ func TestZombieCannotFail(t *testing.T) {
 
 // Nor can it give it back: a release is by epoch and incarnation, not by name.
 func TestZombieCannotRelease(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	s.Until(unitIs(s, 0, "state", "processing"))
@@ -405,7 +405,7 @@ func TestZombieCannotRelease(t *testing.T) {
 // its clock stood still. It works on, and nothing of it is accepted: safety does
 // not come from the lease (R8), but from the fence (R1).
 func TestSuspendedOwnerIsFenced(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 9})
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 9})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	stall := w0.After(core.StepConvert).On("objects.upload_part").Suspend()
@@ -423,7 +423,7 @@ func TestSuspendedOwnerIsFenced(t *testing.T) {
 
 // takenOver freezes w0 when it is about to begin a transaction in a step, until
 // w1 has taken its unit over and has sent its first beat.
-func takenOver(s *conversion.Scenario, step env.Step) conversion.Worker {
+func takenOver(s *conversion.Script, step env.Step) conversion.Worker {
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	stall := w0.Before(step).On("pd.tso").Pause()
@@ -439,7 +439,7 @@ func takenOver(s *conversion.Scenario, step env.Step) conversion.Worker {
 func TestFailureIsOneCommit(t *testing.T) {
 	batch := conversion.NewBatch("lab", "data", 1, 4)
 	batch.Sources[0].Recordings[0].Poison = 2
-	s := scenario(t, conversion.Setup{Batches: []workload.Batch{batch}})
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}})
 	w0 := s.Worker(0)
 	crash := w0.Applied(core.StepFailUnit).On("kv.commit").Crash()
 	s.Until(crash.Fired)
@@ -451,7 +451,7 @@ func TestFailureIsOneCommit(t *testing.T) {
 // A unit that was taken away from a dead owner is queued in the same commit
 // (R13), and another executes it.
 func TestReapedUnitIsQueued(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	s.Until(unitIs(s, 0, "state", "processing"))
@@ -469,7 +469,7 @@ func TestReapedUnitIsQueued(t *testing.T) {
 // A claim takes the unit out of the queue in the commit that makes it the
 // worker's own (R13): no crash can lose it between the two.
 func TestClaimAndQueueAreOneCommit(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	crash := w0.Before(core.StepClaimUnit).On("kv.commit").Crash()
@@ -501,7 +501,7 @@ func TestStuckHeadIsPassedAtOnce(t *testing.T) {
 func behindStuckHead(t *testing.T, page int) int {
 	head := conversion.NewBatch("lab", "head", 40, 2)
 	head.Priority, head.Parallelism = 9, 1
-	s := scenario(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{conversion.NewBatch("lab", "data", 1, 2), head}, Tune: func(c *core.Config) { c.Page = page }})
+	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{conversion.NewBatch("lab", "data", 1, 2), head}, Tune: func(c *core.Config) { c.Page = page }})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	s.Until(phaseIs(s, 1, "running"))
@@ -519,7 +519,7 @@ func behindStuckHead(t *testing.T, page int) int {
 // A worker whose claim came back undetermined finds out that it has the unit
 // (R4). Nobody waits for a lease to run out, and no attempt is burnt.
 func TestUndeterminedClaimIsRecognised(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	w0 := s.Worker(0)
 	lost := w0.Before(core.StepClaimUnit).On("kv.commit").LoseReply()
 	s.Until(lost.Fired)
@@ -535,7 +535,7 @@ func TestUndeterminedClaimIsRecognised(t *testing.T) {
 // A submission whose reply was lost is known again by its key (R5): the client
 // is told that it is its own, and there is one.
 func TestLostReplyIsOneSubmission(t *testing.T) {
-	s := scenario(t, conversion.Setup{Unsubmitted: true})
+	s := begin(t, conversion.Setup{Unsubmitted: true})
 	client := s.Process("client")
 	lost := client.Before(core.StepSubmit).On("kv.commit").LoseReply()
 	submit := s.Submit(0)
@@ -553,7 +553,7 @@ func TestLostReplyIsOneSubmission(t *testing.T) {
 // A heartbeat ends with its attempt: it does not keep a unit alive that nobody
 // works on (R14).
 func TestHeartbeatEndsWithItsAttempt(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	s.Until(unitIs(s, 0, "state", "complete"))
 	s.Advance(0)
 	beats := calls(s, "w0", core.StepHeartbeat)
@@ -566,7 +566,7 @@ func TestHeartbeatEndsWithItsAttempt(t *testing.T) {
 // An attempt that takes too long is stopped, not left running while the unit is
 // given to another. It can be tried again (R12).
 func TestTimedOutAttemptStops(t *testing.T) {
-	s := scenario(t, conversion.Setup{Tune: func(c *core.Config) { c.UnitTimeout = 10 * time.Second }})
+	s := begin(t, conversion.Setup{Tune: func(c *core.Config) { c.UnitTimeout = 10 * time.Second }})
 	w0 := s.Worker(0)
 	s.Until(unitIs(s, 0, "state", "processing"))
 	w0.Slow(30)
@@ -583,7 +583,7 @@ func TestTimedOutAttemptStops(t *testing.T) {
 // A controller that is about to queue a failed unit again, when another does and
 // a worker has claimed it since, looks again and leaves it alone (R3).
 func TestRequeueLooksAgain(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 8, Tune: func(c *core.Config) { c.UnitTimeout = 20 * time.Second }})
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 8, Tune: func(c *core.Config) { c.UnitTimeout = 20 * time.Second }})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	s.Until(unitIs(s, 0, "state", "processing"))
@@ -607,7 +607,7 @@ func TestRequeueLooksAgain(t *testing.T) {
 func TestPoisonEndsDeadWithItsError(t *testing.T) {
 	batch := conversion.NewBatch("lab", "data", 2, 4)
 	batch.Sources[0].Recordings[1].Poison = 3
-	s := scenario(t, conversion.Setup{Batches: []workload.Batch{batch}})
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}})
 	s.Settle()
 	requireUnit(t, s, 0, "state", "complete")
 	requireUnit(t, s, 1, "state", "dead", "attempts", "1", "error", "decode frame: invalid: damaged frame")
@@ -618,7 +618,7 @@ func TestPoisonEndsDeadWithItsError(t *testing.T) {
 // A unit whose worker dies of it every time, by running out of memory for one,
 // ends dead, with what is known of it: attempts are bounded (R12).
 func TestAttemptsAreBounded(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	w0 := s.Worker(0)
 	for attempt := range 3 {
 		s.Until(unitIs(s, 0, "state", "processing", "attempts", strconv.Itoa(attempt+1)))
@@ -633,7 +633,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 // An upload that the store has dropped meanwhile costs the work, not the
 // attempt.
 func TestExpiredUploadStartsAfresh(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	expired := s.Worker(0).Before(core.StepConvert).On("objects.upload_part").Nth(3).ExpireUpload()
 	s.Until(expired.Fired)
 	s.Until(unitIs(s, 0, "state", "complete"))
@@ -647,7 +647,7 @@ func TestExpiredUploadStartsAfresh(t *testing.T) {
 // An owner that crashed before its first beat is found by its lease, which the
 // claim wrote.
 func TestOwnerThatNeverBeatIsReaped(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	crash := w0.Applied(core.StepClaimUnit).On("kv.commit").Crash()
@@ -661,7 +661,7 @@ func TestOwnerThatNeverBeatIsReaped(t *testing.T) {
 // A reaper that froze between reading a lease and judging it holds an old beat
 // in hand. It looks again before it reaps, and the living keep their unit (R3).
 func TestReaperLooksAgain(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 40, Tune: func(c *core.Config) { c.ReapEvery = 500 * time.Millisecond }})
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 40, Tune: func(c *core.Config) { c.ReapEvery = 500 * time.Millisecond }})
 	w1 := s.Worker(1)
 	w1.Pause()
 	s.Until(unitIs(s, 0, "state", "processing"))
@@ -681,7 +681,7 @@ func TestReaperLooksAgain(t *testing.T) {
 // Wall clocks decide nothing (R8): one that jumps by days makes nobody stale,
 // and nobody immortal.
 func TestWallClocksDecideNothing(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 30})
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 30})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	s.Until(unitIs(s, 0, "state", "processing"))
@@ -702,7 +702,7 @@ func TestWallClocksDecideNothing(t *testing.T) {
 // A beat only extends: one that was frozen until its lease was reaped revives
 // nothing (R9).
 func TestHeartbeatRevivesNothing(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 8})
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 8})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	stall := w0.Before(core.StepHeartbeat).On("pd.tso").Nth(3).Pause()
@@ -723,7 +723,7 @@ func TestHeartbeatRevivesNothing(t *testing.T) {
 // An owner that checkpoints all the time doesn't stand in its own way: a beat
 // locks nothing but the lease, so only the end of the attempt conflicts with it.
 func TestBusyOwnerKeepsItsLease(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	s.Until(unitIs(s, 0, "state", "complete"))
 	beats := 0
 	for _, e := range s.Trace() {
@@ -739,7 +739,7 @@ func TestBusyOwnerKeepsItsLease(t *testing.T) {
 
 // Scans go on to the end, whatever the page (R18).
 func TestScansPageToTheEnd(t *testing.T) {
-	s := scenario(t, conversion.Setup{Units: 5, Frames: 1, Tune: func(c *core.Config) { c.Page = 2 }})
+	s := begin(t, conversion.Setup{Units: 5, Frames: 1, Tune: func(c *core.Config) { c.Page = 2 }})
 	s.Until(phaseIs(s, 0, "complete"))
 	require.Equal(t, "5", storedRow(s, "batch/lab/data").get("units"))
 	s.Settle()
@@ -752,7 +752,7 @@ func TestPrefixDoesNotMixBatches(t *testing.T) {
 	batches := []workload.Batch{
 		conversion.NewBatch("lab", "data", 2, 1), conversion.NewBatch("lab", "data-1", 1, 1), conversion.NewBatch("lab2", "data", 3, 1),
 	}
-	s := scenario(t, conversion.Setup{Batches: batches})
+	s := begin(t, conversion.Setup{Batches: batches})
 	s.Until(func() bool { return s.Phase(0) != "" && s.Phase(1) != "" && s.Phase(2) != "" })
 	var names []string
 	list := s.Client("list", "lab", func(ctx context.Context, api *core.Client) (int64, error) {
@@ -777,7 +777,7 @@ func TestPrefixDoesNotMixBatches(t *testing.T) {
 // A listing that failed is not an empty one (R19): the batch waits, the error
 // can be seen, and all files are found in the end.
 func TestFailedListingIsNotEmpty(t *testing.T) {
-	s := scenario(t, conversion.Setup{Units: 2})
+	s := begin(t, conversion.Setup{Units: 2})
 	w0 := s.Worker(0)
 	w0.Partition(ops.Objects)
 	s.Advance(time.Minute)
@@ -792,7 +792,7 @@ func TestFailedListingIsNotEmpty(t *testing.T) {
 // A scanner whose leadership went to another writes nothing more, although
 // nothing that it has read has changed but the leader (R20).
 func TestDeposedScannerWritesNothing(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Units: 4, Tune: func(c *core.Config) { c.Page = 2 }})
+	s := begin(t, conversion.Setup{Workers: 2, Units: 4, Tune: func(c *core.Config) { c.Page = 2 }})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	page := w0.Before(core.StepDiscover).On("kv.prewrite").Nth(2).Pause()
@@ -813,7 +813,7 @@ func TestDeposedScannerWritesNothing(t *testing.T) {
 
 // A write of the batch's row that was under way does not undo a cancel.
 func TestCancelIsNotOverwritten(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	w0 := s.Worker(0)
 	running := w0.Before(core.StepDiscover).On("kv.prewrite").Nth(3).Pause()
 	s.Until(running.Fired)
@@ -830,7 +830,7 @@ func TestCancelIsNotOverwritten(t *testing.T) {
 // A name whose batch lives cannot be submitted again; once it has ended it can,
 // under the next generation (R2).
 func TestLiveBatchIsNotResubmitted(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	s.Until(phaseIs(s, 0, "running"))
 	again := s.Submit(0)
 	s.Until(again.Returned)
@@ -848,7 +848,7 @@ func TestLiveBatchIsNotResubmitted(t *testing.T) {
 // that of the ended: what it left is collected, also if the one who ended it
 // crashes at once.
 func TestEndedBatchStaysInAnIndex(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2})
+	s := begin(t, conversion.Setup{Workers: 2})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	crash := w0.Applied(core.StepFlip).On("kv.commit").Crash()
@@ -865,7 +865,7 @@ func TestEndedBatchStaysInAnIndex(t *testing.T) {
 // A process that is asked to stop gives its unit back, and the attempt with it
 // (R12).
 func TestReleaseDoesNotBurnAttempt(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 8})
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 8})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	s.Until(unitIs(s, 0, "state", "processing"))
@@ -883,7 +883,7 @@ func TestReleaseDoesNotBurnAttempt(t *testing.T) {
 func TestDrainWhileFailing(t *testing.T) {
 	batch := conversion.NewBatch("lab", "data", 1, 4)
 	batch.Sources[0].Recordings[0].Poison = 3
-	s := scenario(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
+	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	stall := w0.Before(core.StepFailUnit).On("kv.prewrite").Pause()
@@ -899,7 +899,7 @@ func TestDrainWhileFailing(t *testing.T) {
 // A part that did not arrive is uploaded again, under its number; its error is
 // not forgotten among the others'.
 func TestFailedPartIsUploadedAgain(t *testing.T) {
-	s := scenario(t, conversion.Setup{Frames: 6, Tune: func(c *core.Config) { c.PartsInFlight = 3 }})
+	s := begin(t, conversion.Setup{Frames: 6, Tune: func(c *core.Config) { c.PartsInFlight = 3 }})
 	w0 := s.Worker(0)
 	refused := w0.Before(core.StepConvert).On("objects.upload_part").Nth(2).Refuse()
 	lost := w0.Before(core.StepConvert).On("objects.upload_part").Nth(6).LoseRequest()
@@ -917,7 +917,7 @@ func TestFailedPartIsUploadedAgain(t *testing.T) {
 // A successor goes on with the number after the last part on record: a part
 // that was stored behind it is replaced, none is skipped.
 func TestPartNumbersSurviveResume(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 6})
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 6})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	crash := w0.Applied(core.StepConvert).On("objects.upload_part").Nth(3).Crash()
@@ -940,7 +940,7 @@ func TestPartNumbersSurviveResume(t *testing.T) {
 // zombie stores late, under the upload that its successor goes on with, is the
 // one that is on record (R5).
 func TestLatePartIsTheSamePart(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 24, Tune: func(c *core.Config) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 24, Tune: func(c *core.Config) {
 		c.PartSize, c.CheckpointFrames, c.CheckpointEvery = 300, 1000, 2500*time.Millisecond
 	}})
 	w0, w1 := s.Worker(0), s.Worker(1)
@@ -972,7 +972,7 @@ func TestLatePartIsTheSamePart(t *testing.T) {
 // since what keeps a lease is sent also while the breaker is open, and closes it.
 func TestConflictsDoNotOpenTheBreaker(t *testing.T) {
 	tune := func(c *core.Config) { c.BreakerFailures, c.BreakerOpen = 1, time.Minute }
-	s := scenario(t, conversion.Setup{Workers: 2, Units: 2, Unsubmitted: true, Tune: tune})
+	s := begin(t, conversion.Setup{Workers: 2, Units: 2, Unsubmitted: true, Tune: tune})
 	w0 := s.Worker(0)
 	w0.Pause()
 	s.Advance(time.Second)
@@ -994,7 +994,7 @@ func TestConflictsDoNotOpenTheBreaker(t *testing.T) {
 // What a batch has left is collected, but only when no row points to it (R7),
 // and when nothing that was sent before can still execute (R15).
 func TestCollectionWaits(t *testing.T) {
-	s := scenario(t, conversion.Setup{})
+	s := begin(t, conversion.Setup{})
 	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 1 })
 	ended := s.World().Now()
 	s.Settle()
@@ -1008,7 +1008,7 @@ func TestCollectionWaits(t *testing.T) {
 // An upload that a dead attempt left open, which no row ever named, is found
 // and dropped (R15).
 func TestOrphanUploadIsDropped(t *testing.T) {
-	s := scenario(t, conversion.Setup{Workers: 2, Frames: 6})
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 6})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
 	crash := w0.Applied(core.StepConvert).On("objects.create_upload").Crash()

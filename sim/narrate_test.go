@@ -19,7 +19,7 @@ import (
 // changed, effects on objects, refusals, losses, what befell processes, and
 // what they said about errors. Reads, beats and status rows are left out.
 type narrator struct {
-	s       *conversion.Scenario
+	s       *conversion.Script
 	rows    map[string]row
 	names   map[string]string // of units, by uid
 	told    int               // trace events so far
@@ -28,7 +28,7 @@ type narrator struct {
 	said    map[string]bool
 }
 
-func newNarrator(s *conversion.Scenario) *narrator {
+func newNarrator(s *conversion.Script) *narrator {
 	return &narrator{s: s, rows: map[string]row{}, names: map[string]string{}, effects: map[uint64][]sim.Effect{}}
 }
 
@@ -356,7 +356,7 @@ func (n *narrator) shortAll(keys string) string {
 }
 
 // storedRow returns a stored row as the last commit left it, for assertions.
-func storedRow(s *conversion.Scenario, key string) row {
+func storedRow(s *conversion.Script, key string) row {
 	value, ok := s.World().Get(key)
 	if !ok {
 		return nil

@@ -26,7 +26,7 @@ import (
 //  3. The completion names the second try's ETag: InvalidPart.
 func TestLatePartDoesNotFailTheBatch(t *testing.T) {
 	for _, step := range []env.Step{core.StepMerge, core.StepConvert} {
-		s := scenario(t, conversion.Setup{Frames: 8, Stores: func(st *conversion.Stores) { st.OpaqueETags = true }})
+		s := begin(t, conversion.Setup{Frames: 8, Stores: func(st *conversion.Stores) { st.OpaqueETags = true }})
 		w0 := s.Worker(0)
 		late := w0.Before(step).On("objects.upload_part").Nth(1).Delay(6 * time.Second)
 		w0.Before(step).On("objects.upload_part").Nth(3).Delay(3 * time.Second) // so that there is a completion to come
@@ -48,7 +48,7 @@ func TestLatePartDoesNotFailTheBatch(t *testing.T) {
 // be what is stored: versitygw makes an ETag up. The unit is complete all the same.
 func TestETagProvesNothing(t *testing.T) {
 	for _, kind := range []string{"repeat", "once", "blind"} {
-		s := scenario(t, conversion.Setup{Stores: func(st *conversion.Stores) { st.Completions = kind }})
+		s := begin(t, conversion.Setup{Stores: func(st *conversion.Stores) { st.Completions = kind }})
 		lost := s.Worker(0).Before(core.StepStage).On("objects.complete_upload").LoseReply()
 		s.Until(lost.Fired)
 		s.Until(phaseIs(s, 0, "complete"))
@@ -63,7 +63,7 @@ func TestETagProvesNothing(t *testing.T) {
 func TestOrphanUploadIsDroppedByKey(t *testing.T) {
 	for _, probe := range []bool{false, true} {
 		for _, step := range []env.Step{core.StepConvert, core.StepMerge} {
-			s := scenario(t, conversion.Setup{Workers: 2, Frames: 6, Stores: func(st *conversion.Stores) {
+			s := begin(t, conversion.Setup{Workers: 2, Frames: 6, Stores: func(st *conversion.Stores) {
 				st.UploadsByKey, st.Probe = true, probe
 			}})
 			w0, w1 := s.Worker(0), s.Worker(1)
@@ -82,7 +82,7 @@ func TestOrphanUploadIsDroppedByKey(t *testing.T) {
 // TestBystandersStay: what somebody keeps beside the staged episodes is not the
 // janitor's.
 func TestBystandersStay(t *testing.T) {
-	s := scenario(t, conversion.Setup{Bystanders: true})
+	s := begin(t, conversion.Setup{Bystanders: true})
 	s.Until(phaseIs(s, 0, "complete"))
 	s.Settle()
 	kept := s.World().ObjectKeys("out/lab/data/staging/")
@@ -105,7 +105,7 @@ func TestWhatCannotWorkIsRefused(t *testing.T) {
 			}
 		},
 	} {
-		s := scenario(t, conversion.Setup{Stores: func(st *conversion.Stores) { st.MaxSegment, st.MaxRow = 255, 64<<10 }})
+		s := begin(t, conversion.Setup{Stores: func(st *conversion.Stores) { st.MaxSegment, st.MaxRow = 255, 64<<10 }})
 		s.Until(phaseIs(s, 0, "running"))
 		spec := core.BatchSpec{Namespace: "lab", Name: "arm", Output: "out/arm", Sources: []core.Source{{URL: "in/arm/"}}}
 		spoil(&spec)

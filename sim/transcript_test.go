@@ -34,7 +34,7 @@ func TestTranscripts(t *testing.T) {
 
 // play is one transcript on stage.
 type play struct {
-	s       *conversion.Scenario
+	s       *conversion.Script
 	story   *narrator
 	trigger *script.Trigger // the last one set
 	job     *script.Job     // the client's last call

@@ -34,23 +34,23 @@ func (c *client) main(ctx context.Context, e *env.Env) error {
 	if !ok {
 		return env.ErrInvalid
 	}
-	scripts := e.Runtime.Group(ctx)
+	errands := e.Runtime.Group(ctx)
 	for i := range c.system.workload.Batches {
 		b := &c.system.workload.Batches[i]
-		scripts.Spawn("batch"+strconv.Itoa(i), func(ctx context.Context) error {
+		errands.Spawn("batch"+strconv.Itoa(i), func(ctx context.Context) error {
 			s := errand{client: c, env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i)}
 			return s.run(ctx)
 		})
 		if c.draw(i).Chance("watch", 10*c.system.config.WatchPercent) {
-			scripts.Spawn("watch"+strconv.Itoa(i), func(ctx context.Context) error {
+			errands.Spawn("watch"+strconv.Itoa(i), func(ctx context.Context) error {
 				w := watcher{env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i).Sub("watch")}
 				return w.run(ctx, c.system.config.ClientPace)
 			})
 		}
 	}
-	err := scripts.Wait()
+	err := errands.Wait()
 	c.finished = err == nil
-	recorder.Return("script", "", 0, err)
+	recorder.Return("finish", "", 0, err)
 	return err
 }
 

@@ -104,8 +104,8 @@ func NewBatch(namespace, name string, units, frames int) workload.Batch {
 	}
 }
 
-// Scenario is a script about the conversion.
-type Scenario struct {
+// Script is a script about the conversion.
+type Script struct {
 	*script.Script
 	system *System
 	api    *core.Client // one for all calls: it numbers submissions
@@ -114,9 +114,9 @@ type Scenario struct {
 
 // New begins a script: its processes are booted and its batches are being
 // submitted, but nothing has moved yet. The target's invariants judge it.
-func New(t script.TB, setup Setup, target sim.Target) *Scenario {
+func New(t script.TB, setup Setup, target sim.Target) *Script {
 	t.Helper()
-	s := &Scenario{}
+	s := &Script{}
 	s.Script = script.New(t, sim.Target{
 		Assemble: func() sim.Assembly { return &setup },
 		Invariants: func(a sim.Assembly, system sim.System) []sim.Invariant {
@@ -133,16 +133,16 @@ func New(t script.TB, setup Setup, target sim.Target) *Scenario {
 }
 
 // Core is the configuration of the processes.
-func (s *Scenario) Core() core.Config { return s.system.config.Core }
+func (s *Script) Core() core.Config { return s.system.config.Core }
 
 // Worker is one worker process of a script.
 type Worker struct {
 	*script.Process
-	s *Scenario
+	s *Script
 }
 
 // Worker returns the process "w<i>".
-func (s *Scenario) Worker(i int) Worker {
+func (s *Script) Worker(i int) Worker {
 	return Worker{Process: s.Process("w" + strconv.Itoa(i)), s: s}
 }
 
@@ -151,10 +151,10 @@ func (s *Scenario) Worker(i int) Worker {
 func (w Worker) Idle() bool { return w.s.system.Done(w.s.World()) && w.Quiet() }
 
 // Batch returns the description of batch i.
-func (s *Scenario) Batch(i int) *workload.Batch { return &s.system.workload.Batches[i] }
+func (s *Script) Batch(i int) *workload.Batch { return &s.system.workload.Batches[i] }
 
 // Submit lets the client submit batch i once.
-func (s *Scenario) Submit(i int) *script.Job {
+func (s *Script) Submit(i int) *script.Job {
 	b := s.Batch(i)
 	return s.Client("submit", b.Namespace+"/"+b.Name, func(ctx context.Context, api *core.Client) (int64, error) {
 		gen, err := api.Submit(ctx, specOf(b, 0))
@@ -163,7 +163,7 @@ func (s *Scenario) Submit(i int) *script.Job {
 }
 
 // Cancel lets the client cancel batch i once.
-func (s *Scenario) Cancel(i int) *script.Job {
+func (s *Script) Cancel(i int) *script.Job {
 	b := s.Batch(i)
 	return s.Client("cancel", b.Namespace+"/"+b.Name, func(ctx context.Context, api *core.Client) (int64, error) {
 		return 0, api.Cancel(ctx, b.Namespace, b.Name)
@@ -172,7 +172,7 @@ func (s *Scenario) Cancel(i int) *script.Job {
 
 // Client lets the workload's client make one call, about what of names, and
 // records it with the number that it returns.
-func (s *Scenario) Client(what, of string, call func(ctx context.Context, api *core.Client) (int64, error)) *script.Job {
+func (s *Script) Client(what, of string, call func(ctx context.Context, api *core.Client) (int64, error)) *script.Job {
 	s.calls++
 	s.system.client.finished = false
 	return s.Process("client").Do(what, func(ctx context.Context, e *env.Env) error {
@@ -196,11 +196,11 @@ func (s *Scenario) Client(what, of string, call func(ctx context.Context, api *c
 }
 
 // Phase is the phase of batch i, "" before it was submitted.
-func (s *Scenario) Phase(i int) string { return phaseOf(s.World(), s.Batch(i)) }
+func (s *Script) Phase(i int) string { return phaseOf(s.World(), s.Batch(i)) }
 
 // Unit is the key of the row of batch i's unit j, "" before it was discovered.
 // Units are counted in the order of their episodes.
-func (s *Scenario) Unit(i, j int) string {
+func (s *Script) Unit(i, j int) string {
 	b := s.Batch(i)
 	url := b.Keys()[j]
 	for _, key := range s.World().Keys(schema.UnitTable.Key(b.Namespace + "/" + b.Name + "/")) {
