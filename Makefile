@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants sweep replay keep bench
+.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -14,7 +14,7 @@ demo: ## one simulated universe, then two hundred
 	@go test ./sim -count=1 -run '^TestSeeds$$' -case=$(DEMO) -v
 	@go test ./sim -count=1 -run '^TestSim$$' -seeds=200 -v | grep -av --line-buffered '^sim: seed='
 
-TESTED = ./core/... ./fakes/... ./sim/... ./simtest/... ./harness/... ./command/... ./cmd/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/... ./internal/tally/...
+TESTED = ./core/... ./fakes/... ./sim/... ./simtest/... ./harness/... ./command/... ./cmd/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/... ./internal/tally/... ./internal/scale/...
 
 test: ## every test but the heavy ones, in short runs
 	go vet $(TESTED)
@@ -46,6 +46,9 @@ replay: ## the universe of SEED, or the plan CASE=seeds/....plan
 
 keep: ## reduce the failing SEED and write its plan to seeds/
 	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(SEED) -keep
+
+scale: ## what a unit costs, up to 1,000 workers and 100,000 units (QUICK=1: 5,000)
+	@go run ./internal/scale $(if $(QUICK),-quick)
 
 bench: ## events, seeds and virtual seconds per CPU-second
 	go test ./sim -run '^$$' -bench . -benchtime 3s
