@@ -72,15 +72,20 @@ func (a *attempt) guard(ctx context.Context, tx env.Txn) (unitRow, error) {
 }
 
 // guardBatch reads the batch's row and refuses with errNotClaimable unless its
-// units may start and complete. The row is locked: cancel writes it (R3, R16).
+// units may start and complete. The row is not locked, or all attempts of a
+// batch would wait for one another: the caller writes the unit's shard, which
+// whatever ends the batch locks (R3, R16).
 func (a *attempt) guardBatch(ctx context.Context, tx env.Txn) (batchRow, error) {
 	b, err := readBatch(ctx, tx, a.id.name())
-	if err != nil {
-		return b, err
+	if err == nil && !b.startsUnits(a.id) {
+		err = errNotClaimable
 	}
-	if !b.startsUnits(a.id) {
-		return b, errNotClaimable
-	}
-	tx.Lock(batchKey(a.id.name()))
-	return b, nil
+	return b, err
+}
+
+// move buffers the end of the attempt: the unit's edge, with its lease.
+func (a *attempt) move(ctx context.Context, tx env.Txn, from, to *unitRow) error {
+	to.slot = 0
+	tx.Delete(a.leaseKey)
+	return moveUnit(ctx, tx, a.id, a.uid, from, to)
 }

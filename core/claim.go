@@ -1,22 +1,27 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
+	"math"
+	"slices"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
 // claimPage is how many queue entries a worker looks at at once, at most.
-const claimPage = 32
+const claimPage = 8
+
+// claimLooks is how often a worker looks at the queue, at most, before it
+// pauses.
+const claimLooks = 3
 
 func (w *worker) claimPage() int { return min(claimPage, w.cfg.Page) }
 
-// candidate is a queue entry that looked claimable.
+// candidate is a unit whose queue entry looked claimable.
 type candidate struct {
-	key string // of the queue row
 	id  batchID
 	uid string
 }
@@ -32,19 +37,32 @@ func (w *worker) claim(ctx context.Context) (*attempt, error) {
 	if err != nil {
 		return nil, err
 	}
-	candidates, err := w.candidates(ctx)
-	if err != nil {
-		return nil, err
+	for range claimLooks {
+		candidates, err := w.candidates(ctx)
+		if err != nil || len(candidates) == 0 {
+			return nil, err
+		}
+		if a, err := w.claimOne(ctx, candidates); a != nil || err != nil {
+			return a, err
+		}
+		// Others were faster, at all of them: the next look is at another batch,
+		// or at another place.
+		w.moveCursor(candidates[0].id)
 	}
-	full := batchID("") // at its parallelism limit
+	return nil, nil
+}
+
+// claimOne claims the first of the candidates, which are of one batch, that can
+// be claimed. It returns nil if none can.
+func (w *worker) claimOne(ctx context.Context, candidates []candidate) (*attempt, error) {
 	for _, c := range candidates {
 		unit := unitKey(c.id, c.uid)
-		if c.id == full || !w.reserve(unit) {
+		if !w.reserve(unit) {
 			continue
 		}
 		a, err := w.claimUnit(ctx, c)
 		if err == nil {
-			w.moveCursor(c.key)
+			w.moveCursor(c.id)
 			w.env.Metrics.Add("claims_total", 1)
 			w.log(ctx, slog.LevelInfo, "unit claimed", unit, nil)
 			return a, nil
@@ -53,7 +71,7 @@ func (w *worker) claim(ctx context.Context) (*attempt, error) {
 		switch {
 		case errors.Is(err, errNotClaimable):
 		case errors.Is(err, errBatchFull):
-			full = c.id
+			return nil, nil
 		case damaged(err):
 			// A damaged row must not hide the entries behind it (R13).
 			w.log(ctx, slog.LevelError, "unit cannot be claimed", unit, err)
@@ -64,27 +82,20 @@ func (w *worker) claim(ctx context.Context) (*attempt, error) {
 	return nil, nil
 }
 
-// candidates returns the entries of the first page of the queue that has any
-// which look claimable, in the order in which to try them.
+// candidates returns queue entries that look claimable, all of one batch: of the
+// first that has any, by priority. Among equals the workers take turns at the
+// batches, so that a long queue starves nobody, and a batch that lets no unit
+// start is passed by, however many of its units wait (R13).
 func (w *worker) candidates(ctx context.Context) ([]candidate, error) {
 	var found []candidate
 	err := w.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
-		page, err := tx.Scan(ctx, queuePrefix, prefixEnd(queuePrefix), w.claimPage())
+		live, err := w.scanActive(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if found, err = w.behindCursor(ctx, tx, page); err != nil || len(found) > 0 {
-			return err
-		}
-		for len(page) > 0 {
-			if found, err = w.claimable(ctx, tx, page); err != nil || len(found) > 0 {
-				return err
-			}
-			// Entries that cannot be claimed must not hide those behind them
-			// (R13), however many they are: the rest of the last one's batch
-			// cannot be claimed, either.
-			from := queueBehindBatch(page[len(page)-1].Key)
-			if page, err = tx.Scan(ctx, from, prefixEnd(queuePrefix), w.claimPage()); err != nil {
+		takeTurns(live, w.readCursor())
+		for _, b := range live {
+			if found, err = w.enter(ctx, tx, b.id); err != nil || len(found) > 0 {
 				return err
 			}
 		}
@@ -93,75 +104,88 @@ func (w *worker) candidates(ctx context.Context) ([]candidate, error) {
 	return found, err
 }
 
-// behindCursor returns the claimable entries of the page behind the entry that
-// this process claimed last, if the highest priority has more than the first
-// page: so a worker goes round, and a long queue starves nobody (R13).
-func (w *worker) behindCursor(ctx context.Context, tx env.Txn, first []env.Pair) ([]candidate, error) {
-	if len(first) < w.claimPage() {
-		return nil, nil
-	}
-	cursor := w.readCursor()
-	band := queueBand(first[0].Key)
-	if !strings.HasPrefix(cursor, band) || cursor < first[len(first)-1].Key {
-		return nil, nil
-	}
-	page, err := tx.Scan(ctx, cursor+"\x00", prefixEnd(band), w.claimPage())
-	if err != nil {
-		return nil, err
-	}
-	return w.claimable(ctx, tx, page)
+// takeTurns sorts batches by priority, highest first, and those of one priority
+// in the order of their ids, beginning behind the last.
+func takeTurns(live []liveBatch, last batchID) {
+	slices.SortStableFunc(live, func(a, b liveBatch) int {
+		before, after := a.id <= last, b.id <= last
+		switch {
+		case a.priority != b.priority:
+			return cmp.Compare(b.priority, a.priority)
+		case before != after && before:
+			return +1
+		case before != after:
+			return -1
+		}
+		return cmp.Compare(a.id, b.id)
+	})
 }
 
-// claimable keeps the entries whose batch lets another unit start, and rotates
-// those of the highest priority, so that workers do not all run for the same
-// one.
-func (w *worker) claimable(ctx context.Context, tx env.Txn, page []env.Pair) ([]candidate, error) {
-	var found []candidate
-	var last batchID
-	var open bool
-	top := 0
-	for _, p := range page {
-		id, uid, ok := splitQueueKey(p.Key)
-		if !ok {
-			w.log(ctx, slog.LevelError, "not a queue key", p.Key, nil)
-			continue
-		}
-		if id != last {
-			var err error
-			if open, err = w.open(ctx, tx, id); err != nil {
-				return nil, err
-			}
-			last = id
-		}
-		if !open {
-			continue
-		}
-		found = append(found, candidate{key: p.Key, id: id, uid: uid})
-		if queueBand(p.Key) == queueBand(found[0].key) {
-			top = len(found)
-		}
-	}
-	if top > 1 {
-		rotate(found[:top], int(w.env.Rand.Uint64()%uint64(top)))
-	}
-	return found, nil
-}
-
-// open reports whether another unit of the batch may start.
-func (w *worker) open(ctx context.Context, tx env.Txn, id batchID) (bool, error) {
+// enter returns queue entries of a batch, if it lets another unit start.
+//
+// The units of a batch are queued in the order of a hash, and each look enters
+// at a random place, so that workers do not run for the same entries. It first
+// reads on for a shard's length only: a store has to pass by every entry that was
+// taken and not yet collected, and where most were they are many. Only if
+// nothing is there the shards are asked whether anything is pending at all.
+func (w *worker) enter(ctx context.Context, tx env.Txn, id batchID) ([]candidate, error) {
 	b, err := readBatch(ctx, tx, id.name())
 	if damaged(err) {
 		w.log(ctx, slog.LevelError, "batch unreadable", string(id), err)
-		return false, nil
+		return nil, nil
 	}
 	if err != nil || !b.startsUnits(id) {
-		return false, err
+		return nil, err
 	}
-	err = w.checkParallelism(ctx, tx, id, &b)
-	if errors.Is(err, errBatchFull) {
+	if full, err := w.full(ctx, tx, id, &b); err != nil || full {
+		return nil, err
+	}
+	queue := queuePrefixOf(b.priority, id)
+	end := prefixEnd(queue)
+	at := w.env.Rand.Uint64()
+	near := end
+	if span := math.MaxUint64 / uint64(b.shards); at <= math.MaxUint64-span {
+		near = queue + hex16(at+span)
+	}
+	page, err := tx.Scan(ctx, queue+hex16(at), near, w.claimPage())
+	if err != nil || len(page) > 0 {
+		return candidatesOf(id, page), err
+	}
+	if any, err := w.pending(ctx, tx, id, &b); err != nil || !any {
+		return nil, err
+	}
+	if near < end {
+		page, err = tx.Scan(ctx, near, end, w.claimPage())
+	}
+	if err == nil && len(page) == 0 {
+		page, err = tx.Scan(ctx, queue, queue+hex16(at), w.claimPage())
+	}
+	return candidatesOf(id, page), err
+}
+
+func candidatesOf(id batchID, page []env.Pair) []candidate {
+	found := make([]candidate, 0, len(page))
+	for _, p := range page {
+		if _, uid, ok := splitQueueKey(p.Key); ok {
+			found = append(found, candidate{id: id, uid: uid})
+		}
+	}
+	return found
+}
+
+// full reports whether the batch executes as many units as it may.
+func (w *worker) full(ctx context.Context, tx env.Txn, id batchID, b *batchRow) (bool, error) {
+	if b.parallelism == 0 {
 		return false, nil
 	}
-	return err == nil, err
+	sum, err := readShards(ctx, tx, id, w.cfg.Page)
+	return sum.taken >= b.parallelism, err
+}
+
+// pending reports whether any unit of the batch waits to be claimed.
+func (w *worker) pending(ctx context.Context, tx env.Txn, id batchID, b *batchRow) (bool, error) {
+	counts, err := readCounts(ctx, tx, id, b, w.cfg.Page)
+	return counts.Pending > 0, err
 }
 
 // damaged reports whether err says that a row is missing or unreadable, rather
@@ -171,23 +195,16 @@ func damaged(err error) bool {
 	return class == env.ClassNotFound || class == env.ClassInvalid
 }
 
-// rotate moves the first n elements behind the others.
-func rotate(list []candidate, n int) {
-	head := append([]candidate(nil), list[:n]...)
-	copy(list, list[n:])
-	copy(list[len(list)-n:], head)
-}
-
-func (w *worker) readCursor() string {
+func (w *worker) readCursor() batchID {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.cursor
 }
 
-func (w *worker) moveCursor(key string) {
+func (w *worker) moveCursor(id batchID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cursor = key
+	w.cursor = id
 }
 
 // claimUnit claims one unit, or returns errNotClaimable or errBatchFull.
@@ -209,16 +226,22 @@ func (w *worker) claimUnit(ctx context.Context, c candidate) (*attempt, error) {
 		if u.state != UnitPending {
 			return errNotClaimable
 		}
-		if err := w.checkParallelism(ctx, tx, c.id, &b); err != nil {
+		was := u
+		if err := u.advance(UnitProcessing); err != nil {
 			return err
 		}
-		if err := u.advance(UnitProcessing); err != nil {
+		t := newTally(c.id)
+		if u.slot, err = w.freeSlot(ctx, tx, t, &b, u.shard); err != nil {
 			return err
 		}
 		u.epoch++    // R2
 		u.attempts++ // R12: counted at claim
 		u.worker, u.incarnation = w.env.Self.Name, w.env.Self.Incarnation
 		a.begin(&b, &u)
+		if err := t.move(ctx, tx, c.uid, &was, &u); err != nil {
+			return err
+		}
+		t.put(tx) // R3, R16: what ends the batch locks the shard
 		tx.Put(a.unitKey, u.encode())
 		tx.Delete(queueKey(b.priority, c.id, c.uid)) // R13: not claimable, not queued
 		tx.Put(a.leaseKey, a.lease().encode())
@@ -244,22 +267,27 @@ func (w *worker) claimUnit(ctx context.Context, c candidate) (*attempt, error) {
 	return a, nil
 }
 
-// checkParallelism returns errBatchFull if as many units of the batch are in
-// execution as it allows. All claims of a batch lock its row, so the count
-// cannot be outdated when it matters (R3).
-func (w *worker) checkParallelism(ctx context.Context, tx env.Txn, id batchID, b *batchRow) error {
+// freeSlot finds room for one more unit of a batch with a limit on its
+// parallelism: in the unit's own shard, or else in the next that has some. It
+// returns the number to store with the unit, 0 if there is no limit, or
+// errBatchFull. Who takes a slot writes its shard, so that no two take the same
+// (R3).
+func (w *worker) freeSlot(ctx context.Context, tx env.Txn, t *tally, b *batchRow, own int) (int, error) {
 	if b.parallelism == 0 {
-		return nil
+		return 0, nil
 	}
-	running := 0
-	err := scanUnits(ctx, tx, id, w.cfg.Page, func(_ string, u *unitRow) (bool, error) {
-		if u.state == UnitProcessing {
-			running++
+	for i := range b.shards {
+		shard := (own + i) % b.shards
+		s, err := t.row(ctx, tx, shard)
+		if err != nil {
+			return 0, err
 		}
-		return true, nil
-	})
-	if err == nil && running >= b.parallelism {
-		return errBatchFull
+		if s.taken < b.slots(shard) {
+			return shard + 1, nil
+		}
+		if shard != own {
+			t.drop(shard)
+		}
 	}
-	return err
+	return 0, errBatchFull
 }

@@ -65,7 +65,7 @@ func (c *Client) Submit(ctx context.Context, spec BatchSpec) (uint64, error) {
 			return err
 		}
 		row.gen = last.gen + 1 // R2
-		active := activeRow{gen: row.gen}
+		active := activeRow{gen: row.gen, priority: row.priority}
 		tx.Put(batchKey(name), row.encode())
 		tx.Put(activeKey(name), active.encode())
 		return nil
@@ -125,13 +125,12 @@ func (c *Client) Cancel(ctx context.Context, namespace, name string) error {
 		case b.phase.Terminal():
 			return ErrEnded
 		}
-		if err := b.advance(PhaseCancelled); err != nil {
-			return err
-		}
-		finishBatch(tx, c.env.Clock, newBatchID(full, b.gen), &b)
-		return nil
+		return closeBatch(tx, c.env.Clock, newBatchID(full, b.gen), &b, PhaseCancelled, "")
 	}
-	if err := c.kv.update(ctx, &txn{body: body}); err != nil {
+	crowded := func(ctx context.Context) error {
+		return c.kv.announce(ctx, newBatchID(full, meant), PhaseCancelled, "")
+	}
+	if err := c.kv.update(ctx, &txn{body: body, crowded: crowded}); err != nil {
 		return err
 	}
 	c.log(ctx, "batch cancelled", full)
@@ -165,11 +164,9 @@ func (c *Client) Retry(ctx context.Context, namespace, name string) (int, error)
 			return ErrEnded
 		}
 		id = newBatchID(full, b.gen)
-		return scanUnits(ctx, tx, id, c.cfg.Page, func(uid string, u *unitRow) (bool, error) {
-			if u.state == UnitDead {
-				dead = append(dead, uid)
-			}
-			return true, nil
+		return scanFailed(ctx, tx, deadsPrefix(id), c.cfg.Page, func(uid string, _ *failedRow) bool {
+			dead = append(dead, uid)
+			return true
 		})
 	})
 	if err != nil {
@@ -197,7 +194,6 @@ func (c *Client) retryUnit(ctx context.Context, id batchID, uid string) error {
 		if !b.startsUnits(id) {
 			return ErrEnded
 		}
-		tx.Lock(batchKey(id.name())) // R3: the controller fails batches with dead units
 		u, err := readUnit(ctx, tx, key)
 		if err != nil {
 			return err
@@ -205,14 +201,14 @@ func (c *Client) retryUnit(ctx context.Context, id batchID, uid string) error {
 		if u.state != UnitDead {
 			return nil
 		}
+		was := u
 		if err := u.advance(UnitPending); err != nil {
 			return err
 		}
 		u.retries++
 		retries = u.retries
-		tx.Put(key, u.encode())
 		enqueue(tx, b.priority, id, uid, &u)
-		return nil
+		return moveUnit(ctx, tx, id, uid, &was, &u)
 	}
 	landed := func(ctx context.Context, tx env.Txn) (bool, error) {
 		u, err := readUnit(ctx, tx, key)

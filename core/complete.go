@@ -34,6 +34,7 @@ func (a *attempt) complete(ctx context.Context, s staged) error {
 		if err != nil {
 			return err
 		}
+		was := u
 		if err := u.advance(UnitComplete); err != nil {
 			return err
 		}
@@ -45,10 +46,8 @@ func (a *attempt) complete(ctx context.Context, s staged) error {
 		if size := len(a.unitKey) + len(row); size > a.node.cfg.unitRoom() {
 			return poison(invalid("complete", a.unitKey, "its summary makes a row of "+strconv.Itoa(size)+" bytes; there is room for "+strconv.Itoa(a.node.cfg.unitRoom())))
 		}
-		tx.Put(a.unitKey, row)
-		tx.Delete(a.leaseKey)
 		tx.Delete(checkpointKey(a.id, a.uid))
-		return nil
+		return a.move(ctx, tx, &was, &u)
 	}
 	err = a.node.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(UnitComplete)})
 	if err == nil {

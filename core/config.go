@@ -58,6 +58,15 @@ type Config struct {
 	MultipartAbove int64
 	PartsInFlight  int
 
+	// Shards is how many guard rows a new batch gets, 1 to 1000 (a batch with a
+	// limit on its parallelism at most so many). Claims and completions of
+	// units of one shard conflict when they meet; what ends a batch locks all
+	// its shards at once. About a fifth of the workers is plenty.
+	Shards int
+	// MergeMemory bounds the rows of a merge's input, in bytes: a batch whose
+	// complete units have more fails with an error that says so.
+	MergeMemory int64
+
 	// OpTimeout bounds one try of one transaction, StorageTimeout one call to
 	// the object store.
 	OpTimeout      time.Duration
@@ -91,6 +100,10 @@ type Config struct {
 	// Page is how many rows or objects are read, and about how many units are
 	// written, at once. At most 1000.
 	Page int
+	// TxnBytes bounds what a transaction that works off a page writes, in bytes
+	// of keys and values: the page is cut short where it would be exceeded, but
+	// not before its first row.
+	TxnBytes int
 
 	// Store names what the stores have and allow.
 	Store StoreTraits
@@ -137,6 +150,9 @@ func DefaultConfig() Config {
 		WatchFor:          24 * time.Hour,
 		Page:              256,
 		Store:             DefaultStoreTraits(),
+		TxnBytes:          1 << 20,
+		Shards:            64,
+		MergeMemory:       512 << 20,
 	}
 }
 
@@ -175,6 +191,7 @@ func (c *Config) Validate() error {
 		{"PartsInFlight", int64(c.PartsInFlight)}, {"ConflictTries", int64(c.ConflictTries)},
 		{"StorageTries", int64(c.StorageTries)}, {"BreakerFailures", int64(c.BreakerFailures)},
 		{"BreakerSuccesses", int64(c.BreakerSuccesses)}, {"Page", int64(c.Page)},
+		{"TxnBytes", int64(c.TxnBytes)}, {"Shards", int64(c.Shards)}, {"MergeMemory", c.MergeMemory},
 	} {
 		positive(n.name, n.value)
 	}
@@ -194,5 +211,8 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("config: Page must be at most 1000, is %d", c.Page))
 	}
 	errs = append(errs, c.Store.validate(c.PartSize, c.MultipartAbove, c.Page)...)
+	if c.Shards > maxShards {
+		errs = append(errs, fmt.Errorf("config: Shards must be at most %d, is %d", maxShards, c.Shards))
+	}
 	return errors.Join(errs...)
 }

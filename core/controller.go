@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -53,9 +54,8 @@ type survey struct {
 	counts   Counts
 	failures int      // failed attempts of the units that have not recovered
 	due      []string // ids of failed units whose back-off is over
+	failed   string   // id of some failed unit, or ""
 	dead     string   // id of a dead unit, or ""
-	deadText string   // its error
-	lastText string   // the error of some failed attempt
 }
 
 // control takes one look at a living batch and acts on it.
@@ -67,11 +67,14 @@ func (c *controller) control(ctx context.Context, id batchID) error {
 		}
 		return putStatus(ctx, tx, id, &s)
 	}})
-	if err != nil || s.batch.gen != id.gen() || !s.batch.startsUnits(id) {
+	if err != nil || s.batch.gen != id.gen() || s.batch.phase.Terminal() {
 		return err
 	}
-	if text := s.verdict(); text != "" {
-		return c.failBatch(ctx, id, &s, text)
+	if s.batch.closing != "" || s.verdict() != "" {
+		return c.failBatch(ctx, id)
+	}
+	if !s.batch.startsUnits(id) {
+		return nil
 	}
 	for _, uid := range s.due {
 		if err := c.requeue(ctx, id, uid); err != nil {
@@ -81,96 +84,118 @@ func (c *controller) control(ctx context.Context, id batchID) error {
 	return nil
 }
 
-// survey reads the batch and all of its units.
+// survey reads the batch and the sums of its shards, and of its units only those
+// that have failed.
 func (c *controller) survey(ctx context.Context, tx env.Txn, id batchID) (survey, error) {
+	s, err := c.count(ctx, tx, id)
+	if err != nil {
+		return s, err
+	}
+	if s.counts.Failed > 0 {
+		err = scanFailed(ctx, tx, failuresPrefix(id), c.cfg.Page, func(uid string, r *failedRow) bool {
+			s.failed = uid
+			if c.backedOff(unitKey(id, uid), r) {
+				s.due = append(s.due, uid)
+			}
+			return true
+		})
+	}
+	if err == nil && s.counts.Dead > 0 {
+		err = scanFailed(ctx, tx, deadsPrefix(id), 1, func(uid string, _ *failedRow) bool {
+			s.dead = uid
+			return false
+		})
+	}
+	return s, err
+}
+
+// count reads the batch and the sums of its shards.
+func (c *controller) count(ctx context.Context, tx env.Txn, id batchID) (survey, error) {
 	var s survey
 	var err error
 	if s.batch, err = readBatch(ctx, tx, id.name()); err != nil {
 		return s, err
 	}
-	err = scanUnits(ctx, tx, id, c.cfg.Page, func(uid string, u *unitRow) (bool, error) {
-		s.counts.add(u.state)
-		s.failures += u.failures()
-		switch u.state {
-		case UnitDead:
-			s.dead, s.deadText = uid, u.url+": "+u.err
-		case UnitFailed:
-			s.lastText = u.url + ": " + u.err
-			if c.backedOff(unitKey(id, uid), u) {
-				s.due = append(s.due, uid)
-			}
-		}
-		return true, nil
-	})
+	sum, err := readShards(ctx, tx, id, c.cfg.Page)
+	if err != nil {
+		return s, err
+	}
+	found, err := readFound(ctx, tx, id, &s.batch, c.cfg.Page)
+	s.counts, s.failures = sum.counts(found), sum.failures
 	return s, err
 }
 
 // backedOff notes a failed unit and reports whether its back-off, which
 // doubles with each attempt, is over on this controller's clock.
-func (c *controller) backedOff(key string, u *unitRow) bool {
+func (c *controller) backedOff(key string, r *failedRow) bool {
 	wait := c.cfg.UnitBackoff
-	for range u.attempts - 1 {
+	for range r.attempts - 1 {
 		wait = min(2*wait, c.cfg.UnitBackoffMax)
 	}
-	return c.failed.unchanged(key, beat{epoch: u.epoch}) >= wait
+	return c.failed.unchanged(key, beat{epoch: r.epoch}) >= wait
 }
 
 // verdict says why the batch must fail, or "". A dead unit fails it once no
 // other is left to execute: until then an operator may still retry it.
 func (s *survey) verdict() string {
 	if s.failures > s.batch.backoffLimit {
-		return fmt.Sprintf("more than %d failed attempts; %s", s.batch.backoffLimit, firstText(s.deadText, s.lastText))
+		return fmt.Sprintf("more than %d failed attempts", s.batch.backoffLimit)
 	}
 	left := s.counts.Pending + s.counts.Processing + s.counts.Failed
 	if s.dead != "" && left == 0 && s.batch.phase == PhaseRunning {
-		return "dead unit: " + s.deadText
+		return "dead unit"
 	}
 	return ""
 }
 
-func firstText(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-// failBatch fails a batch, unless somebody has changed it meanwhile or retried
-// the dead unit (R3): a retry locks the batch row, which this writes.
-func (c *controller) failBatch(ctx context.Context, id batchID, s *survey, text string) error {
-	failed := false
-	err := c.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
-		failed = false
-		b, err := readBatch(ctx, tx, id.name())
+// failBatch fails a batch that must fail, or ends one whose row says what it is
+// about to become. It judges again, on the snapshot of the transaction that locks
+// the shards: somebody may have retried the dead unit meanwhile (R3).
+func (c *controller) failBatch(ctx context.Context, id batchID) error {
+	var to Phase
+	text := ""
+	body := func(ctx context.Context, tx env.Txn) error {
+		to = ""
+		s, err := c.survey(ctx, tx, id)
+		if err != nil || s.batch.gen != id.gen() || s.batch.phase.Terminal() {
+			return err
+		}
+		if s.batch.closing != "" {
+			to, text = s.batch.closing, s.batch.err
+			return closeBatch(tx, c.env.Clock, id, &s.batch, to, text)
+		}
+		if text = s.verdict(); text == "" {
+			return nil
+		}
+		cause, err := c.causeOf(ctx, tx, id, &s)
 		if err != nil {
 			return err
 		}
-		if b.gen != id.gen() || b.phase != s.batch.phase {
+		to, text = PhaseFailed, cutText(text+cause)
+		return closeBatch(tx, c.env.Clock, id, &s.batch, to, text)
+	}
+	crowded := func(ctx context.Context) error {
+		if to == "" {
 			return nil
 		}
-		if s.dead != "" && s.failures <= b.backoffLimit {
-			u, err := readUnit(ctx, tx, unitKey(id, s.dead))
-			if err != nil {
-				return err
-			}
-			if u.state != UnitDead {
-				return nil
-			}
-			tx.Lock(unitKey(id, s.dead))
-		}
-		if err := b.advance(PhaseFailed); err != nil {
-			return err
-		}
-		b.err = text[:min(len(text), maxErrorText)]
-		finishBatch(tx, c.env.Clock, id, &b)
-		failed = true
-		return nil
-	}})
-	if err == nil && failed {
+		return c.kv.announce(ctx, id, to, text)
+	}
+	err := c.kv.update(ctx, &txn{body: body, crowded: crowded})
+	if err == nil && to == PhaseFailed {
 		c.env.Metrics.Add("batches_failed_total", 1)
 		c.log(ctx, slog.LevelError, "batch failed: "+text, string(id), nil)
 	}
 	return err
+}
+
+// causeOf is the error of a unit that has failed, if there is one.
+func (c *controller) causeOf(ctx context.Context, tx env.Txn, id batchID, s *survey) (string, error) {
+	uid := cmp.Or(s.dead, s.failed)
+	if uid == "" {
+		return "", nil
+	}
+	u, err := readUnit(ctx, tx, unitKey(id, uid))
+	return ": " + u.url + ": " + u.err, err
 }
 
 // requeue makes a failed unit pending, and queues it in the same transaction
@@ -186,7 +211,6 @@ func (c *controller) requeue(ctx context.Context, id batchID, uid string) error 
 		if !b.startsUnits(id) {
 			return nil
 		}
-		tx.Lock(batchKey(id.name())) // R16
 		u, err := readUnit(ctx, tx, key)
 		if err != nil {
 			return err
@@ -194,12 +218,12 @@ func (c *controller) requeue(ctx context.Context, id batchID, uid string) error 
 		if u.state != UnitFailed || u.epoch != seen.epoch {
 			return nil
 		}
+		was := u
 		if err := u.advance(UnitPending); err != nil {
 			return err
 		}
-		tx.Put(key, u.encode())
 		enqueue(tx, b.priority, id, uid, &u)
-		return nil
+		return moveUnit(ctx, tx, id, uid, &was, &u) // R16: the shard is the guard
 	}})
 	if err == nil {
 		c.log(ctx, slog.LevelInfo, "unit queued again", key, nil)

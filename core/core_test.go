@@ -28,6 +28,9 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		"UnitBackoffMax": func(c *Config) { c.UnitBackoffMax = c.UnitBackoff - 1 },
 		"MaxInFlight":    func(c *Config) { c.MaxInFlight = c.StorageTimeout - 1 },
 		"Page":           func(c *Config) { c.Page = 1001 },
+		"Shards":         func(c *Config) { c.Shards = 1001 },
+		"TxnBytes":       func(c *Config) { c.TxnBytes = 0 },
+		"MergeMemory":    func(c *Config) { c.MergeMemory = 0 },
 	} {
 		c := DefaultConfig()
 		spoil(&c)
@@ -215,7 +218,7 @@ func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 	clock := &handClock{}
 	c := newController(&Node{cfg: cfg, env: &env.Env{Clock: clock}})
 	over := func(attempts int, after time.Duration) bool {
-		u := unitRow{epoch: 1, attempts: attempts}
+		u := failedRow{epoch: 1, attempts: attempts}
 		key := pad(uint64(attempts), 1)
 		require.False(t, c.backedOff(key, &u), "just seen")
 		clock.now += after
@@ -227,7 +230,7 @@ func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 	require.True(t, over(3, 4*time.Second))
 	require.False(t, over(20, time.Minute-1))
 	require.True(t, over(20, time.Minute))
-	again := unitRow{epoch: 2, attempts: 1}
+	again := failedRow{epoch: 2, attempts: 1}
 	clock.now += time.Hour
 	require.False(t, c.backedOff("1", &again), "another attempt failed: its back-off begins now")
 }
@@ -273,14 +276,72 @@ func TestFailuresOfRecoveredUnitsDoNotCount(t *testing.T) {
 
 func TestVerdicts(t *testing.T) {
 	running := batchRow{phase: PhaseRunning, backoffLimit: 2}
-	dead := survey{batch: running, dead: "u", deadText: "in/a: bad magic", counts: Counts{Dead: 1, Pending: 1}}
+	dead := survey{batch: running, dead: "u", counts: Counts{Dead: 1, Pending: 1}}
 	require.Empty(t, dead.verdict(), "another unit is still to be executed")
 	dead.counts.Pending = 0
-	require.Contains(t, dead.verdict(), "bad magic")
+	require.Contains(t, dead.verdict(), "dead unit")
 	dead.batch.phase = PhaseDiscovering
 	require.Empty(t, dead.verdict(), "more units may come")
-	many := survey{batch: running, failures: 2, lastText: "in/b: time-out"}
+	many := survey{batch: running, failures: 2}
 	require.Empty(t, many.verdict(), "the limit itself is allowed")
 	many.failures = 3
-	require.Contains(t, many.verdict(), "time-out")
+	require.Contains(t, many.verdict(), "more than 2 failed attempts")
+}
+
+// TestSlotsAddUp: the shards' shares are the batch's parallelism, and each shard
+// has one.
+func TestSlotsAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := batchRow{parallelism: rapid.IntRange(1, 5000).Draw(t, "parallelism")}
+		b.shards = shardsFor(b.parallelism, rapid.IntRange(1, maxShards).Draw(t, "shards"))
+		sum := 0
+		for shard := range b.shards {
+			require.Positive(t, b.slots(shard))
+			sum += b.slots(shard)
+		}
+		require.Equal(t, b.parallelism, sum)
+	})
+	require.Equal(t, 64, shardsFor(0, 64), "without a limit there are as many as configured")
+}
+
+// TestShardsCountWhatMoves: along any way of a unit through its states the
+// shard's counts are those of the unit as it stands, and none is left when it is
+// taken out again.
+func TestShardsCountWhatMoves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s shardRow
+		u := unitRow{state: UnitPending}
+		for range rapid.IntRange(1, 12).Draw(t, "edges") {
+			next := nextStates[u.state]
+			if len(next) == 0 {
+				break
+			}
+			was := u
+			u.state = rapid.SampledFrom(next).Draw(t, "state")
+			u.attempts += rapid.IntRange(0, 1).Draw(t, "attempt")
+			u.staged = rapid.StringMatching("[a-z]{0,3}").Draw(t, "staged")
+			s.count("0123456789abcdef", &was, -1)
+			s.count("0123456789abcdef", &u, +1)
+			counts := s.counts(1)
+			require.Equal(t, 1, counts.Pending+counts.Processing+counts.Complete+counts.Failed+counts.Dead+counts.Cancelled)
+			require.Equal(t, u.failures(), s.failures)
+			require.Equal(t, u.state == UnitComplete, s.digest != 0)
+			require.Equal(t, u.state == UnitPending, counts.Pending == 1)
+		}
+		s.count("0123456789abcdef", &u, -1)
+		require.Equal(t, shardRow{}, s)
+	})
+}
+
+// TestShardsAreEqualRanges: every unit has a shard, and the units of one shard
+// are neighbours.
+func TestShardsAreEqualRanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		shards := rapid.IntRange(1, maxShards).Draw(t, "shards")
+		a, b := rapid.Uint64().Draw(t, "a"), rapid.Uint64().Draw(t, "b")
+		one, other := shardOf(hex16(min(a, b)), shards), shardOf(hex16(max(a, b)), shards)
+		require.LessOrEqual(t, 0, one)
+		require.LessOrEqual(t, one, other)
+		require.Less(t, other, shards)
+	})
 }

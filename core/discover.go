@@ -107,22 +107,25 @@ func (s *scanner) createUnits(ctx context.Context, id batchID, source int, at di
 		if now.done || now.after != at.after {
 			return errUnchanged
 		}
+		now.done = !page.More
+		bytes := 0
 		for _, obj := range page.Objects {
+			if bytes > s.cfg.TxnBytes {
+				now.done = false
+				break
+			}
+			now.after = obj.Key
 			if !b.sources[source].takes(obj.Key) {
 				continue
 			}
-			created, err := createUnit(ctx, tx, id, &b, source, obj)
+			wrote, err := createUnit(ctx, tx, id, &b, source, obj)
 			if err != nil {
 				return err
 			}
-			if created {
+			if bytes += wrote; wrote > 0 {
 				now.found++
 			}
 		}
-		if len(page.Objects) > 0 {
-			now.after = page.Objects[len(page.Objects)-1].Key
-		}
-		now.done = !page.More
 		now.err = ""
 		tx.Put(key, now.encode())
 		return nil
@@ -135,25 +138,27 @@ func (s *scanner) createUnits(ctx context.Context, id batchID, source int, at di
 }
 
 // createUnit buffers a new pending unit and its queue row (R13), unless the
-// unit is there already: from an earlier source that overlaps this one.
-func createUnit(ctx context.Context, tx env.Txn, id batchID, b *batchRow, source int, obj env.Object) (bool, error) {
+// unit is there already: from an earlier source that overlaps this one. It
+// returns how many bytes it has buffered.
+func createUnit(ctx context.Context, tx env.Txn, id batchID, b *batchRow, source int, obj env.Object) (wrote int, err error) {
 	uid := unitID(id, obj.Key)
 	key := unitKey(id, uid)
 	row, ok, err := get(ctx, tx, key)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	if ok {
 		there, err := decodeUnit(key, row)
 		if err == nil && there.url != obj.Key {
 			err = invalid("create unit", obj.Key, "has the id of "+there.url)
 		}
-		return false, err
+		return 0, err
 	}
-	u := unitRow{state: UnitPending, source: source, url: obj.Key, size: obj.Size, etag: obj.ETag}
-	tx.Put(key, u.encode())
+	u := unitRow{state: UnitPending, shard: shardOf(uid, b.shards), source: source, url: obj.Key, size: obj.Size, etag: obj.ETag}
+	created := u.encode()
+	tx.Put(key, created)
 	enqueue(tx, b.priority, id, uid, &u)
-	return true, nil
+	return 2*len(key) + len(created), nil
 }
 
 // guardDiscovery refuses unless this process leads and the batch is being
@@ -166,7 +171,7 @@ func (s *scanner) guardDiscovery(ctx context.Context, tx env.Txn, id batchID) (b
 	if err != nil {
 		return b, err
 	}
-	if b.gen != id.gen() || b.phase != PhaseDiscovering {
+	if !b.startsUnits(id) || b.phase != PhaseDiscovering {
 		return b, errNotClaimable
 	}
 	tx.Lock(batchKey(id.name()))
@@ -208,7 +213,7 @@ func (s *scanner) listingFailed(ctx context.Context, id batchID, source int, at 
 
 // failBatch ends a batch whose sources cannot be discovered.
 func (s *scanner) failBatch(ctx context.Context, id batchID, cause error) error {
-	err := s.update(ctx, func(ctx context.Context, tx env.Txn) error {
+	body := func(ctx context.Context, tx env.Txn) error {
 		b, err := s.guardDiscovery(ctx, tx, id)
 		if errors.Is(err, errNotClaimable) {
 			return nil // it has ended, perhaps by an earlier try of this
@@ -216,13 +221,12 @@ func (s *scanner) failBatch(ctx context.Context, id batchID, cause error) error 
 		if err != nil {
 			return err
 		}
-		if err := b.advance(PhaseFailed); err != nil {
-			return err
-		}
-		b.err = errorText(cause)
-		finishBatch(tx, s.env.Clock, id, &b)
-		return nil
-	})
+		return closeBatch(tx, s.env.Clock, id, &b, PhaseFailed, errorText(cause))
+	}
+	crowded := func(ctx context.Context) error {
+		return s.kv.announce(ctx, id, PhaseFailed, errorText(cause))
+	}
+	err := s.kv.update(ctx, &txn{body: body, before: s.renewIfDue, crowded: crowded})
 	if err != nil {
 		return err
 	}

@@ -23,29 +23,45 @@
 // and the source's full URL.
 //
 //	batch/<ns>/<name>            the newest submission of a name; never deleted
-//	    b1 gen= phase= output= sources= max_attempts= backoff_limit= parallelism=
-//	       priority= ttl= chunk= units= merge_gen= manifest= manifest_etag= error=
+//	    b1 gen= phase= closing= output= sources= max_attempts= backoff_limit=
+//	       parallelism= shards= priority= ttl= chunk= units= merge_gen= manifest= manifest_etag= error=
 //	       submitter= submitted_ms= finished_ms=
 //	    phase: pending discovering running merging complete failed cancelled expired
+//	    closing: the phase that the batch is about to take, written when its end
+//	    finds the shards too busy to lock: no unit starts or completes any more;
+//	    shards: how many there are, 1 to 1000
 //	    sources: one a line, the URL, then, if there is a filter, a tab and the
 //	    filter; ttl: milliseconds; units: how many, known once discovery has
 //	    ended; merge_gen, manifest (object key) and manifest_etag: set by the
 //	    flip, never before; submitter: the submission's idempotency key,
 //	    <process>/<incarnation>/<n>; *_ms: wall clock, for people
-//	active/<ns>/<name>           a1 gen=: present while the batch is not terminal
+//	active/<ns>/<name>           a1 gen= priority=: present while the batch is not
+//	    terminal
 //	discovery/<bid>/<source>     d1 after= done= found= error=: progress of one
 //	    source (4 digits); done is 0 or 1; after: the last key listed
-//	unit/<bid>/<uid>             u1 state= epoch= attempts= releases= retries= source= url= size=
-//	       etag= worker= incarnation= staged= staged_size= staged_etag= digest=
+//	unit/<bid>/<uid>             u1 state= epoch= attempts= releases= retries= shard=
+//	       slot= source= url= size= etag= worker= incarnation= staged= staged_size= staged_etag= digest=
 //	       frames= task= stats= error=
 //	    state: pending processing complete failed dead cancelled
 //	    epoch: raised by every claim, never reset; attempts: raised by every
 //	    claim, lowered by a graceful release, which raises releases; retries: by
-//	    an operator, each grants max_attempts more; staged, staged_size and
+//	    an operator, each grants max_attempts more; shard: of the batch's, an
+//	    equal share of all <uid>s, for good; slot: the shard, from 1, whose share
+//	    of the parallelism it takes while it is processing, 0 without a limit;
+//	    staged, staged_size and
 //	    staged_etag are cleared once the batch has ended, before the object is
 //	    collected (R7)
 //	queue/<priority>/<bid>/<uid> q1 epoch=: present exactly while the unit is
 //	    pending; <priority> is 999 minus the batch's priority, 3 digits
+//	shard/<bid>/<n>              h1 processing= complete= failed= dead= cancelled=
+//	       failures= taken= digest=: what has become of the units of one shard (4
+//	    digits), written with every move of one of them; missing until the first.
+//	    Pending units are those that discovery found and that are nothing else;
+//	    failures: failed attempts of units that have not recovered; taken: slots;
+//	    digest: of the complete units, in any order
+//	failed/<bid>/<uid>           f1 epoch= attempts=: present exactly while the unit
+//	    is failed
+//	dead/<bid>/<uid>             f1 epoch= attempts=: present exactly while it is dead
 //	lease/<worker>/<incarnation>/<bid>/<uid>   l1 epoch= beat= ttl_ms=: present
 //	    exactly while the unit is processing under that owner and epoch
 //	checkpoint/<bid>/<uid>       c1 epoch= seq= offset= frames= key= upload= parts=
@@ -81,11 +97,27 @@
 //
 // # Who conflicts with whom
 //
-// The batch row is the guard of everything that starts or ends work: claim,
-// complete, merge claim, flip and unit creation read it and lock it, cancel
-// writes it (R3, R16). The unit row is the guard of an attempt: checkpoint,
-// complete, fail, release and reap read it and lock or write it (R1). The lease
-// row is the guard of heartbeats: whatever ends an attempt deletes it in the
-// same transaction, so the two conflict (R9), and heartbeats conflict with
-// nothing else. The leader row is locked by every write of a scanner (R20).
+// A unit's shard is the guard of whatever starts or ends work for it: claim,
+// completion, failure, release, reap, retry and being queued again write the
+// shard with the unit, and read the batch row without locking it. What ends a
+// batch writes its row and locks all of its shards, and so does the claim that
+// begins its merge (R3, R16): so the one conflicts with the other, and two units
+// of different shards with nothing. In a batch that many work on, the end locks
+// the shards only after its row has said, as closing=, that no unit starts any
+// more. Unit creation and the flip lock or write the batch row, which few others
+// write. The unit row is the guard of an attempt: checkpoint, complete, fail,
+// release and reap read it and lock or write it (R1). The lease row is the guard
+// of heartbeats: whatever ends an attempt deletes it in the same transaction, so
+// the two conflict (R9), and heartbeats conflict with nothing else. The leader
+// row is locked by every write of a scanner (R20).
+//
+// # What a unit costs
+//
+// Nobody reads all units of a living batch, but its merge does, once, in pages. A
+// worker enters the queue at a random place; a controller reads the shards and the
+// units that have failed. So a unit costs the same in a batch of a thousand and
+// of a hundred thousand; `make scale` measures it. Transactions that work off a
+// page write at most Config.Page units and about Config.TxnBytes bytes; no other
+// writes more rows than there are shards, and a few. A merge holds a record of
+// each unit, bounded by Config.MergeMemory.
 package core

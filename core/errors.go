@@ -96,6 +96,7 @@ const maxErrorText = 512
 
 // errorText is err as a row holds it.
 func errorText(err error) string {
-	text := err.Error()
-	return text[:min(len(text), maxErrorText)]
+	return cutText(err.Error())
 }
+
+func cutText(text string) string { return text[:min(len(text), maxErrorText)] }

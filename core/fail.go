@@ -24,13 +24,12 @@ func (a *attempt) fail(ctx context.Context, cause error) error {
 		if err != nil {
 			return err
 		}
+		was := u
 		if err := u.advance(to); err != nil {
 			return err
 		}
 		u.err = errorText(cause)
-		tx.Put(a.unitKey, u.encode())
-		tx.Delete(a.leaseKey)
-		return nil
+		return a.move(ctx, tx, &was, &u)
 	}
 	if err := a.node.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(to)}); err != nil {
 		return err
@@ -58,15 +57,14 @@ func (a *attempt) release(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		was := u
 		if err := u.advance(UnitPending); err != nil {
 			return err
 		}
 		u.attempts--
 		u.releases++
-		tx.Put(a.unitKey, u.encode())
 		enqueue(tx, a.priority, a.id, a.uid, &u)
-		tx.Delete(a.leaseKey)
-		return nil
+		return a.move(ctx, tx, &was, &u)
 	}
 	if err := a.node.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(UnitPending)}); err != nil {
 		return err

@@ -370,3 +370,18 @@ func TestHealth(t *testing.T) {
 		require.Equal(t, core.Health{Alive: true, Ready: true}, (<-nodes).Health())
 	})
 }
+
+// TestMergeStaysWithinItsMemory: a batch whose rows a merge may not hold fails,
+// and says what to set.
+func TestMergeStaysWithinItsMemory(t *testing.T) {
+	run(t, func(w *world) {
+		w.record("in/arm/a.rec", recording(1, 20))
+		w.record("in/arm/b.rec", recording(2, 20))
+		w.config.MergeMemory = 700 // one row, not two
+		w.node("w0")
+		_, err := w.submit(spec("arm"))
+		require.NoError(t, err)
+		w.await("arm", core.PhaseFailed)
+		require.Contains(t, w.status("arm").Error, "MergeMemory, 700 bytes")
+	})
+}

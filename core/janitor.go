@@ -74,7 +74,7 @@ func (j *janitor) sweep(ctx context.Context, s swept) error {
 // whoever reads them later than the locks' time-to-live resolves them.
 func (j *janitor) visit(ctx context.Context, id batchID) error {
 	return j.kv.view(ctx, func(ctx context.Context, tx env.Txn) error {
-		for _, prefix := range [...]string{unitsPrefix(id), checkpointsPrefix(id), discoveriesPrefix(id)} {
+		for _, prefix := range [...]string{unitsPrefix(id), checkpointsPrefix(id), discoveriesPrefix(id), shardsPrefix(id), failuresPrefix(id), deadsPrefix(id)} {
 			err := scan(ctx, tx, prefix, j.cfg.Page, func(env.Pair) (bool, error) { return true, nil })
 			if err != nil {
 				return err
@@ -277,7 +277,7 @@ func (j *janitor) forget(ctx context.Context, s swept) error {
 		if err := j.expire(ctx, s.id); err != nil {
 			return err
 		}
-		for _, prefix := range [...]string{discoveriesPrefix(s.id), unitsPrefix(s.id)} {
+		for _, prefix := range [...]string{discoveriesPrefix(s.id), unitsPrefix(s.id), shardsPrefix(s.id), failuresPrefix(s.id), deadsPrefix(s.id)} {
 			if err := j.deleteRows(ctx, prefix); err != nil {
 				return err
 			}

@@ -53,8 +53,6 @@ func splitUnit(text string) (id batchID, uid string, ok bool) {
 // which ends in '/': the next byte is '0'.
 func prefixEnd(prefix string) string {
 	switch prefix { // idle processes scan these over and over: no allocation
-	case queuePrefix:
-		return "queue0"
 	case leasePrefix:
 		return "lease0"
 	case activePrefix:
@@ -68,12 +66,13 @@ func prefixEnd(prefix string) string {
 // unitID is a stable hash of a batch and a source's full URL: FNV-1a with a
 // final mix, in hex.
 func unitID(id batchID, url string) string {
-	h := uint64(14695981039346656037)
-	h = fnv(h, string(id))
+	h := fnv(fnvOffset, string(id))
 	h = (h ^ '/') * 1099511628211
 	h = fnv(h, url)
 	return hex16(mix(h))
 }
+
+const fnvOffset = uint64(14695981039346656037)
 
 func fnv(h uint64, text string) uint64 {
 	for i := 0; i < len(text); i++ {

@@ -20,14 +20,16 @@ type merge struct {
 	gen    uint64
 	output string
 	chunk  int
-	input  []dataset.Episode // from the claim's snapshot (R10)
-	sentAt time.Duration     // monotonic time at which the claim that landed was sent
+	units  int           // of the input, from the claim's snapshot (R10)
+	digest uint64        // of the input, from the same
+	sentAt time.Duration // monotonic time at which the claim that landed was sent
 }
 
 // claimMerge claims the merge of a batch, or returns errNotClaimable. The
-// precondition, all units complete, and the input come from the claim's own
-// snapshot (R10): complete units never change, and the batch row, which this
-// transaction writes, is locked by everything that could add one. stalled tells
+// precondition, all units complete, and what identifies the input come from the
+// claim's own snapshot (R10): the sums of the shards, which are locked with the
+// claim (R3). Complete units never change while the batch lives, so their rows
+// can be read later, and are held against the digest. stalled tells
 // whether a claim has not moved for long enough to be taken over (R8).
 func (n *Node) claimMerge(ctx context.Context, id batchID, stalled func(claim *mergeRow) bool) (*merge, error) {
 	ctx, err := n.env.Runtime.Step(ctx, StepTryClaim)
@@ -51,9 +53,15 @@ func (n *Node) claimMerge(ctx context.Context, id batchID, stalled func(claim *m
 		if b.phase == PhaseMerging && last.worker != "" && !stalled(&last) {
 			return errNotClaimable
 		}
-		if m.input, err = n.mergeInput(ctx, tx, id, b.units); err != nil {
+		sum, err := readShards(ctx, tx, id, n.cfg.Page)
+		if err != nil {
 			return err
 		}
+		if sum.counts(b.units) != (Counts{Complete: b.units}) {
+			return errNotClaimable
+		}
+		m.units, m.digest = b.units, sum.digest
+		lockShards(tx, id, &b)
 		if b.phase == PhaseRunning {
 			if err := b.advance(PhaseMerging); err != nil {
 				return err
@@ -92,39 +100,117 @@ func (m *merge) row() mergeRow {
 	return mergeRow{
 		gen: m.gen, state: mergeClaimed, beat: 1,
 		worker: m.node.env.Self.Name, incarnation: m.node.env.Self.Incarnation,
-		units: len(m.input), digest: digestOf(m.input),
+		units: m.units, digest: hex16(m.digest),
 	}
 }
 
-// mergeInput reads the staged episodes of all units, in the order of the
-// sources and, within one, of the URLs; or returns errNotClaimable if a unit is
-// not complete. The unit rows are the input, not a listing (R10).
-func (n *Node) mergeInput(ctx context.Context, tx env.Txn, id batchID, units int) ([]dataset.Episode, error) {
-	type ordered struct {
-		source  int
-		episode dataset.Episode
-	}
-	var all []ordered
-	err := scanUnits(ctx, tx, id, n.cfg.Page, func(uid string, u *unitRow) (bool, error) {
-		if u.state != UnitComplete {
-			return false, errNotClaimable
+// input reads the staged episodes of all units, page by page, and returns them in
+// the order of the sources and, within one, of the URLs. The unit rows are the
+// input, not a listing (R10): they must be those that the claim counted. Every
+// page is read while the claim is still this merge's, or it may be that the
+// batch has ended and its rows name no staged object any more.
+func (m *merge) input(ctx context.Context) ([]dataset.Episode, error) {
+	read := mergeInput{merge: m}
+	for from := unitsPrefix(m.id); from != ""; {
+		next := ""
+		var page []unitOf
+		err := m.node.kv.update(ctx, &txn{patient: true, body: func(ctx context.Context, tx env.Txn) (err error) {
+			page, next, err = m.readPage(ctx, tx, from)
+			return err
+		}})
+		if err != nil {
+			return nil, err
 		}
-		e, err := u.episode(uid)
-		all = append(all, ordered{source: u.source, episode: e})
-		return true, err
-	})
+		if err := read.add(page); err != nil {
+			return nil, err
+		}
+		from = next
+	}
+	return read.episodes()
+}
+
+// unitOf is a unit with its id.
+type unitOf struct {
+	uid  string
+	row  unitRow
+	size int // of the row, in bytes
+}
+
+// readPage reads a page of units and returns where the next begins, "" after the
+// last.
+func (m *merge) readPage(ctx context.Context, tx env.Txn, from string) (page []unitOf, next string, err error) {
+	b, err := readBatch(ctx, tx, m.id.name())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if len(all) != units {
-		return nil, invalid("claim merge", string(id), "there are "+strconv.Itoa(len(all))+" units, not "+strconv.Itoa(units))
+	last, err := readMerge(ctx, tx, m.key)
+	if err != nil {
+		return nil, "", err
 	}
-	slices.SortFunc(all, func(a, b ordered) int {
+	if b.gen != m.id.gen() || b.phase != PhaseMerging || !m.owns(&last) {
+		return nil, "", fenced("read merge input", m.key)
+	}
+	pairs, err := tx.Scan(ctx, from, prefixEnd(unitsPrefix(m.id)), m.node.cfg.Page)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, p := range pairs {
+		u, err := decodeUnit(p.Key, p.Value)
+		if err != nil {
+			return nil, "", err
+		}
+		page = append(page, unitOf{uid: splitUnitKey(m.id, p.Key), row: u, size: len(p.Key) + len(p.Value)})
+	}
+	if len(pairs) == m.node.cfg.Page {
+		next = pairs[len(pairs)-1].Key + "\x00"
+	}
+	return page, next, nil
+}
+
+// mergeInput gathers a merge's input.
+type mergeInput struct {
+	merge  *merge
+	all    []orderedEpisode
+	digest uint64
+	bytes  int64
+}
+
+type orderedEpisode struct {
+	source  int
+	episode dataset.Episode
+}
+
+// add takes over a page. What is held in memory is bounded by
+// Config.MergeMemory.
+func (in *mergeInput) add(page []unitOf) error {
+	limit := in.merge.node.cfg.MergeMemory
+	for i := range page {
+		u := &page[i]
+		if in.bytes += int64(u.size); in.bytes > limit {
+			return invalid("read merge input", string(in.merge.id), "the rows of its episodes need more than MergeMemory, "+strconv.FormatInt(limit, 10)+" bytes")
+		}
+		e, err := u.row.episode(u.uid)
+		if err != nil {
+			return err
+		}
+		in.digest ^= u.row.fingerprint(u.uid)
+		in.all = append(in.all, orderedEpisode{source: u.row.source, episode: e})
+	}
+	return nil
+}
+
+// episodes returns the input in order, if it is what the claim counted.
+func (in *mergeInput) episodes() ([]dataset.Episode, error) {
+	if m := in.merge; len(in.all) != m.units || in.digest != m.digest {
+		return nil, invalid("read merge input", string(m.id), strconv.Itoa(len(in.all))+" units with digest "+hex16(in.digest)+
+			" are there; the claim counted "+strconv.Itoa(m.units)+" with "+hex16(m.digest))
+	}
+	slices.SortFunc(in.all, func(a, b orderedEpisode) int {
 		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.episode.Source, b.episode.Source))
 	})
-	input := make([]dataset.Episode, len(all))
-	for i := range all {
-		input[i] = all[i].episode
+	input := make([]dataset.Episode, len(in.all))
+	for i := range in.all {
+		input[i] = in.all[i].episode
 	}
 	return input, nil
 }
@@ -136,17 +222,6 @@ func (u *unitRow) episode(uid string) (dataset.Episode, error) {
 		UnitID: uid, Source: u.url, Key: u.staged, Size: u.stagedSize, Digest: digest,
 		Summary: dataset.Summary{Frames: u.frames, Task: u.task, Stats: u.stats},
 	}, err
-}
-
-// digestOf identifies a merge's input.
-func digestOf(input []dataset.Episode) string {
-	h := uint64(14695981039346656037)
-	for i := range input {
-		h = fnv(h, input[i].UnitID)
-		h = fnv(h, input[i].Key)
-		h = mix(h ^ uint64(input[i].Digest))
-	}
-	return hex16(h)
 }
 
 // publish writes the dataset under the merge's own prefix and flips. It
@@ -167,6 +242,10 @@ func (m *merge) write(ctx context.Context) (dataset.Manifest, error) {
 	if err != nil {
 		return dataset.Manifest{}, err
 	}
+	input, err := m.input(ctx)
+	if err != nil {
+		return dataset.Manifest{}, err
+	}
 	deps := dataset.Deps{Objects: m.node.patient, Work: m.node.env.Runtime.Work, Codec: m.node.codec}
 	spec := dataset.Spec{
 		Prefix:         datasetPrefix(m.output, m.id.gen(), m.gen),
@@ -177,7 +256,7 @@ func (m *merge) write(ctx context.Context) (dataset.Manifest, error) {
 		PartSize:       int(m.node.cfg.PartSize),
 		MultipartAbove: m.node.cfg.MultipartAbove,
 	}
-	manifest, err := dataset.Write(ctx, deps, spec, m.input)
+	manifest, err := dataset.Write(ctx, deps, spec, input)
 	if err != nil {
 		return manifest, err
 	}

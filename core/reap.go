@@ -118,10 +118,10 @@ func (r *reaper) takeAway(ctx context.Context, tx env.Txn, id batchID, uid strin
 	if err != nil {
 		return "", err
 	}
-	to := UnitCancelled // an ended batch stays ended: no need to lock its row
-	if b.startsUnits(id) {
-		tx.Lock(batchKey(id.name())) // R3, R16
-		to = UnitPending
+	was := *u
+	to := UnitCancelled
+	if b.gen == id.gen() && !b.phase.Terminal() {
+		to = UnitPending // R3, R16: what ends the batch locks the unit's shard
 		if u.attempts >= u.attemptLimit(&b) {
 			to = UnitDead
 		}
@@ -130,9 +130,9 @@ func (r *reaper) takeAway(ctx context.Context, tx env.Txn, id batchID, uid strin
 		return "", err
 	}
 	u.err = fmt.Sprintf("lease of %s/%s at epoch %d ran out", u.worker, u.incarnation, u.epoch)
-	tx.Put(unitKey(id, uid), u.encode())
+	u.slot = 0
 	if to == UnitPending {
 		enqueue(tx, b.priority, id, uid, u)
 	}
-	return to, nil
+	return to, moveUnit(ctx, tx, id, uid, &was, u)
 }

@@ -31,7 +31,7 @@ func TestBatchRowsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := batchRow{
 			gen: rapid.Uint64().Draw(t, "gen"), phase: PhaseRunning, output: text(t, "output"),
-			maxAttempts: number(t, "attempts"), backoffLimit: number(t, "backoff"), parallelism: number(t, "parallelism"),
+			maxAttempts: number(t, "attempts"), backoffLimit: number(t, "backoff"), parallelism: number(t, "parallelism"), shards: rapid.IntRange(1, maxShards).Draw(t, "shards"), closing: PhaseFailed,
 			priority: number(t, "priority"), ttlMS: rapid.Int64().Draw(t, "ttl"), chunk: number(t, "chunk"),
 			units: number(t, "units"), mergeGen: rapid.Uint64().Draw(t, "mergeGen"), manifest: text(t, "manifest"),
 			manifestETag: text(t, "etag"), err: text(t, "error"), submitter: text(t, "submitter"),
@@ -53,7 +53,7 @@ func TestUnitRowsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := unitRow{
 			state: UnitProcessing, epoch: rapid.Uint64().Draw(t, "epoch"), attempts: number(t, "attempts"),
-			releases: number(t, "releases"), retries: number(t, "retries"), source: number(t, "source"),
+			releases: number(t, "releases"), retries: number(t, "retries"), shard: number(t, "shard"), slot: number(t, "slot"), source: number(t, "source"),
 			url: text(t, "url"), size: rapid.Int64().Draw(t, "size"), etag: text(t, "etag"), worker: text(t, "worker"),
 			incarnation: text(t, "incarnation"), staged: text(t, "staged"), stagedSize: rapid.Int64().Draw(t, "stagedSize"),
 			stagedETag: text(t, "stagedETag"), digest: text(t, "digest"), frames: rapid.Int64().Draw(t, "frames"),
@@ -112,12 +112,22 @@ func TestSmallRowsRoundTrip(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, sweep, gotSweep)
 
+		shard := shardRow{1, 2, 3, 4, 5, 6, 7, rapid.Uint64().Draw(t, "digest")}
+		gotShard, err := decodeShard("k", shard.encode())
+		require.NoError(t, err)
+		require.Equal(t, shard, gotShard)
+
+		failed := failedRow{epoch: 3, attempts: number(t, "attempts")}
+		gotFailed, err := decodeFailed("k", failed.encode())
+		require.NoError(t, err)
+		require.Equal(t, failed, gotFailed)
+
 		status := statusRow{gen: 1, phase: PhaseFailed, counts: Counts{1, 2, 3, 4, 5, 6}, err: text(t, "why")}
 		gotStatus, err := decodeStatus("k", status.encode())
 		require.NoError(t, err)
 		require.Equal(t, status, gotStatus)
 
-		active := activeRow{gen: rapid.Uint64().Draw(t, "active")}
+		active := activeRow{gen: rapid.Uint64().Draw(t, "active"), priority: number(t, "activePriority")}
 		gotActive, err := decodeActive("k", active.encode())
 		require.NoError(t, err)
 		require.Equal(t, active, gotActive)
@@ -128,9 +138,9 @@ func TestSmallRowsRoundTrip(t *testing.T) {
 func TestRowsAreReadable(t *testing.T) {
 	unit := unitRow{state: UnitFailed, epoch: 2, attempts: 1, url: "in/a b.bag", size: 12, etag: "e", worker: "w1", incarnation: "3", err: "x=y"}
 	require.Equal(t,
-		`u1 state=failed epoch=2 attempts=1 releases=0 retries=0 source=0 url="in/a b.bag" size=12 etag=e`+
+		`u1 state=failed epoch=2 attempts=1 releases=0 retries=0 shard=0 slot=0 source=0 url="in/a b.bag" size=12 etag=e`+
 			` worker=w1 incarnation=3 staged_size=0 frames=0 error="x=y"`, string(unit.encode()))
-	batch := batchRow{sources: []Source{{URL: "in/a/", Filter: "*.bag"}, {URL: "in/b"}}}
+	batch := batchRow{shards: 1, sources: []Source{{URL: "in/a/", Filter: "*.bag"}, {URL: "in/b"}}}
 	require.Contains(t, string(batch.encode()), ` sources="in/a/\t*.bag\nin/b" `)
 	point := checkpointRow{parts: []env.Part{{Number: 1, ETag: "x", Size: 5}, {Number: 2, ETag: "y", Size: 6}}}
 	require.Contains(t, string(point.encode()), " parts=1:x:5,2:y:6")
@@ -156,7 +166,7 @@ func TestDamagedRowsAreRefused(t *testing.T) {
 // TestDecodersNeverPanic feeds garbage to every decoder.
 func TestDecodersNeverPanic(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		version := rapid.SampledFrom([]string{"b1", "u1", "l1", "c1", "m1", "s1", "d1", "w1", "t1", "a1"}).Draw(t, "version")
+		version := rapid.SampledFrom([]string{"b1", "u1", "l1", "c1", "m1", "s1", "d1", "w1", "t1", "a1", "h1", "f1"}).Draw(t, "version")
 		row := []byte(version + " " + text(t, "a") + "=" + text(t, "b"))
 		_, _ = decodeBatch("k", row)
 		_, _ = decodeUnit("k", row)
@@ -168,13 +178,15 @@ func TestDecodersNeverPanic(t *testing.T) {
 		_, _ = decodeSweep("k", row)
 		_, _ = decodeStatus("k", row)
 		_, _ = decodeActive("k", row)
+		_, _ = decodeShard("k", row)
+		_, _ = decodeFailed("k", row)
 	})
 }
 
 // TestRowsHoldEveryField fails when a field is added to a row and not to its
 // codec: every field of a filled row must come back.
 func TestRowsHoldEveryField(t *testing.T) {
-	unit := unitRow{"s", 1, 2, 3, 4, 5, "u", 6, "e", "w", "i", "st", 7, "se", "d", 8, "t", "x", "err"}
+	unit := unitRow{"s", 1, 2, 3, 4, 10, 9, 5, "u", 6, "e", "w", "i", "st", 7, "se", "d", 8, "t", "x", "err"}
 	got, err := decodeUnit("k", unit.encode())
 	require.NoError(t, err)
 	require.Equal(t, unit, got)

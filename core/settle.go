@@ -68,15 +68,22 @@ func (c *controller) settlePage(ctx context.Context, tx env.Txn, id batchID, fro
 	if err != nil {
 		return "", err
 	}
-	for _, p := range pairs {
+	t := newTally(id)
+	bytes := 0
+	for i, p := range pairs {
+		if bytes += len(p.Key) + len(p.Value); i > 0 && bytes > c.cfg.TxnBytes {
+			t.put(tx)
+			return p.Key, nil
+		}
 		u, err := decodeUnit(p.Key, p.Value)
 		if err != nil {
 			return "", err
 		}
-		if err := settleUnit(tx, id, splitUnitKey(id, p.Key), &u, sweep.priority); err != nil {
+		if err := settleUnit(ctx, tx, t, splitUnitKey(id, p.Key), &u, sweep.priority); err != nil {
 			return "", err
 		}
 	}
+	t.put(tx)
 	if len(pairs) < c.cfg.Page {
 		return "", nil
 	}
@@ -84,7 +91,8 @@ func (c *controller) settlePage(ctx context.Context, tx env.Txn, id batchID, fro
 }
 
 // settleUnit buffers the rest of one unit of an ended batch.
-func settleUnit(tx env.Txn, id batchID, uid string, u *unitRow, priority int) error {
+func settleUnit(ctx context.Context, tx env.Txn, t *tally, uid string, u *unitRow, priority int) error {
+	id, was := t.id, *u
 	switch u.state {
 	case UnitPending:
 		tx.Delete(queueKey(priority, id, uid))
@@ -93,6 +101,10 @@ func settleUnit(tx env.Txn, id batchID, uid string, u *unitRow, priority int) er
 	}
 	if !u.state.Terminal() {
 		if err := u.advance(UnitCancelled); err != nil {
+			return err
+		}
+		u.slot = 0
+		if err := t.move(ctx, tx, uid, &was, u); err != nil {
 			return err
 		}
 	}
@@ -118,7 +130,7 @@ func (c *controller) settled(ctx context.Context, tx env.Txn, id batchID) error 
 	if sweep.state != sweepSettle {
 		return errUnchanged
 	}
-	s, err := c.survey(ctx, tx, id)
+	s, err := c.count(ctx, tx, id)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (s *source) chunk(ctx context.Context, number int64) ([]byte, error) {
 
 // chunkName names a chunk in the scratch space, by the source's content.
 func (a *attempt) chunkName(number int64) string {
-	h := fnv(14695981039346656037, a.unit.url)
+	h := fnv(fnvOffset, a.unit.url)
 	h = fnv(mix(h)^uint64(a.node.cfg.ReadChunk), a.unit.etag)
 	return hex16(mix(h)) + "-" + pad(uint64(number), 1)
 }

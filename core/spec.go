@@ -123,9 +123,19 @@ func (s *BatchSpec) row(cfg *Config) batchRow {
 		backoffLimit: orDefault(s.BackoffLimit, cfg.BackoffLimit),
 		chunk:        orDefault(s.EpisodesPerChunk, cfg.EpisodesPerChunk),
 		parallelism:  s.Parallelism,
+		shards:       shardsFor(s.Parallelism, cfg.Shards),
 		priority:     s.Priority,
 		ttlMS:        s.TTL.Milliseconds(),
 	}
+}
+
+// shardsFor is how many shards a batch gets: with a limit on its parallelism no
+// more than that, so that each has a share of it.
+func shardsFor(parallelism, shards int) int {
+	if parallelism > 0 {
+		return min(parallelism, shards)
+	}
+	return shards
 }
 
 func orDefault(value, def int) int {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,24 +39,6 @@ type Counts struct {
 	Failed     int
 	Dead       int
 	Cancelled  int
-}
-
-// add counts one unit.
-func (c *Counts) add(state UnitState) {
-	switch state {
-	case UnitPending:
-		c.Pending++
-	case UnitProcessing:
-		c.Processing++
-	case UnitComplete:
-		c.Complete++
-	case UnitFailed:
-		c.Failed++
-	case UnitDead:
-		c.Dead++
-	case UnitCancelled:
-		c.Cancelled++
-	}
 }
 
 // SourceStatus is the progress of one source's discovery.
@@ -95,8 +78,10 @@ func (c *Client) Status(ctx context.Context, namespace, name string) (BatchStatu
 		}
 		status = b.status(full)
 		id := newBatchID(full, b.gen)
-		if err := status.readUnits(ctx, tx, id, c.cfg.Page); err != nil {
-			return err
+		if b.phase != PhaseExpired { // else no other row is left, or will be
+			if err := status.readUnits(ctx, tx, id, &b, c.cfg.Page); err != nil {
+				return err
+			}
 		}
 		for i, source := range b.sources {
 			d, err := readDiscovery(ctx, tx, discoveryKey(id, i))
@@ -110,16 +95,33 @@ func (c *Client) Status(ctx context.Context, namespace, name string) (BatchStatu
 	return status, err
 }
 
-func (s *BatchStatus) readUnits(ctx context.Context, tx env.Txn, id batchID, page int) error {
-	return scanUnits(ctx, tx, id, page, func(uid string, u *unitRow) (bool, error) {
-		s.Counts.add(u.state)
-		if u.state == UnitFailed || u.state == UnitDead {
-			s.Failures = append(s.Failures, UnitStatus{
-				ID: uid, URL: u.url, State: u.state, Attempts: u.attempts, Epoch: u.epoch, Error: u.err,
-			})
+// readUnits fills in the counts, and the units that have failed.
+func (s *BatchStatus) readUnits(ctx context.Context, tx env.Txn, id batchID, b *batchRow, page int) error {
+	var err error
+	if s.Counts, err = readCounts(ctx, tx, id, b, page); err != nil {
+		return err
+	}
+	var failed []string
+	for _, prefix := range [...]string{deadsPrefix(id), failuresPrefix(id)} {
+		err := scanFailed(ctx, tx, prefix, page, func(uid string, _ *failedRow) bool {
+			failed = append(failed, uid)
+			return true
+		})
+		if err != nil {
+			return err
 		}
-		return true, nil
-	})
+	}
+	slices.Sort(failed)
+	for _, uid := range failed {
+		u, err := readUnit(ctx, tx, unitKey(id, uid))
+		if err != nil {
+			return err
+		}
+		s.Failures = append(s.Failures, UnitStatus{
+			ID: uid, URL: u.url, State: u.state, Attempts: u.attempts, Epoch: u.epoch, Error: u.err,
+		})
+	}
+	return nil
 }
 
 // List tells how the newest submissions of all names of a namespace stand, in

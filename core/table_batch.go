@@ -8,16 +8,19 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
-// batchRow is batch/<ns>/<name>: the guard of everything that starts or ends
-// work for the batch.
+// batchRow is batch/<ns>/<name>: what is to be done, and how far it is. What
+// starts or ends work for a unit reads it and writes the unit's shard; what ends
+// the batch writes it and locks the shards.
 type batchRow struct {
 	gen          uint64
 	phase        Phase
+	closing      Phase // what it is about to become: no unit starts or completes any more
 	output       string
 	sources      []Source
 	maxAttempts  int
 	backoffLimit int
 	parallelism  int
+	shards       int
 	priority     int
 	ttlMS        int64
 	chunk        int
@@ -41,11 +44,13 @@ func splitBatchKey(key string) (name string) { return key[len(batchPrefix):] }
 func (b *batchRow) fields(f *fields) {
 	f.uint("gen", &b.gen)
 	f.text("phase", (*string)(&b.phase))
+	f.text("closing", (*string)(&b.closing))
 	f.text("output", &b.output)
 	f.sources("sources", &b.sources)
 	f.int("max_attempts", &b.maxAttempts)
 	f.int("backoff_limit", &b.backoffLimit)
 	f.int("parallelism", &b.parallelism)
+	f.int("shards", &b.shards)
 	f.int("priority", &b.priority)
 	f.int64("ttl", &b.ttlMS)
 	f.int("chunk", &b.chunk)
@@ -69,6 +74,9 @@ func decodeBatch(key string, row []byte) (batchRow, error) {
 	var b batchRow
 	f := readRow(key, row, "b1")
 	b.fields(&f)
+	if b.shards < 1 || b.shards > maxShards {
+		f.fail("its number of shards is not 1 to 1000") // who locks them all would lock none
+	}
 	return b, f.end()
 }
 
@@ -153,13 +161,23 @@ func (b *batchRow) advance(to Phase) error {
 
 // startsUnits reports whether units of the submission id may start.
 func (b *batchRow) startsUnits(id batchID) bool {
-	return b.gen == id.gen() && (b.phase == PhaseDiscovering || b.phase == PhaseRunning)
+	return b.gen == id.gen() && b.closing == "" && (b.phase == PhaseDiscovering || b.phase == PhaseRunning)
 }
 
 // mergeable reports whether the submission id is at the point where it is
 // merged, for the first time or again.
 func (b *batchRow) mergeable(id batchID) bool {
-	return b.gen == id.gen() && (b.phase == PhaseRunning || b.phase == PhaseMerging)
+	return b.gen == id.gen() && b.closing == "" && (b.phase == PhaseRunning || b.phase == PhaseMerging)
+}
+
+// slots is how many units a shard lets execute at once, if the batch has a
+// limit: shares that add up to it.
+func (b *batchRow) slots(shard int) int {
+	share := b.parallelism / b.shards
+	if shard < b.parallelism%b.shards {
+		share++
+	}
+	return share
 }
 
 func readBatch(ctx context.Context, tx env.Txn, name string) (batchRow, error) {
@@ -181,10 +199,23 @@ func readLastBatch(ctx context.Context, tx env.Txn, name string) (batchRow, erro
 	return b, err
 }
 
+// closeBatch buffers the end of a batch that is not published. All of its shards
+// are locked: what starts or completes a unit meanwhile conflicts (R3, R16).
+func closeBatch(tx env.Txn, clock env.Clock, id batchID, b *batchRow, to Phase, text string) error {
+	if err := b.advance(to); err != nil {
+		return err
+	}
+	b.err = text
+	lockShards(tx, id, b)
+	finishBatch(tx, clock, id, b)
+	return nil
+}
+
 // finishBatch buffers the end of a batch whose row has just been given a
 // terminal phase: the row, its place in the index of living batches, and the
 // note of what is to be settled and collected after it, all in one transaction.
 func finishBatch(tx env.Txn, clock env.Clock, id batchID, b *batchRow) {
+	b.closing = ""
 	b.finishedMS = clock.Now().UnixMilli()
 	sweep := sweepRow{state: sweepSettle, output: b.output, priority: b.priority, mergeGen: b.mergeGen, chunk: b.chunk, ttlMS: b.ttlMS}
 	tx.Put(batchKey(id.name()), b.encode())

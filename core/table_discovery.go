@@ -45,6 +45,20 @@ func decodeDiscovery(key string, row []byte) (discoveryRow, error) {
 	return d, f.end()
 }
 
+// readFound returns how many units of a batch were discovered so far.
+func readFound(ctx context.Context, tx env.Txn, id batchID, b *batchRow, page int) (int, error) {
+	if b.gen == id.gen() && b.units > 0 {
+		return b.units, nil // discovery has ended
+	}
+	found := 0
+	err := scan(ctx, tx, discoveriesPrefix(id), page, func(p env.Pair) (bool, error) {
+		d, err := decodeDiscovery(p.Key, p.Value)
+		found += d.found
+		return true, err
+	})
+	return found, err
+}
+
 // readDiscovery returns the progress of one source, or that of none.
 func readDiscovery(ctx context.Context, tx env.Txn, key string) (discoveryRow, error) {
 	row, ok, err := get(ctx, tx, key)

@@ -14,6 +14,8 @@ type unitRow struct {
 	attempts    int
 	releases    int
 	retries     int
+	shard       int // of its batch, for good
+	slot        int // the shard whose share of the parallelism it takes, from 1; 0: none
 	source      int
 	url         string
 	size        int64
@@ -44,6 +46,8 @@ func (u *unitRow) fields(f *fields) {
 	f.int("attempts", &u.attempts)
 	f.int("releases", &u.releases)
 	f.int("retries", &u.retries)
+	f.int("shard", &u.shard)
+	f.int("slot", &u.slot)
 	f.int("source", &u.source)
 	f.text("url", &u.url)
 	f.int64("size", &u.size)
@@ -124,6 +128,13 @@ func (u *unitRow) failures() int {
 		return 0
 	}
 	return u.attempts
+}
+
+// fingerprint identifies what a complete unit contributes to the dataset.
+func (u *unitRow) fingerprint(uid string) uint64 {
+	h := fnv(fnvOffset, uid)
+	h = fnv(mix(h), u.staged)
+	return mix(fnv(mix(h), u.digest))
 }
 
 func readUnit(ctx context.Context, tx env.Txn, key string) (unitRow, error) {

@@ -26,6 +26,10 @@ type txn struct {
 	landed func(ctx context.Context, tx env.Txn) (bool, error)
 	// before runs ahead of each try; its error ends the transaction.
 	before func(ctx context.Context) error
+	// crowded, if not nil, makes room for a transaction that locks what many
+	// write: it is called once, after the second conflict. Whatever happens
+	// then, the outcome counts as undetermined until body says that it is not.
+	crowded func(ctx context.Context) error
 	// unsure: an earlier run of this very transaction ended undetermined.
 	unsure bool
 	// vital transactions keep a lease: they are tried even while the store
@@ -57,6 +61,7 @@ func (s *store) update(ctx context.Context, t *txn) error {
 		undetermined = env.ErrUndetermined
 	}
 	delay := s.cfg.ConflictBackoff
+	conflicts := 0
 	for try := 1; ; try++ {
 		if t.before != nil {
 			if err := t.before(ctx); err != nil {
@@ -70,6 +75,12 @@ func (s *store) update(ctx context.Context, t *txn) error {
 			s.env.Metrics.Add("txn_undetermined_total", 1)
 		case env.ClassConflict:
 			s.env.Metrics.Add("txn_conflicts_total", 1)
+			if conflicts++; conflicts == 2 && t.crowded != nil {
+				if err := t.crowded(ctx); err != nil {
+					return firstError(undetermined, err)
+				}
+				undetermined = firstError(undetermined, env.ErrUndetermined)
+			}
 		case env.ClassUnavailable, env.ClassDeadline: // the try's own deadline
 		default:
 			return err
@@ -121,6 +132,27 @@ func (s *store) once(ctx context.Context, t *txn, again bool) error {
 // view runs body on one snapshot. What body buffers is dropped.
 func (s *store) view(ctx context.Context, body func(ctx context.Context, tx env.Txn) error) error {
 	return s.update(ctx, &txn{body: body})
+}
+
+// announce makes room for the end of a batch, which has to lock all its shards
+// while many claim and complete. It is a matter of liveness only:
+//  1. Each claim or completion of any unit conflicts with the end, which starves.
+//  2. So the row says what the batch is about to become, and from then on no
+//     unit starts or completes; those whose transactions were under way are soon
+//     through.
+//  3. The end, which still is one transaction, finds the shards quiet.
+//
+// Should its author die in between, a controller goes on from what the row says.
+func (s *store) announce(ctx context.Context, id batchID, to Phase, text string) error {
+	return s.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+		b, err := readBatch(ctx, tx, id.name())
+		if err != nil || !b.startsUnits(id) {
+			return err
+		}
+		b.closing, b.err = to, text
+		tx.Put(batchKey(id.name()), b.encode())
+		return nil
+	}})
 }
 
 // jitter returns a duration in [d/2, d], so that callers that failed together

@@ -18,8 +18,9 @@ type worker struct {
 	// executing. Slots share an incarnation, so after an undetermined claim the
 	// identity in the row could not tell them apart.
 	reserved map[string]bool
-	// cursor is the queue key claimed last: the next look goes on behind it.
-	cursor string
+	// cursor is the batch that was claimed from last: among those of the same
+	// priority the next look begins behind it.
+	cursor batchID
 }
 
 func newWorker(n *Node) *worker {

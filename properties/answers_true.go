@@ -139,6 +139,9 @@ func (i *answersTrue) statusText(name string) string {
 	}
 	var b strings.Builder
 	counts, _ := s.counts()
+	if s.now.Phase == "expired" {
+		counts = schema.Counts{} // its rows are gone, or going
+	}
 	i.headText(&b, s, &counts)
 	for n := range strings.Count(s.now.Sources, "\n") + 1 {
 		d := &schema.Discovery{}
@@ -148,6 +151,9 @@ func (i *answersTrue) statusText(name string) string {
 		fmt.Fprintf(&b, " source=%d,%t,%q", d.Found, d.Done, d.Error)
 	}
 	units := slices.Clone(s.units)
+	if s.now.Phase == "expired" {
+		units = nil
+	}
 	slices.SortFunc(units, func(a, b *unit) int { return strings.Compare(a.uid, b.uid) })
 	for _, u := range units {
 		if u.now.State == schema.Failed || u.now.State == schema.Dead {

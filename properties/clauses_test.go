@@ -286,6 +286,31 @@ var breaches = []breach{
 	{"queue-agrees", "leased twice", func(s *story) { s.running().claim(w0, unitA, "1 1 0 0").commit(w1, leaseRow(w1, unitA, 1, 1)) }},
 	{"queue-agrees", "lease of another attempt", func(s *story) { s.running().claim(w0, unitA, "1 1 0 0").commit(w0, leaseRow(w0, unitA, 2, 1)) }},
 
+	{"queue-agrees", "index of the failed is wrong", func(s *story) {
+		s.running().commit(w0, row{"dead/" + unitA, "f1 epoch=1 attempts=1"}, queueRow(unitA, 0))
+	}},
+
+	{"shards-agree", "unit moved without its shard", func(s *story) {
+		s.running().commitAt(w0, 50, 51, s.unitRow(unitA, "processing", "1 1 0 0", w0, ""))
+	}},
+	{"shards-agree", "shard counts what is not so", func(s *story) {
+		s.running().commitAt(w0, 50, 51, s.unitRow(unitA, "processing", "1 1 0 0", w0, ""), row{"shard/" + bid + "/0000", "h1 processing=2 complete=0"})
+	}},
+	{"shards-agree", "shard counts what is not so", func(s *story) { s.running().commitAt(w0, 50, 51, row{"shard/" + bid + "/0000", "h1 taken=1"}) }},
+	{"shards-agree", "shard digest changed without a result", func(s *story) {
+		s.converted().commitAt(w0, 50, 51, row{"shard/" + bid + "/0000", "h1 complete=2 digest=77"})
+	}},
+	{"shards-agree", "shard deleted while the batch lives", func(s *story) { s.converted().commitAt(w0, 50, 51, row{"shard/" + bid + "/0000", ""}) }},
+	{"shards-agree", "unit changed its shard", func(s *story) {
+		s.running().commitAt(w0, 50, 51, s.unitRow(unitA, "pending", "0 0 0 0", "", "shard=1"))
+	}},
+	{"shards-agree", "unit of no shard", func(s *story) {
+		s.submitted().commitAt(w0, 50, 51, s.unitRow(unitA, "pending", "0 0 0 0", "", "shard=1"))
+	}},
+	{"shards-agree", "slot of no attempt", func(s *story) {
+		s.running().commitAt(w0, 50, 51, s.unitRow(unitA, "pending", "0 0 0 0", "", "slot=1"))
+	}},
+
 	{"attempts-bounded", "release miscounted", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, s.unitRow(unitA, "pending", "1 0 2 0", w0, ""))
 	}},

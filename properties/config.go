@@ -102,6 +102,7 @@ var list = [...]func(*view) sim.Invariant{
 	newCheckpointsMonotone,
 	newDatasetEqualsReference,
 	newQueueAgrees,
+	newShardsAgree,
 	newAttemptsBounded,
 	newLimitsEnforced,
 	newWorkSaved,

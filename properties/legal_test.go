@@ -194,7 +194,7 @@ var legal = []struct {
 		s.published().collected().call("submit")
 		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2"})
 		s.returned("submit", 2, env.ClassNone)
-		s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"discovery/" + bid + "/0000", ""}, row{"merge/" + bid, ""})
+		s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"discovery/" + bid + "/0000", ""}, row{"shard/" + bid + "/0000", ""}, row{"merge/" + bid, ""})
 		s.call("cancel")
 		s.commit("client/1", batchRowOf(2, "cancelled", ""), gone(activeRow))
 		s.commit(w0, row{"status/" + batch, "t1 gen=2 phase=cancelled"})

@@ -241,14 +241,11 @@ func (i *marks) markRefused(w *sim.World, c *sim.Call) {
 }
 
 // lostUnit reports whether the caller once had the unit that it completes, and
-// lost it. A commit that is refused names the batch, which is its primary.
+// lost it. A commit that is refused names its primary, the checkpoint.
 func (i *marks) lostUnit(c *sim.Call) bool {
-	lost := func(u *unit) bool { return !u.ownedBy(c.Process, c.Incarnation) && lostTo(u.claims, c) }
-	if u := i.units[c.Key]; u != nil {
-		return lost(u)
-	}
-	s := i.batches[c.Key]
-	return s != nil && c.Op != ops.KVGet && slices.ContainsFunc(s.units, lost)
+	_, rest := schema.Split(c.Key)
+	u := i.units[schema.UnitTable.Key(rest)]
+	return u != nil && !u.ownedBy(c.Process, c.Incarnation) && lostTo(u.claims, c)
 }
 
 // lostTo reports whether the caller once claimed this and lost it to another.

@@ -1,6 +1,7 @@
 package properties
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +106,9 @@ func (i *noLeaks) checkForgotten(w *sim.World) error {
 			continue
 		}
 		_, units := s.counts()
+		if at := slices.IndexFunc(s.shards, func(h *shard) bool { return h.exists }); at >= 0 {
+			return rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid), "shard %d of %s is still there; its time to live of %s is over", s.shards[at].number, s.bid, i.cfg.TTL)
+		}
 		if units > 0 || s.merge.exists || s.current(i.view) && s.now.Phase != "expired" {
 			return rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid),
 				"%s is %s and has %d units; its time to live of %s is over", s.bid, s.now.Phase, units, i.cfg.TTL)

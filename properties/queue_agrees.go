@@ -6,11 +6,13 @@ import (
 )
 
 // queueAgrees: after every commit a unit is in the queue exactly if it is
-// pending, once, at its batch's priority; and it has a lease exactly if it is
-// processing, its owner's, of its epoch.
+// pending, once, at its batch's priority; it has a lease exactly if it is
+// processing, its owner's, of its epoch; and it is in the index of the failed,
+// or of the dead, exactly if it is that.
 //
 // A unit that is pending and not queued waits for ever; a lease without an
-// attempt, or an attempt without a lease, is one that nobody can take over.
+// attempt, or an attempt without a lease, is one that nobody can take over; and
+// what has failed is found by its index only.
 type queueAgrees struct{ watch }
 
 var (
@@ -25,23 +27,41 @@ var (
 	leaseWithoutAnAttempt   = queueAgreesSays.clause("R13", "lease without an attempt")
 	leasedTwice             = queueAgreesSays.clause("R13", "leased twice")
 	leaseOfAnotherAttempt   = queueAgreesSays.clause("R13", "lease of another attempt")
+	indexOfTheFailedIsWrong = queueAgreesSays.clause("R13", "index of the failed is wrong")
 )
 
 func newQueueAgrees(v *view) sim.Invariant {
 	i := &queueAgrees{}
-	i.watch = v.watch(queueAgreesSays, on{unit: i.checkUnit, queue: i.checkQueueRow, lease: i.checkLeaseRow})
+	i.watch = v.watch(queueAgreesSays, on{unit: i.checkUnit, queue: i.checkQueueRow, lease: i.checkLeaseRow, failed: i.checkFailedRow})
 	return i
 }
 
 func (i *queueAgrees) checkUnit(c *unitChange) error      { return i.check(c.by, c.unit) }
 func (i *queueAgrees) checkQueueRow(c *queueChange) error { return i.check(c.by, c.unit) }
 func (i *queueAgrees) checkLeaseRow(c *leaseChange) error { return i.check(c.by, c.unit) }
+func (i *queueAgrees) checkFailedRow(c *failedChange) error {
+	return i.check(c.by, c.unit)
+}
 
 func (i *queueAgrees) check(e *sim.Effect, u *unit) error {
 	if err := i.checkQueue(e, u); err != nil {
 		return err
 	}
-	return i.checkLease(e, u)
+	if err := i.checkLease(e, u); err != nil {
+		return err
+	}
+	return i.checkFailed(e, u)
+}
+
+func (i *queueAgrees) checkFailed(e *sim.Effect, u *unit) error {
+	if !u.exists() {
+		return nil // its time to live is over: the index is on its way, too
+	}
+	if u.failed == (u.now.State == schema.Failed) && u.dead == (u.now.State == schema.Dead) {
+		return nil
+	}
+	return i.wrong(indexOfTheFailedIsWrong, e, u, "unit %s is %s; it is in the index of the failed: %t, of the dead: %t",
+		[]any{u.uid, u.now.State, u.failed, u.dead})
 }
 
 func (i *queueAgrees) checkQueue(e *sim.Effect, u *unit) error {

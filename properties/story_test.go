@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc64"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
@@ -65,6 +67,7 @@ type story struct {
 	step  string
 	asked string // the step of the last request
 	err   error
+	units map[string]string // their rows
 }
 
 // newStory is judged by the named invariants, or by all.
@@ -76,7 +79,7 @@ func newStory(names ...string) *story {
 			chosen = append(chosen, inv)
 		}
 	}
-	s := &story{w: sim.NewTestWorld(chosen...)}
+	s := &story{w: sim.NewTestWorld(chosen...), units: map[string]string{}}
 	spec := asked()
 	for _, o := range spec.Objects() {
 		s.w.Prepare(objstore.Request{Kind: objstore.KindPut, Key: o.Key, Body: o.Body})
@@ -101,9 +104,54 @@ func (s *story) show(e sim.Effect, who string) {
 // row is one write of a commit.
 type row struct{ key, value string }
 
+// commit writes rows, and with each unit what every move of it writes: its shard
+// and its place in the index of the failed.
 func (s *story) commit(who string, rows ...row) {
 	s.ts += 2
-	s.commitAt(who, s.ts-1, s.ts, rows...)
+	s.commitAt(who, s.ts-1, s.ts, append(rows, s.moved(rows)...)...)
+}
+
+// moved returns the rows that go with those of units.
+func (s *story) moved(rows []row) (more []row) {
+	shard := false
+	for _, r := range rows {
+		unit, ok := strings.CutPrefix(r.key, "unit/")
+		if !ok || r.value == "" {
+			continue
+		}
+		was, now := schema.Field([]byte(s.units[unit]), "state"), schema.Field([]byte(r.value), "state")
+		s.units[unit] = r.value
+		if was != now && (was == "failed" || was == "dead") {
+			more = append(more, row{was + "/" + unit, ""})
+		}
+		if was != now && (now == "failed" || now == "dead") {
+			more = append(more, row{now + "/" + unit, "f1 epoch=" + schema.Field([]byte(r.value), "epoch") + " attempts=1"})
+		}
+		if was != "" {
+			shard = true
+		}
+	}
+	if shard {
+		more = append(more, s.shardRow())
+	}
+	return more
+}
+
+// shardRow is the row of the only shard, as the units are.
+func (s *story) shardRow() row {
+	counts, failures := map[string]int{}, 0
+	for _, value := range s.units {
+		state := schema.Field([]byte(value), "state")
+		counts[state]++
+		if attempts, _ := strconv.Atoi(schema.Field([]byte(value), "attempts")); state != "processing" && state != "complete" {
+			failures += attempts
+		}
+	}
+	text := "h1"
+	for _, state := range []string{"processing", "complete", "failed", "dead", "cancelled"} {
+		text += fmt.Sprintf(" %s=%d", state, counts[state])
+	}
+	return row{"shard/" + bid + "/0000", text + fmt.Sprintf(" failures=%d taken=0 digest=%d", failures, counts["complete"])}
 }
 
 func (s *story) commitAt(who string, start, commit uint64, rows ...row) {
@@ -195,7 +243,7 @@ func batchRowOf(gen int, phase, more string) row {
 	case "complete", "failed", "cancelled":
 		ended = 2
 	}
-	return row{"batch/" + batch, strings.TrimSpace(fmt.Sprintf(`b1 gen=%d phase=%s output=%s sources="in/\t*.rec" max_attempts=3 backoff_limit=10 parallelism=0 priority=1 ttl=40000 chunk=2 submitted_ms=1 finished_ms=%d %s`,
+	return row{"batch/" + batch, strings.TrimSpace(fmt.Sprintf(`b1 gen=%d phase=%s output=%s sources="in/\t*.rec" max_attempts=3 backoff_limit=10 parallelism=0 shards=1 priority=1 ttl=40000 chunk=2 submitted_ms=1 finished_ms=%d %s`,
 		gen, phase, output, ended, more))}
 }
 
@@ -404,7 +452,7 @@ func (s *story) collectedBy(ownerA, counts, ownerB string) *story {
 func (s *story) forgotten() *story {
 	r := published(s, 1)
 	s.commit(w0, row{r.key, strings.Replace(r.value, "phase=complete", "phase=expired", 1)}, row{"status/" + batch, ""})
-	s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"merge/" + bid, ""})
+	s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"shard/" + bid + "/0000", ""}, row{"merge/" + bid, ""})
 	return s
 }
 

@@ -37,6 +37,7 @@ type view struct {
 	queue       map[string]*queued
 	discoveries map[string]*discovery
 	statuses    map[string]*status
+	shards      map[string]*shard
 	active      map[string]uint64 // generation by active key
 	leader      leader
 	objects     map[string]*object
@@ -71,7 +72,7 @@ func newView(c *Config) *view {
 	v := &view{
 		cfg: c, batches: map[string]*submission{}, submissions: map[string]*submission{}, units: map[string]*unit{},
 		unitOf: map[string]*unit{}, leases: map[string]*lease{}, queue: map[string]*queued{},
-		discoveries: map[string]*discovery{}, statuses: map[string]*status{}, active: map[string]uint64{},
+		discoveries: map[string]*discovery{}, statuses: map[string]*status{}, shards: map[string]*shard{}, active: map[string]uint64{},
 		objects: map[string]*object{}, uploads: map[string]*upload{}, processes: map[string]*process{},
 		wanted: map[string]*workload.Batch{},
 	}
@@ -159,6 +160,10 @@ func (v *view) take(c rowChange, row string) error {
 		return v.takeLeader(c, row)
 	case schema.StatusTable:
 		return v.takeStatus(c, rest, row)
+	case schema.ShardTable:
+		return v.takeShard(c, rest, row)
+	case schema.FailedTable, schema.DeadTable:
+		return v.takeFailed(c, table, rest, row)
 	case schema.ActiveTable:
 		return v.takeActive(c, row)
 	}

@@ -21,6 +21,7 @@ type submission struct {
 	ended          sim.Moment // when it became terminal
 	units          []*unit
 	discoveries    []*discovery
+	shards         []*shard
 	merge          merge
 	room           time.Duration // when an attempt last ended
 	wanted         *workload.Batch
@@ -50,9 +51,10 @@ func (s *submission) terminal() bool { return schema.Terminal(s.now.Phase) }
 // current reports whether no newer submission has taken the name.
 func (s *submission) current(v *view) bool { return v.batches[s.key] == s }
 
-// startsUnits reports whether units of the submission may be claimed.
+// startsUnits reports whether units of the submission may be claimed: it is at
+// that point, and nobody has said that it is about to end.
 func (s *submission) startsUnits(v *view) bool {
-	return s.current(v) && (s.now.Phase == "discovering" || s.now.Phase == "running")
+	return s.current(v) && s.now.Closing == "" && (s.now.Phase == "discovering" || s.now.Phase == "running")
 }
 
 // counts counts the unit rows that there are, by state.

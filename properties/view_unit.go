@@ -16,6 +16,8 @@ type unit struct {
 	born       sim.Moment
 	leases     []*lease
 	queued     []*queued
+	failed     bool // it is in the index of the failed
+	dead       bool // it is in the index of the dead
 	checkpoint checkpoint
 	claims     []claim
 	ending     sim.Moment // of the last attempt that ended

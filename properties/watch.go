@@ -30,6 +30,8 @@ type on struct {
 	discovery  func(*discoveryChange) error
 	leader     func(*leaderChange) error
 	status     func(*statusChange) error
+	shard      func(*shardChange) error
+	failed     func(*failedChange) error
 
 	commit  func(*sim.Effect) error   // a commit, after its rows
 	object  func(*objectChange) error // an object or an upload changed
@@ -51,6 +53,8 @@ const (
 	discoveryRows  tables = 1 << schema.DiscoveryTable
 	leaderRows     tables = 1 << schema.LeaderTable
 	statusRows     tables = 1 << schema.StatusTable
+	shardRows      tables = 1 << schema.ShardTable
+	failedRows     tables = 1<<schema.FailedTable | 1<<schema.DeadTable
 )
 
 // watch begins the watch of an invariant.
@@ -71,6 +75,8 @@ func (v *view) watch(says *sentence, on on) watch {
 	want(on.discovery != nil, discoveryRows)
 	want(on.leader != nil, leaderRows)
 	want(on.status != nil, statusRows)
+	want(on.shard != nil, shardRows)
+	want(on.failed != nil, failedRows)
 	return w
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
@@ -336,6 +337,34 @@ func TestNothingStartsAfterCancel(t *testing.T) {
 	s.Settle()
 	w0.Saw(env.ErrConflict, core.StepClaimUnit)
 	requireUnit(t, s, 0, "state", "cancelled", "epoch", "0")
+}
+
+// A cancel that keeps losing against claims and completions says what is to come:
+// nothing starts any more, and a controller ends the batch if its author cannot.
+func TestCrowdedCancelIsCarriedThrough(t *testing.T) {
+	s := begin(t, conversion.Setup{Units: 3, Frames: 40})
+	w0, client := s.Worker(0), s.Process("client")
+	claim := w0.After(core.StepClaimUnit).On("kv.commit").Pause()
+	s.Until(claim.Fired)
+	w0.Resume()
+	for try := 1; try <= 2; try++ {
+		client.Before(core.StepCancel).On("kv.prewrite").Nth(try).Conflict()
+	}
+	end := client.Before(core.StepCancel).On("kv.prewrite").Nth(4).LoseRequest()
+	cancel := s.Cancel(0)
+	s.Until(end.Fired)
+	client.Partition(ops.KV)
+	row, _ := s.World().Get("batch/lab/data")
+	require.Equal(t, "cancelled", schema.Field(row, "closing"))
+	require.NotEqual(t, "cancelled", s.Phase(0))
+	s.Until(phaseIs(s, 0, "cancelled"))
+	require.False(t, cancel.Returned())
+	client.Heal()
+	s.Until(cancel.Returned)
+	require.NoError(t, cancel.Err())
+	s.Settle()
+	require.Len(t, commits(s, "w0", core.StepClaimUnit), 1)
+	require.Empty(t, commits(s, "w0", core.StepCompleteUnit))
 }
 
 // Nor does a unit complete that was in execution.

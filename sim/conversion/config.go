@@ -203,6 +203,10 @@ func (c *Config) Settings() []plan.Setting {
 		number("core.breaker_successes", &k.BreakerSuccesses, 1, 100),
 		duration("drain_timeout", &k.DrainTimeout), duration("max_in_flight", &k.MaxInFlight),
 		duration("watch_for", &k.WatchFor), number("core.page", &k.Page, 1, 1000),
+		// Plans that are older know neither of these.
+		{Name: "core.shards", Int: &k.Shards, Min: 1, Max: 1000, Absent: "1"},
+		{Name: "core.txn_bytes", Int: &k.TxnBytes, Min: 1, Max: 1 << 30, Absent: "1048576"},
+		{Name: "core.merge_memory", Size: &k.MergeMemory, Min: 1, Max: 1 << 40, Absent: "536870912"},
 	}, c.Stores.settings()...)
 }
 
@@ -304,6 +308,8 @@ func drawCore(d keyed.Draw) core.Config {
 	k.MaxInFlight = k.OpTimeout + k.StorageTimeout + span("max_in_flight", 10*time.Second, 120*time.Second)
 	k.WatchFor = k.MaxInFlight + span("watch_for", 20*time.Second, 120*time.Second)
 	k.Page = int(d.LogBetween("page", 1, 200))
+	k.Shards = int(d.LogBetween("shards", 1, 4))
+	k.TxnBytes = int(d.LogBetween("txn_bytes", 100, 1<<16))
 	return k
 }
 

@@ -50,7 +50,7 @@ func scriptConfig() core.Config {
 	k.OpTimeout, k.StorageTimeout = 4*time.Second, 4*time.Second
 	k.StorageTries, k.StorageBackoffMax, k.BreakerOpen = 3, time.Second, 4*time.Second
 	k.DrainTimeout, k.MaxInFlight, k.WatchFor = 10*time.Second, 20*time.Second, time.Minute
-	k.Page = 100
+	k.Page, k.Shards = 100, 2
 	return k
 }
 

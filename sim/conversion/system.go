@@ -28,12 +28,15 @@ type System struct {
 }
 
 // New assembles the system.
-func (c *Config) New() (sim.System, error) {
+func (c *Config) New() (sim.System, error) { return c.For(c.Workload()) }
+
+// For assembles the system for a workload that is not the drawn one.
+func (c *Config) For(w workload.Spec) (*System, error) {
 	c.Core.Store = c.Stores.traits(c.Core.PartSize)
 	if err := c.Core.Validate(); err != nil {
 		return nil, fmt.Errorf("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	s := &System{config: *c, workload: c.Workload()}
+	s := &System{config: *c, workload: w}
 	s.client = newClient(s)
 	return s, nil
 }

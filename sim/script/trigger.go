@@ -72,6 +72,10 @@ func (t *Trigger) Terminate(grace time.Duration) *Trigger {
 // applied.
 func (t *Trigger) Refuse() *Trigger { return t.set(&fault.Refuse{}) }
 
+// Conflict sets the trigger: the write loses as if against another writer, and is
+// not applied.
+func (t *Trigger) Conflict() *Trigger { return t.set(&fault.Conflict{}) }
+
 // LoseRequest sets the trigger: the request is lost, and not applied.
 func (t *Trigger) LoseRequest() *Trigger { return t.set(&fault.LoseRequest{}) }
 

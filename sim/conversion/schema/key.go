@@ -19,12 +19,16 @@ const (
 	LeaderTable
 	StatusTable
 	SweepTable
+	ShardTable
+	FailedTable
+	DeadTable
 	tables
 )
 
 // tableNames are the first parts of the keys.
 var tableNames = [tables]string{
 	"", "batch", "active", "discovery", "unit", "queue", "lease", "checkpoint", "merge", "leader", "status", "sweep",
+	"shard", "failed", "dead",
 }
 
 // String is the first part of the keys of a table's rows.
@@ -59,6 +63,12 @@ func Split(key string) (Table, string) {
 		return StatusTable, rest
 	case "sweep":
 		return SweepTable, rest
+	case "shard":
+		return ShardTable, rest
+	case "failed":
+		return FailedTable, rest
+	case "dead":
+		return DeadTable, rest
 	}
 	return Other, rest
 }
@@ -133,6 +143,9 @@ func SplitDiscoveryKey(rest string) (bid string, source uint64, ok bool) {
 	source, ok = digits(rest[at+1:], 4)
 	return rest[:at], source, ok
 }
+
+// SplitShardKey takes "<bid>/<shard>" apart.
+func SplitShardKey(rest string) (bid string, shard uint64, ok bool) { return SplitDiscoveryKey(rest) }
 
 // digits reads exactly n decimal digits.
 func digits(text string, n int) (value uint64, ok bool) {

@@ -9,11 +9,13 @@ import (
 type Batch struct {
 	Gen          uint64
 	Phase        string
+	Closing      string // what it is about to become, or ""
 	Output       string
 	Sources      string // one a line: URL, or URL, tab, filter
 	MaxAttempts  int64
 	BackoffLimit int64
 	Parallelism  int64
+	Shards       int64
 	Priority     int64
 	Chunk        int64
 	Units        int64
@@ -36,6 +38,8 @@ func (b *Batch) Decode(row string) error {
 			b.Gen = f.uint()
 		case "phase":
 			b.Phase = f.value
+		case "closing":
+			b.Closing = f.value
 		case "output":
 			b.Output = f.value
 		case "sources":
@@ -46,6 +50,8 @@ func (b *Batch) Decode(row string) error {
 			b.BackoffLimit = f.int()
 		case "parallelism":
 			b.Parallelism = f.int()
+		case "shards":
+			b.Shards = f.int()
 		case "priority":
 			b.Priority = f.int()
 		case "chunk":
@@ -78,6 +84,8 @@ type Unit struct {
 	Attempts    int64
 	Releases    int64
 	Retries     int64
+	Shard       int64
+	Slot        int64 // the shard whose room it takes, from 1; 0: none
 	Source      int64
 	URL         string
 	Size        int64
@@ -109,6 +117,10 @@ func (u *Unit) Decode(row string) error {
 			u.Releases = f.int()
 		case "retries":
 			u.Retries = f.int()
+		case "shard":
+			u.Shard = f.int()
+		case "slot":
+			u.Slot = f.int()
 		case "source":
 			u.Source = f.int()
 		case "url":
@@ -135,6 +147,56 @@ func (u *Unit) Decode(row string) error {
 	}
 	if u.State == None {
 		f.fail("there is no state " + state)
+	}
+	return f.err()
+}
+
+// Shard is the row shard/<bid>/<n>: what has become of the units of one shard.
+type Shard struct {
+	Counts   Counts // pending units are not counted
+	Failures int64  // attempts that failed, of units that have not recovered
+	Taken    int64  // of its share of the batch's parallelism
+	Digest   uint64 // of the complete units
+}
+
+// Decode reads a row.
+func (s *Shard) Decode(row string) error {
+	*s = Shard{}
+	f := readFields(row, "h1")
+	for f.next() {
+		switch f.name {
+		case "failures":
+			s.Failures = f.int()
+		case "taken":
+			s.Taken = f.int()
+		case "digest":
+			s.Digest = f.uint()
+		default:
+			if state := StateOf(f.name); state != None {
+				s.Counts[state] = f.int()
+			}
+		}
+	}
+	return f.err()
+}
+
+// Failure is the row failed/<bid>/<uid>, or dead/<bid>/<uid>.
+type Failure struct {
+	Epoch    uint64
+	Attempts int64
+}
+
+// Decode reads a row.
+func (r *Failure) Decode(row string) error {
+	*r = Failure{}
+	f := readFields(row, "f1")
+	for f.next() {
+		switch f.name {
+		case "epoch":
+			r.Epoch = f.uint()
+		case "attempts":
+			r.Attempts = f.int()
+		}
 	}
 	return f.err()
 }
