@@ -16,8 +16,7 @@ demo: ## one simulated universe, then two hundred
 
 TESTED = ./core/... ./fakes/... ./sim/... ./simtest/... ./harness/... ./command/... ./cmd/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/... ./internal/tally/... ./internal/scale/...
 
-test: ## every test but the heavy ones, in short runs
-	go vet $(TESTED)
+test: ## every test but the heavy ones, in short runs (vet: make lint)
 	RAPID_CHECKS=500 go test -short -vet=off -ldflags=-w $(TESTFLAGS) $(TESTED) # -short takes a fifth: rapid's usual 100
 
 full: ## the same tests at full size

@@ -72,6 +72,7 @@ func only(t *testing.T, pattern *regexp.Regexp, text string) string {
 // TestOutside: three lines of simtest give a system of somebody else's its first
 // failing seed, its reduced plan and its replay, and ten lines the command.
 func TestOutside(t *testing.T) {
+	atFullSize(t)
 	dir := outside(t)
 
 	swept, code := shell(t, dir, "go test ./leasesim -seeds=500 -stop=holder-raises")
