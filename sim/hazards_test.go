@@ -18,6 +18,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
@@ -1047,4 +1048,31 @@ func TestOrphanUploadIsDropped(t *testing.T) {
 	require.Len(t, s.World().Uploads(), 1)
 	s.Settle()
 	require.Empty(t, s.World().Uploads())
+}
+
+// storm lets every transaction of a step lose against another writer for a while.
+type storm struct {
+	step  env.Step
+	until time.Duration
+}
+
+func (s storm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
+	if c.Step != string(s.step) || c.Op != ops.Prewrite || c.Now >= s.until {
+		return faults
+	}
+	return append(faults, &fault.Fault{Kind: &fault.Conflict{}, At: c.Anchor()})
+}
+
+// A leader whose transaction loses again and again renews its leadership between
+// the tries: it lives, and nobody takes the lead from it (R20).
+func TestLeaderRenewsBetweenTries(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Tune: func(c *core.Config) { c.OpTimeout, c.MaxInFlight, c.ConflictTries = 30*time.Second, 40*time.Second, 100 }})
+	leader := func() row { return storedRow(s, "leader/scanner") }
+	s.Until(func() bool { return leader().get("epoch") == "1" })
+	led := leader().get("worker")
+	s.Inject(storm{step: core.StepDiscover, until: time.Minute})
+	s.Advance(time.Minute)
+	require.Equal(t, "1", leader().get("epoch"))
+	require.Equal(t, led, leader().get("worker"))
+	s.Settle()
 }

@@ -76,6 +76,10 @@ func (s *Script) Trace() []sim.TraceEvent { return s.u.Trace() }
 // not be changed.
 func (s *Script) Effects() []sim.Effect { return s.u.Effects() }
 
+// Inject adds an injector beside the script's triggers: for what befalls many
+// calls.
+func (s *Script) Inject(i fault.Injector) { s.u.Inject(i) }
+
 // Until lets events happen until the condition holds, which is asked first and
 // then after every event. The test fails if it takes longer than the system's
 // bound for settling, or if nothing is left to happen.
