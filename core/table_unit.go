@@ -144,15 +144,3 @@ func readUnit(ctx context.Context, tx env.Txn, key string) (unitRow, error) {
 	}
 	return decodeUnit(key, row)
 }
-
-// scanUnits calls visit with every unit of a batch, page by page to the end
-// (R18), until visit returns false or an error.
-func scanUnits(ctx context.Context, tx env.Txn, id batchID, page int, visit func(uid string, u *unitRow) (bool, error)) error {
-	return scan(ctx, tx, unitsPrefix(id), page, func(p env.Pair) (bool, error) {
-		u, err := decodeUnit(p.Key, p.Value)
-		if err != nil {
-			return false, err
-		}
-		return visit(splitUnitKey(id, p.Key), &u)
-	})
-}
