@@ -69,10 +69,15 @@ func TestWhatCIRuns(t *testing.T) {
 	jobs := strings.Count(ci, "runs-on:")
 	require.Equal(t, jobs, len(regexp.MustCompile(`(?m)^    timeout-minutes: ([1-9]|10)$`).FindAllString(ci, -1)), "each job takes at most ten minutes")
 	for _, check := range []string{
-		"go vet", "./internal/house", "make test", "-race", "TestHashTellsUniversesApart", "./internal/mutants", "TestSeeds",
+		"make test", "make full", "make builds", "make lint", "-race", "TestHashTellsUniversesApart", "./internal/mutants", "TestSeeds",
 		"-rapid.checks=1000", "SEED=\"$GITHUB_SHA\" SEEDS=", ".ci/sweep", "TestScenario", "./chaos/cmd/manifests", "upload-artifact",
 	} {
 		require.Contains(t, ci, check)
+	}
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	require.NoError(t, err)
+	for _, check := range []string{"\n\tgo vet ./...\n", "./internal/house/...", "cd internal/deadcode && go test"} {
+		require.Contains(t, string(makefile), check, "what make runs lacks a check")
 	}
 	require.NotRegexp(t, `(?i)continue-on-error|retry|nick-fields|\|\| true`, ci)
 	for _, script := range regexp.MustCompile(`\.ci/\w+`).FindAllString(ci, -1) {
