@@ -575,7 +575,7 @@ var breaches = []breach{
 		for range 9 {
 			s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(10 * time.Second)
 		}
-		s.pass(-5*time.Second).request(w0, "claim_unit", ops.KVScan, "queue/", 0, done).settle()
+		s.pass(-5*time.Second).request(w0, "claim_unit", ops.KVScan, "active/", 0, done).settle()
 	}},
 	{"orphan-claimable", "failed unit left behind", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1)

@@ -228,7 +228,7 @@ var legal = []struct {
 		s.published().collected().fault(&fault.Outage{Service: ops.Every, For: time.Minute})
 		for range 20 {
 			s.request(w0, "merge", ops.Put, "out/x", 0, refused).pass(20 * time.Second)
-			s.request(w1, "claim_unit", ops.KVScan, "queue/", 0, done)
+			s.request(w1, "claim_unit", ops.KVScan, "active/", 0, done)
 		}
 		s.request(w0, "merge", ops.Put, "out/x", 0, done).request(w0, "merge", ops.Put, "out/x", 0, refused)
 		s.request(w0, "merge", ops.Put, "out/x", 0, done).settle()
@@ -264,8 +264,8 @@ var legal = []struct {
 		for range 9 {
 			s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(20 * time.Second)
 		}
-		s.request(w0, "claim_unit", ops.KVScan, "queue/", 0, done).request(w0, "stage", ops.Put, "out/x", 0, refused)
-		s.pass(time.Second).request(w0, "claim_unit", ops.KVScan, "queue/999/x\x00", 0, done).settle()
+		s.request(w0, "claim_unit", ops.KVScan, "active/", 0, done).request(w0, "stage", ops.Put, "out/x", 0, refused)
+		s.pass(time.Second).request(w0, "claim_unit", ops.KVScan, "active/lab/x\x00", 0, done).settle()
 	}},
 	{"a process asks what the store has", "", func(s *story) {
 		s.published().collected()

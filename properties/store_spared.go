@@ -84,7 +84,7 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 	switch {
 	case c.Op.Service() == ops.Objects:
 		i.follow(r, c)
-	case c.Op == ops.KVScan && c.Step == "claim_unit" && c.Key == schema.QueueTable.Key("") && w.Timely():
+	case c.Op == ops.KVScan && c.Step == "claim_unit" && c.Key == schema.ActiveTable.Key("") && w.Timely():
 		i.look(r, c)
 	}
 }
