@@ -1066,7 +1066,9 @@ func (s storm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
 // A leader whose transaction loses again and again renews its leadership between
 // the tries: it lives, and nobody takes the lead from it (R20).
 func TestLeaderRenewsBetweenTries(t *testing.T) {
-	s := begin(t, conversion.Setup{Workers: 2, Tune: func(c *core.Config) { c.OpTimeout, c.MaxInFlight, c.ConflictTries = 30*time.Second, 40*time.Second, 100 }})
+	s := begin(t, conversion.Setup{Workers: 2, Tune: func(c *core.Config) {
+		c.OpTimeout, c.MaxInFlight, c.ConflictTries = 30*time.Second, 40*time.Second, 100
+	}})
 	leader := func() row { return storedRow(s, "leader/scanner") }
 	s.Until(func() bool { return leader().get("epoch") == "1" })
 	led := leader().get("worker")
