@@ -14,7 +14,7 @@ import (
 // its unit (R1), and only forward in (epoch, seq).
 func (a *attempt) checkpoint(ctx context.Context) error {
 	c := a.conversion
-	if c == nil || c.durable.offset <= c.saved.offset || c.out.gone {
+	if c == nil || c.durable.frames <= c.saved.frames || c.out.gone {
 		return nil
 	}
 	ctx, err := a.node.env.Runtime.Step(ctx, StepCheckpoint)

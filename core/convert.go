@@ -170,16 +170,18 @@ func (c *conversion) run(ctx context.Context) (staged, error) {
 func (c *conversion) frame(ctx context.Context) (bool, error) {
 	for {
 		eof := c.src.eof()
-		out, consumed, err := c.codec.Frame(c.out.buf, c.src.buf, eof)
+		out, consumed, frame, err := c.codec.Frame(c.out.buf, c.src.buf, eof)
 		if err != nil {
 			return false, poison(err)
 		}
 		c.out.buf = out
+		c.src.consume(consumed)
 		switch {
-		case consumed > 0:
-			c.src.consume(consumed)
+		case frame:
 			c.frames++
 			return true, nil
+		case consumed > 0: // what belongs to no frame
+			continue
 		case eof && len(c.src.buf) > 0:
 			return false, poison(invalid("convert", c.attempt.unit.url, "the source ends within a frame"))
 		case eof:

@@ -41,13 +41,19 @@ type Codec interface {
 
 // Converter converts one source, one frame at a time.
 type Converter interface {
-	// Frame decodes the frame at the front of src and appends its encoded form
-	// to dst. consumed is the number of source bytes taken: 0 when src holds
-	// no whole frame, which at eof with bytes left is an error, and without
-	// bytes left is the end. A malformed source is env.ErrInvalid: poison, not
-	// worth another attempt.
-	Frame(dst, src []byte, eof bool) (out []byte, consumed int, err error)
-	// State returns what a successor needs to continue after the last frame.
+	// Frame decodes src up to the end of the next frame and appends its encoded
+	// form to dst. consumed is the number of bytes at the front of src that are
+	// needed no more; the next call gets the rest, and possibly more behind it.
+	// frame tells whether a frame has ended. A call that neither consumes bytes
+	// nor ends a frame wants more bytes than src holds; at eof, without bytes
+	// left, that is the end, and with bytes left an error. A frame may consume
+	// nothing: several frames can lie in one compressed block. A malformed
+	// source is env.ErrInvalid: poison, not worth another attempt.
+	Frame(dst, src []byte, eof bool) (out []byte, consumed int, frame bool, err error)
+	// State returns what a successor needs to continue after the last frame,
+	// from the first byte on that was not consumed. It becomes part of a row:
+	// it is short, whatever the source, and best printable, since every other
+	// byte takes up to four.
 	State() []byte
 	// Finish appends the trailer, if the format has one, and sums up.
 	Finish(dst []byte) ([]byte, Summary, error)
@@ -87,11 +93,24 @@ type Schema struct {
 // Feature is one column, or one group of columns, of an episode.
 type Feature struct {
 	Name  string
-	DType string // "float32", "int64", "string", ...
+	DType string // "float32", "int64", "string", "image", ...
+	// Shape is the shape of one frame's value; nil means Components values in a
+	// row, or one.
+	Shape []int
+	// Names names the values of a vector, or the axes of an image; nil is null.
+	Names []string
 	// Components is the number of numeric components, each with a Stat in
-	// Summary.Stats; 0 for a column without statistics.
+	// Summary.Stats; 0 for a column without statistics. An image's are its
+	// channels, whose statistics have the shape (Components, 1, 1).
 	Components int
-	// Decimals is how many of a stored integer's digits stand behind the
-	// decimal point, 0 to 9: statistics are exact because they are integers.
-	Decimals int
+	// Samples is how many values of each component a frame adds to its Stat; 0
+	// means 1. An image's are its pixels.
+	Samples int64
+	// Divisor is what the integers that are summed up stand above, 1 to 1e9; 0
+	// means 1: statistics are exact because they are integers.
+	Divisor int64
 }
+
+func (f *Feature) divisor() int64 { return max(f.Divisor, 1) }
+
+func (f *Feature) samples() int64 { return max(f.Samples, 1) }

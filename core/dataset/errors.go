@@ -36,8 +36,6 @@ func unwritten(key string, cause error) error {
 	return &env.Error{Class: env.ClassUnavailable, Op: "write object", Key: key, Err: errors.New(cause.Error())}
 }
 
-var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
-
 func invalid(op, key string, cause error) error {
 	return &env.Error{Class: env.ClassInvalid, Op: op, Key: key, Err: cause}
 }

@@ -129,10 +129,15 @@ func (p *publication) parseStats(i int) error {
 	if err := ParseStats(p.stats, e.Summary.Stats); err != nil {
 		return err
 	}
-	for c := range p.stats {
-		if p.stats[c].Count != e.Summary.Frames {
-			return invalid("read statistics", e.Key, errFrames)
+	own := p.stats
+	for i := range p.schema.Features {
+		f := &p.schema.Features[i]
+		for _, stat := range own[:f.Components] {
+			if stat.Count%f.samples() != 0 || stat.Count/f.samples() != e.Summary.Frames {
+				return invalid("read statistics", e.Key, errFrames)
+			}
 		}
+		own = own[f.Components:]
 	}
 	return nil
 }
@@ -157,7 +162,8 @@ func (p *publication) layoutStats(i int) [layoutFeatures]Stat {
 func (p *publication) appendStats(dst []byte, own []Stat, layout *[layoutFeatures]Stat) ([]byte, error) {
 	separator := byte('{')
 	var err error
-	for _, f := range p.schema.Features {
+	for i := range p.schema.Features {
+		f := &p.schema.Features[i]
 		if f.Components == 0 {
 			continue
 		}
@@ -171,7 +177,7 @@ func (p *publication) appendStats(dst []byte, own []Stat, layout *[layoutFeature
 	for i := range layout {
 		dst = append(dst, separator)
 		separator = ','
-		if dst, err = appendFeatureStats(dst, Feature{Name: layoutNames[i]}, layout[i:i+1]); err != nil {
+		if dst, err = appendFeatureStats(dst, &Feature{Name: layoutNames[i]}, layout[i:i+1]); err != nil {
 			return dst, err
 		}
 	}
@@ -179,32 +185,37 @@ func (p *publication) appendStats(dst []byte, own []Stat, layout *[layoutFeature
 }
 
 // appendFeatureStats appends "name":{"min":[...],"max":...,"mean":...,
-// "std":...,"count":[n]}.
-func appendFeatureStats(dst []byte, f Feature, stats []Stat) ([]byte, error) {
+// "std":...,"count":[n]}, where n is the number of frames.
+func appendFeatureStats(dst []byte, f *Feature, stats []Stat) ([]byte, error) {
 	for i := range stats {
 		if err := stats[i].check(); err != nil {
 			return dst, err
 		}
 	}
+	divisor := f.divisor()
+	open, end := "[", "]"
+	if f.DType == "image" {
+		open, end = "[[[", "]]]" // a channel's value, of the shape (1, 1)
+	}
+	each := func(head string, value func(s *Stat) []byte) {
+		dst = append(dst, head...)
+		for i := range stats {
+			if i > 0 {
+				dst = append(append(append(dst, end[1:]...), ','), open[1:]...)
+			} else {
+				dst = append(dst, open...)
+			}
+			dst = value(&stats[i])
+		}
+		dst = append(dst, end...)
+	}
 	dst = appendString(dst, f.Name)
-	dst = append(dst, `:{"min":[`...)
-	for i := range stats {
-		dst = appendDecimal(appendComma(dst, i), stats[i].Min, f.Decimals)
-	}
-	dst = append(dst, `],"max":[`...)
-	for i := range stats {
-		dst = appendDecimal(appendComma(dst, i), stats[i].Max, f.Decimals)
-	}
-	dst = append(dst, `],"mean":[`...)
-	for i := range stats {
-		dst = strconv.AppendFloat(appendComma(dst, i), stats[i].mean(f.Decimals), 'f', -1, 64)
-	}
-	dst = append(dst, `],"std":[`...)
-	for i := range stats {
-		dst = strconv.AppendFloat(appendComma(dst, i), stats[i].std(f.Decimals), 'f', -1, 64)
-	}
-	dst = append(dst, `],"count":[`...)
-	dst = strconv.AppendInt(dst, stats[0].Count, 10)
+	each(`:{"min":`, func(s *Stat) []byte { return appendQuotient(dst, s.Min, divisor) })
+	each(`,"max":`, func(s *Stat) []byte { return appendQuotient(dst, s.Max, divisor) })
+	each(`,"mean":`, func(s *Stat) []byte { return strconv.AppendFloat(dst, s.mean(divisor), 'f', -1, 64) })
+	each(`,"std":`, func(s *Stat) []byte { return strconv.AppendFloat(dst, s.std(divisor), 'f', -1, 64) })
+	dst = append(dst, `,"count":[`...)
+	dst = strconv.AppendInt(dst, stats[0].Count/f.samples(), 10)
 	return append(dst, "]}"...), nil
 }
 
@@ -215,12 +226,20 @@ func appendComma(dst []byte, i int) []byte {
 	return append(dst, ',')
 }
 
-// appendDecimal appends v divided by 10^decimals, all decimals written.
-func appendDecimal(dst []byte, v int64, decimals int) []byte {
+// appendQuotient appends v over divisor: with all decimals if the divisor is a
+// power of ten, else rounded to a float64.
+func appendQuotient(dst []byte, v, divisor int64) []byte {
+	decimals, rest := 0, divisor
+	for ; rest%10 == 0; rest /= 10 {
+		decimals++
+	}
+	if rest != 1 {
+		return strconv.AppendFloat(dst, float64(v)/float64(divisor), 'f', -1, 64)
+	}
 	if v < 0 {
 		dst = append(dst, '-')
 	}
-	unit := uint64(powersOfTen[decimals])
+	unit := uint64(divisor)
 	m := magnitude(v)
 	dst = strconv.AppendUint(dst, m/unit, 10)
 	if decimals == 0 {
@@ -247,11 +266,11 @@ func (p *publication) appendInfo(w *objectWriter) {
 	b = append(b, "\"\n    },\n    \"data_path\": \"data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}."...)
 	b = append(b, p.deps.Codec.Ext()...)
 	b = append(b, "\",\n    \"video_path\": null,\n    \"features\": {"...)
-	for i, f := range p.schema.Features {
-		b = appendFeature(appendComma(b, i), f)
+	for i := range p.schema.Features {
+		b = appendFeature(appendComma(b, i), &p.schema.Features[i])
 	}
 	for i, name := range layoutNames {
-		b = appendFeature(appendComma(b, i+len(p.schema.Features)), Feature{Name: name, DType: "int64", Components: 1})
+		b = appendFeature(appendComma(b, i+len(p.schema.Features)), &Feature{Name: name, DType: "int64", Components: 1})
 	}
 	w.buf = append(b, "\n    }\n}\n"...)
 }
@@ -263,14 +282,30 @@ func appendField(dst []byte, name string, value int64) []byte {
 	return strconv.AppendInt(dst, value, 10)
 }
 
-func appendFeature(dst []byte, f Feature) []byte {
+func appendFeature(dst []byte, f *Feature) []byte {
 	dst = append(dst, "\n        "...)
 	dst = appendString(dst, f.Name)
 	dst = append(dst, ": {\n            \"dtype\": "...)
 	dst = appendString(dst, f.DType)
-	dst = append(dst, ",\n            \"shape\": [\n                "...)
-	dst = strconv.AppendInt(dst, int64(max(f.Components, 1)), 10)
-	return append(dst, "\n            ],\n            \"names\": null\n        }"...)
+	dst = append(dst, ",\n            \"shape\": ["...)
+	shape := f.Shape
+	if shape == nil {
+		shape = []int{max(f.Components, 1)}
+	}
+	for i, n := range shape {
+		dst = append(appendComma(dst, i), "\n                "...)
+		dst = strconv.AppendInt(dst, int64(n), 10)
+	}
+	dst = append(dst, "\n            ],\n            \"names\": "...)
+	if f.Names == nil {
+		return append(dst, "null\n        }"...)
+	}
+	dst = append(dst, '[')
+	for i, name := range f.Names {
+		dst = append(appendComma(dst, i), "\n                "...)
+		dst = appendString(dst, name)
+	}
+	return append(dst, "\n            ]\n        }"...)
 }
 
 // appendManifest names everything that was published.

@@ -70,16 +70,16 @@ func (s *Stat) check() error {
 	return nil
 }
 
-// mean is the mean of the values, times 10^decimals: three correctly rounded
+// mean is the mean of the values over divisor: three correctly rounded
 // operations at most, the same on every machine.
-func (s *Stat) mean(decimals int) float64 {
-	return float64(s.Sum) / float64(s.Count) / powersOfTen[decimals]
+func (s *Stat) mean(divisor int64) float64 {
+	return float64(s.Sum) / float64(s.Count) / float64(divisor)
 }
 
 // std is the population's standard deviation. With n values,
 // n*squares - sum*sum is exact, non-negative and below 2^127; its conversion,
 // the root and the divisions are each correctly rounded.
-func (s *Stat) std(decimals int) float64 {
+func (s *Stat) std(divisor int64) float64 {
 	n := uint64(s.Count)
 	hi, lo := bits.Mul64(n, s.SquaresLo)
 	hi += n * s.SquaresHi
@@ -87,7 +87,7 @@ func (s *Stat) std(decimals int) float64 {
 	sumHi, sumLo := bits.Mul64(sum, sum)
 	lo, borrow := bits.Sub64(lo, sumLo, 0)
 	hi, _ = bits.Sub64(hi, sumHi, borrow)
-	return math.Sqrt(float128(hi, lo)) / float64(n) / powersOfTen[decimals]
+	return math.Sqrt(float128(hi, lo)) / float64(n) / float64(divisor)
 }
 
 // float128 rounds hi*2^64+lo to the nearest float64: the top 64 bits, with a

@@ -46,12 +46,12 @@ func TestMeanAndDeviationAreExactThenRounded(t *testing.T) {
 		require.Equal(t, slices.Min(values), s.Min)
 		require.Equal(t, slices.Max(values), s.Max)
 		spread, _ := new(big.Float).SetInt(exact(values)).Float64()
-		require.Equal(t, math.Sqrt(spread)/float64(len(values))/1e6, s.std(6))
+		require.Equal(t, math.Sqrt(spread)/float64(len(values))/1e6, s.std(1e6))
 		sum := int64(0)
 		for _, v := range values {
 			sum += v
 		}
-		require.Equal(t, float64(sum)/float64(len(values)), s.mean(0))
+		require.Equal(t, float64(sum)/float64(len(values)), s.mean(1))
 	})
 }
 
@@ -121,7 +121,7 @@ func TestClosedForms(t *testing.T) {
 	spread := new(big.Int).Mul(n, n) // variance of 0..n-1 is (n*n - 1)/12
 	spread.Sub(spread, big.NewInt(1)).Mul(spread, n).Mul(spread, n).Div(spread, big.NewInt(12))
 	want, _ := new(big.Float).SetInt(spread).Float64()
-	require.Equal(t, math.Sqrt(want)/float64(1<<31), s.std(0))
+	require.Equal(t, math.Sqrt(want)/float64(1<<31), s.std(1))
 }
 
 func TestFloat128RoundsToNearest(t *testing.T) {
@@ -164,7 +164,9 @@ func TestStringsAreJSON(t *testing.T) {
 
 func TestDecimals(t *testing.T) {
 	for want, v := range map[string]int64{"0.000000": 0, "-0.000001": -1, "1.500000": 1_500_000, "-12.000034": -12_000_034} {
-		require.Equal(t, want, string(appendDecimal(nil, v, 6)))
+		require.Equal(t, want, string(appendQuotient(nil, v, 1e6)))
 	}
-	require.Equal(t, "-7", string(appendDecimal(nil, -7, 0)))
+	require.Equal(t, "-7", string(appendQuotient(nil, -7, 1)))
+	require.Equal(t, "0.2", string(appendQuotient(nil, 51, 255)))
+	require.Equal(t, "-0.03333333333333333", string(appendQuotient(nil, -1, 30)))
 }

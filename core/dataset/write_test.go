@@ -36,7 +36,7 @@ func stage(t require.TestingT, s *store, source uint64, task string, n int) data
 	require.NoError(t, err)
 	var staged []byte
 	for len(rest) > 0 {
-		out, consumed, err := converter.Frame(staged, rest, true)
+		out, consumed, _, err := converter.Frame(staged, rest, true)
 		require.NoError(t, err)
 		staged, rest = out, rest[consumed:]
 	}

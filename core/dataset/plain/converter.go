@@ -58,52 +58,52 @@ func (Codec) NewConverter(state []byte) (dataset.Converter, error) {
 // Frame consumes one frame, together with the header if it is the first and
 // with the end marker if it is the last: so that every call that consumes
 // anything yields exactly one record.
-func (c *converter) Frame(dst, src []byte, eof bool) (out []byte, consumed int, err error) {
+func (c *converter) Frame(dst, src []byte, eof bool) (out []byte, consumed int, frame bool, err error) {
 	if c.ended {
 		if len(src) > 0 {
-			return dst, 0, invalid("decode frame", errTrailing)
+			return dst, 0, false, invalid("decode frame", errTrailing)
 		}
-		return dst, 0, nil
+		return dst, 0, false, nil
 	}
 	header := 0
 	if !c.started {
 		if header, err = c.header(src); err != nil {
-			return dst, 0, err
+			return dst, 0, false, err
 		}
 	}
-	frame := src[header:]
-	if (header == 0 && !c.started) || len(frame) == 0 {
+	rest := src[header:]
+	if (header == 0 && !c.started) || len(rest) == 0 {
 		return c.incomplete(dst, eof)
 	}
-	if frame[0] == endTag {
-		return dst, 0, c.noFrame()
+	if rest[0] == endTag {
+		return dst, 0, false, c.noFrame()
 	}
-	if len(frame) <= frameSize {
+	if len(rest) <= frameSize {
 		return c.incomplete(dst, eof)
 	}
-	after := frame[frameSize:]
+	after := rest[frameSize:]
 	if after[0] == endTag && len(after) < endSize {
 		return c.incomplete(dst, eof)
 	}
-	if out, err = c.frame(dst, frame[:frameSize]); err != nil {
-		return dst, 0, err
+	if out, err = c.frame(dst, rest[:frameSize]); err != nil {
+		return dst, 0, false, err
 	}
 	consumed = header + frameSize
 	if after[0] != endTag {
-		return out, consumed, nil
+		return out, consumed, true, nil
 	}
 	if err := c.end(after); err != nil {
-		return dst, 0, err
+		return dst, 0, false, err
 	}
-	return out, consumed + endSize, nil
+	return out, consumed + endSize, true, nil
 }
 
 // incomplete asks for more bytes, which at the end of the source cannot come.
-func (c *converter) incomplete(dst []byte, eof bool) ([]byte, int, error) {
+func (c *converter) incomplete(dst []byte, eof bool) ([]byte, int, bool, error) {
 	if eof {
-		return dst, 0, invalid("decode frame", errTruncated)
+		return dst, 0, false, invalid("decode frame", errTruncated)
 	}
-	return dst, 0, nil
+	return dst, 0, false, nil
 }
 
 // header reads the header at the front of src, and returns its size, or 0

@@ -47,7 +47,7 @@ func (Codec) Schema() dataset.Schema {
 		Features: []dataset.Feature{
 			{Name: "source", DType: "string"},
 			{Name: "number", DType: "int64", Components: 1},
-			{Name: "timestamp", DType: "float64", Components: 1, Decimals: 6},
+			{Name: "timestamp", DType: "float64", Components: 1, Divisor: 1_000_000},
 			{Name: "observation.state", DType: "int32", Components: 2},
 			{Name: "action", DType: "int32", Components: 1},
 		},

@@ -24,7 +24,7 @@ func convert(source []byte) ([]byte, dataset.Summary, error) {
 	}
 	var out []byte
 	for {
-		next, consumed, err := c.Frame(out, source, true)
+		next, consumed, _, err := c.Frame(out, source, true)
 		if err != nil {
 			return nil, dataset.Summary{}, err
 		}
@@ -93,7 +93,7 @@ func TestAnyCutAnyResume(t *testing.T) {
 		offset, have, savedOffset := 0, 0, 0
 		for deaths := 0; offset < len(source); {
 			have = min(have+rapid.IntRange(0, 60).Draw(t, "read"), len(source))
-			next, consumed, err := converter.Frame(out, source[offset:have], have == len(source))
+			next, consumed, _, err := converter.Frame(out, source[offset:have], have == len(source))
 			require.NoError(t, err)
 			out, offset = next, offset+consumed
 			switch rapid.IntRange(0, 9).Draw(t, "event") {
@@ -173,13 +173,13 @@ func TestFinishNeedsTheEnd(t *testing.T) {
 	converter, err := plain.Codec{}.NewConverter(nil)
 	require.NoError(t, err)
 	for range 3 {
-		_, consumed, err := converter.Frame(nil, source, true)
+		_, consumed, _, err := converter.Frame(nil, source, true)
 		require.NoError(t, err)
 		source = source[consumed:]
 		_, _, err = converter.Finish(nil)
 		require.ErrorIs(t, err, env.ErrInvalid)
 	}
-	_, consumed, err := converter.Frame(nil, source, true)
+	_, consumed, _, err := converter.Frame(nil, source, true)
 	require.NoError(t, err)
 	require.Equal(t, len(source), consumed)
 	_, _, err = converter.Finish(nil)
@@ -191,7 +191,7 @@ func TestForeignStateIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, converter.State())
 	source := plaintest.Recording(5, "task", plaintest.Frames(5, 0, 2))
-	_, _, err = converter.Frame(nil, source, true)
+	_, _, _, err = converter.Frame(nil, source, true)
 	require.NoError(t, err)
 	state := converter.State()
 	_, err = plain.Codec{}.NewConverter(state)
@@ -257,7 +257,7 @@ func TestFrameDoesNotAllocate(t *testing.T) {
 	require.NoError(t, err)
 	out := make([]byte, 0, 1<<10)
 	allocs := testing.AllocsPerRun(frames-10, func() {
-		_, consumed, err := converter.Frame(out, source, true)
+		_, consumed, _, err := converter.Frame(out, source, true)
 		if err != nil || consumed == 0 {
 			panic("the recording is too short")
 		}
@@ -278,7 +278,7 @@ func BenchmarkFrame(b *testing.B) {
 			converter, _ = plain.Codec{}.NewConverter(nil)
 			rest = source
 		}
-		_, consumed, err := converter.Frame(out, rest, true)
+		_, consumed, _, err := converter.Frame(out, rest, true)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -289,7 +289,7 @@ func BenchmarkFrame(b *testing.B) {
 func BenchmarkState(b *testing.B) {
 	source := plaintest.Recording(5, "task", plaintest.Frames(5, 0, 2))
 	converter, _ := plain.Codec{}.NewConverter(nil)
-	if _, _, err := converter.Frame(nil, source, true); err != nil {
+	if _, _, _, err := converter.Frame(nil, source, true); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

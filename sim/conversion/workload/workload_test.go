@@ -47,7 +47,7 @@ func convert(t require.TestingT, objects env.Objects, source []byte, key string,
 	offset, have := 0, 0
 	for offset < len(source) {
 		have = min(max(have, offset)+s.cut, len(source))
-		out, consumed, err := converter.Frame(staged, source[offset:have], have == len(source))
+		out, consumed, _, err := converter.Frame(staged, source[offset:have], have == len(source))
 		if err != nil {
 			return dataset.Episode{}, err
 		}
