@@ -14,20 +14,23 @@ demo: ## one simulated universe, then two hundred
 	@go test ./sim -count=1 -run '^TestSeeds$$' -case=$(DEMO) -v
 	@go test ./sim -count=1 -run '^TestSim$$' -seeds=200 -v | grep -av --line-buffered '^sim: seed='
 
-TESTED = ./core/... ./fakes/... ./sim/... ./simtest/... ./harness/... ./command/... ./cmd/... ./properties/... ./chaos/... ./backend/process/... ./internal/house/... ./internal/tally/... ./internal/scale/...
+# The short run leaves out what other binaries cost to link and what compiles again.
+TESTED = ./core/... ./fakes/... ./sim ./sim/conversion/... ./sim/explain ./sim/fault ./sim/plan ./sim/script ./sim/search ./sim/sweep ./simtest ./harness ./command ./properties/... ./chaos ./chaos/protocol
+ALL = $(TESTED) ./backend/process/... ./chaos/cmd/... ./internal/tally ./internal/scale ./internal/recipes
 
 test: ## every test but the heavy ones, in short runs (vet: make lint)
 	RAPID_CHECKS=500 go test -short -vet=off -ldflags=-w $(TESTFLAGS) $(TESTED) # -short takes a fifth: rapid's usual 100
 
-full: ## the same tests at full size
-	go test -vet=off -timeout 30m $(TESTFLAGS) $(TESTED)
+full: ## every test at full size
+	go test -vet=off -timeout 30m $(TESTFLAGS) $(ALL)
 
 builds: ## the same hashes in other builds; no injection in production binaries
 	go test -count=1 -timeout 30m $(TESTFLAGS) ./internal/builds
 
-lint: ## vet of everything, dead code, staticcheck, workflows
+lint: ## vet of everything, the house rules, dead code, staticcheck, workflows
 	go vet ./...
 	go vet -tags chaos_testing ./chaos/...
+	go test -count=1 $(TESTFLAGS) ./internal/house ./sim/lint ./cmd/gauntlet-lint
 	cd internal/deadcode && go test -count=1 $(TESTFLAGS) ./...
 	cd internal/actionlint && go test -count=1 $(TESTFLAGS) ./...
 

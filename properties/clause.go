@@ -63,3 +63,16 @@ func (c *clause) violation(subject string, first sim.EventRef, format string, ar
 		Invariant: c.of.name, Rule: c.rule, Shape: c.shape, Subject: subject, First: first, Text: fmt.Sprintf(format, args...),
 	}
 }
+
+// Clauses returns the rules of the clauses by which an invariant of this package
+// can break, by shape. It panics if a shape is declared twice.
+func Clauses(inv sim.Invariant) map[string]string {
+	all := map[string]string{}
+	for _, c := range inv.(interface{ sentence() *sentence }).sentence().clauses {
+		if _, twice := all[c.shape]; twice {
+			panic("declared twice: " + c.shape)
+		}
+		all[c.shape] = c.rule
+	}
+	return all
+}

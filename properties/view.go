@@ -97,11 +97,11 @@ func (v *view) Observe(w *sim.World, e *sim.Effect) error {
 	v.world, v.changes, v.written = w, v.changes[:0], 0
 	switch e.Kind {
 	case sim.EffectCommit:
-		return v.takeCommit(e)
+		return takeCommit(v, e)
 	case sim.EffectObject:
-		v.takeObject(e)
+		takeObject(v, e)
 	case sim.EffectProcess:
-		v.takeProcess(e)
+		takeProcess(v, e)
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (v *view) changed(set tables) bool { return v.written&set != 0 }
 
 // takeCommit decodes what a commit wrote. Claims are noted last, when every row
 // of the commit has been read.
-func (v *view) takeCommit(e *sim.Effect) error {
+func takeCommit(v *view, e *sim.Effect) error {
 	for i := range e.Commit.Writes {
 		m := &e.Commit.Writes[i]
 		if m.Op != tikv.OpPut && m.Op != tikv.OpDelete {
@@ -143,29 +143,29 @@ func (v *view) take(c rowChange, row string) error {
 	v.written |= 1 << table
 	switch table {
 	case schema.BatchTable:
-		return v.takeBatch(c, rest, row)
+		return takeBatch(v, c, rest, row)
 	case schema.UnitTable:
-		return v.takeUnit(c, rest, row)
+		return takeUnit(v, c, rest, row)
 	case schema.QueueTable:
-		return v.takeQueue(c, rest, row)
+		return takeQueue(v, c, rest, row)
 	case schema.LeaseTable:
-		return v.takeLease(c, rest, row)
+		return takeLease(v, c, rest, row)
 	case schema.CheckpointTable:
-		return v.takeCheckpoint(c, rest, row)
+		return takeCheckpoint(v, c, rest, row)
 	case schema.MergeTable:
-		return v.takeMerge(c, rest, row)
+		return takeMerge(v, c, rest, row)
 	case schema.DiscoveryTable:
-		return v.takeDiscovery(c, rest, row)
+		return takeDiscovery(v, c, rest, row)
 	case schema.LeaderTable:
-		return v.takeLeader(c, row)
+		return takeLeader(v, c, row)
 	case schema.StatusTable:
-		return v.takeStatus(c, rest, row)
+		return takeStatus(v, c, rest, row)
 	case schema.ShardTable:
-		return v.takeShard(c, rest, row)
+		return takeShard(v, c, rest, row)
 	case schema.FailedTable, schema.DeadTable:
-		return v.takeFailed(c, table, rest, row)
+		return takeFailed(v, c, table, rest, row)
 	case schema.ActiveTable:
-		return v.takeActive(c, row)
+		return takeActive(v, c, row)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (v *view) submission(bid string) *submission {
 	return s
 }
 
-func (v *view) takeBatch(c rowChange, rest, row string) error {
+func takeBatch(v *view, c rowChange, rest, row string) error {
 	prior := v.batches[c.key]
 	if c.deleted {
 		v.changes = append(v.changes, &batchChange{rowChange: c, prior: prior})

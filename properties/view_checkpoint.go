@@ -19,7 +19,7 @@ type checkpointChange struct {
 
 func (c *checkpointChange) show(on *on) error { return handle(on.checkpoint, c) }
 
-func (v *view) takeCheckpoint(c rowChange, rest, row string) error {
+func takeCheckpoint(v *view, c rowChange, rest, row string) error {
 	u := v.unitAt(rest)
 	if u == nil {
 		return errKey

@@ -19,7 +19,7 @@ type discoveryChange struct {
 
 func (c *discoveryChange) show(on *on) error { return handle(on.discovery, c) }
 
-func (v *view) takeDiscovery(c rowChange, rest, row string) error {
+func takeDiscovery(v *view, c rowChange, rest, row string) error {
 	d := v.discoveries[c.key]
 	if d == nil {
 		bid, _, ok := schema.SplitDiscoveryKey(rest)

@@ -11,7 +11,7 @@ type failedChange struct {
 
 func (c *failedChange) show(on *on) error { return handle(on.failed, c) }
 
-func (v *view) takeFailed(c rowChange, table schema.Table, rest, row string) error {
+func takeFailed(v *view, c rowChange, table schema.Table, rest, row string) error {
 	u := v.unitAt(rest)
 	if u == nil {
 		return errKey

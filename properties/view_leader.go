@@ -30,7 +30,7 @@ func (c *leaderChange) taken() bool {
 	return !c.deleted && (!c.existed || c.now.Epoch != c.before.Epoch)
 }
 
-func (v *view) takeLeader(c rowChange, row string) error {
+func takeLeader(v *view, c rowChange, row string) error {
 	l := &v.leader
 	l.last = leaderChange{rowChange: c, before: l.now, now: &l.now, existed: l.exists, beaten: l.beaten}
 	v.changes = append(v.changes, &l.last)

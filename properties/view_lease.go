@@ -26,7 +26,7 @@ type leaseChange struct {
 
 func (c *leaseChange) show(on *on) error { return handle(on.lease, c) }
 
-func (v *view) takeLease(c rowChange, rest, row string) error {
+func takeLease(v *view, c rowChange, rest, row string) error {
 	l := v.leases[c.key]
 	if l == nil {
 		worker, incarnation, unit, ok := schema.SplitLeaseKey(rest)

@@ -31,7 +31,7 @@ func (c *mergeChange) claimed() bool {
 	return !c.deleted && (!c.existed || c.sub.merge.now.Gen != c.before.Gen)
 }
 
-func (v *view) takeMerge(c rowChange, bid, row string) error {
+func takeMerge(v *view, c rowChange, bid, row string) error {
 	if _, _, ok := schema.SplitBatchID(bid); !ok {
 		return errKey
 	}

@@ -47,7 +47,7 @@ func (c *objectChange) effect() *objstore.Effect { return &c.by.Object }
 func (c *objectChange) who() string { return c.by.Process + "/" + c.by.Incarnation }
 
 // takeObject follows objects and uploads.
-func (v *view) takeObject(e *sim.Effect) {
+func takeObject(v *view, e *sim.Effect) {
 	o := &e.Object
 	known := v.objects[o.Key]
 	if known == nil {

@@ -23,7 +23,7 @@ type strike struct {
 }
 
 // takeProcess follows the processes' lives, and the faults.
-func (v *view) takeProcess(e *sim.Effect) {
+func takeProcess(v *view, e *sim.Effect) {
 	if e.Happened == sim.FaultFired {
 		v.faults = append(v.faults, strike{fault: e.Fault, at: e.At})
 		return

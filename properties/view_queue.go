@@ -20,7 +20,7 @@ type queueChange struct {
 
 func (c *queueChange) show(on *on) error { return handle(on.queue, c) }
 
-func (v *view) takeQueue(c rowChange, rest, row string) error {
+func takeQueue(v *view, c rowChange, rest, row string) error {
 	q := v.queue[c.key]
 	if q == nil {
 		priority, unit, ok := schema.SplitQueueKey(rest)

@@ -20,7 +20,7 @@ type shardChange struct {
 
 func (c *shardChange) show(on *on) error { return handle(on.shard, c) }
 
-func (v *view) takeShard(c rowChange, rest, row string) error {
+func takeShard(v *view, c rowChange, rest, row string) error {
 	s := v.shards[c.key]
 	if s == nil {
 		bid, number, ok := schema.SplitShardKey(rest)

@@ -18,7 +18,7 @@ type statusChange struct {
 
 func (c *statusChange) show(on *on) error { return handle(on.status, c) }
 
-func (v *view) takeStatus(c rowChange, name, row string) error {
+func takeStatus(v *view, c rowChange, name, row string) error {
 	s := v.statuses[c.key]
 	if s == nil {
 		s = &status{name: name}
@@ -34,7 +34,7 @@ func (v *view) takeStatus(c rowChange, name, row string) error {
 }
 
 // takeActive reads a row of the index of living batches.
-func (v *view) takeActive(c rowChange, row string) error {
+func takeActive(v *view, c rowChange, row string) error {
 	if c.deleted {
 		delete(v.active, c.key)
 		return nil

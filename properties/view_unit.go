@@ -110,7 +110,7 @@ func (v *view) unitAt(text string) *unit {
 	return u
 }
 
-func (v *view) takeUnit(c rowChange, rest, row string) error {
+func takeUnit(v *view, c rowChange, rest, row string) error {
 	u := v.units[c.key]
 	if u == nil { // only now is its key taken apart
 		if u = v.unitAt(rest); u == nil {

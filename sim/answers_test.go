@@ -50,7 +50,7 @@ func TestWrongAnswers(t *testing.T) {
 			}
 			count := 60
 			if testing.Short() {
-				count = 15
+				count = 6
 			}
 			totals, err := sweep.Run(target, sweep.Options{Base: 1, Count: count}, func(r *sim.Result) bool {
 				require.Nil(t, r.Violation, "seed 0x%x", r.Seed)

@@ -47,7 +47,7 @@ func fired(t *testing.T, text string) (map[string]int, *sweep.Totals) {
 // configSeeds is in how many universes a configuration is tried.
 func configSeeds() int {
 	if testing.Short() {
-		return 15
+		return 8
 	}
 	return 40
 }
@@ -114,7 +114,7 @@ func TestChaosExample(t *testing.T) {
 	require.NoError(t, err)
 	count := 300
 	if testing.Short() {
-		count = 50 // which need not show every point
+		count = 20 // which need not show every point
 	}
 	totals, err := sweep.Run(underChaos(config), sweep.Options{Base: 1, Count: count}, func(r *sim.Result) bool {
 		require.Nil(t, r.Violation, "seed 0x%x", r.Seed)

@@ -46,7 +46,9 @@ const longestWork = 10 * time.Second
 // arms names the two.
 var arms = []string{"elastic", "narrow"}
 
-func (c *Config) settings() []plan.Setting {
+// Settings are the simulator's part of a plan: what each may be, and the fields
+// of c that they set.
+func (c *Config) Settings() []plan.Setting {
 	return []plan.Setting{
 		{Name: "sim.arm", Text: &c.Arm, Allowed: arms},
 		{Name: "sim.latency_min", Duration: &c.LatencyMin, Min: 1000, Max: 10e9},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // expectCollection schedules TiKV's garbage collection if transactions have left
@@ -48,7 +49,7 @@ func (u *Universe) blocking() string {
 	oldest := slices.MinFunc(locks, func(a, b tikv.Lock) int { return int(int64(a.StartTS - b.StartTS)) })
 	began := time.Duration(tikv.PhysicalMS(oldest.StartTS)-epoch.UnixMilli()) * time.Millisecond
 	return fmt.Sprintf("; %d effects wait to be judged for the transaction that began at %s and left a lock on %s (primary %s)",
-		len(u.judge.pending), clockText(began), printable(oldest.Key), printable(oldest.Primary))
+		len(u.judge.pending), clockText(began), plan.Printable(oldest.Key), plan.Printable(oldest.Primary))
 }
 
 // clockText prints a virtual time in seconds.

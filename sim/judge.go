@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // judge holds effects back until their order is final, then makes them true in
@@ -99,7 +100,7 @@ func (j *judge) convict(inv Invariant, err error) {
 	if v.Invariant == "" {
 		v.Invariant = inv.Name()
 	}
-	v.Text, v.Subject = printable(v.Text), printable(v.Subject)
+	v.Text, v.Subject = plan.Printable(v.Text), plan.Printable(v.Subject)
 	j.fail(v)
 }
 

@@ -120,7 +120,7 @@ func Replay(target Target, p *plan.Plan) (*Result, error) {
 func (target Target) replay(p *plan.Plan) (*Universe, error) {
 	assembly := target.Assemble()
 	var config Config
-	if err := p.Apply(assembly.Name(), append(config.settings(), assembly.Settings()...)); err != nil {
+	if err := p.Apply(assembly.Name(), append(config.Settings(), assembly.Settings()...)); err != nil {
 		return nil, err
 	}
 	if config.LatencyMax < config.LatencyMin {
@@ -167,7 +167,7 @@ func Replayable(target Target, p *plan.Plan) error {
 
 // planOf is the plan of a universe without its faults.
 func planOf(seed uint64, assembly Assembly, config *Config) *plan.Plan {
-	return plan.Of(seed, assembly.Name(), append(config.settings(), assembly.Settings()...))
+	return plan.Of(seed, assembly.Name(), append(config.Settings(), assembly.Settings()...))
 }
 
 // Draft returns the plan of a seed without any fault: its configuration alone.
@@ -298,9 +298,9 @@ func (u *Universe) standstill(what, shape string) *Violation {
 	for i, left := range s.Unfinished {
 		if i == 0 {
 			v.Shape += ": " + left.Shape
-			v.Subject = printable(left.Subject)
+			v.Subject = plan.Printable(left.Subject)
 		}
-		v.Text += "; " + printable(left.Text)
+		v.Text += "; " + plan.Printable(left.Text)
 	}
 	v.Text += u.blocking() + "; " + u.waiting()
 	return v

@@ -59,7 +59,7 @@ func TestScenarioBites(t *testing.T) {
 					require.Equal(t, c.clause, r.Violation.Shape, r.Violation.Text)
 					found++
 				}
-				return true
+				return found == 0 || !testing.Short()
 			})
 			require.NoError(t, err)
 			require.Positive(t, found)

@@ -3,17 +3,15 @@ package sim
 import (
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // The rolling hash covers every event: what it was, whose, when, the keys and
@@ -109,7 +107,7 @@ func (r *recorder) show(u *Universe, m *message) string {
 				words = shower.Show(mutation.Key, mutation.Value)
 			}
 			if mutation.Op != tikv.OpLock && words != "" {
-				fmt.Fprintf(&b, "%s: %s\n", printable(mutation.Key), printable(words))
+				fmt.Fprintf(&b, "%s: %s\n", plan.Printable(mutation.Key), plan.Printable(words))
 			}
 		}
 		r.wrote[m.KV.StartTS] += b.String()
@@ -123,18 +121,8 @@ func (r *recorder) show(u *Universe, m *message) string {
 
 func (r *recorder) add(u *Universe, e TraceEvent) {
 	e.Event, e.At = u.events, time.Duration(u.sched.now)
-	e.Key, e.What = printable(e.Key), printable(e.What)
+	e.Key, e.What = plan.Printable(e.Key), plan.Printable(e.What)
 	r.events = append(r.events, e)
-}
-
-// printable replaces what a terminal or a text file cannot show: keys may hold
-// any byte, and a scan that goes on begins behind a key with a zero byte.
-func printable(text string) string {
-	if utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl) {
-		return text
-	}
-	quoted := strconv.Quote(text)
-	return quoted[1 : len(quoted)-1]
 }
 
 func (r *recorder) log(u *Universe, t *task, level slog.Level, msg string, attrs []slog.Attr) {

@@ -13,7 +13,7 @@ import (
 )
 
 // fewSeeds is in how many universes a scenario is played under -short.
-const fewSeeds = 10
+const fewSeeds = 5
 
 // How many of a sweep's failures are reduced and reported, and how many with
 // -keep.
