@@ -5,10 +5,10 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale
+.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: ## one simulated universe, then two hundred
 	@go test ./sim -count=1 -run '^TestSeeds$$' -case=$(DEMO) -v
@@ -33,6 +33,13 @@ lint: ## vet of everything, the house rules, dead code, staticcheck, workflows
 	go test -count=1 $(TESTFLAGS) ./internal/house ./sim/lint ./cmd/gauntlet-lint
 	cd internal/deadcode && go test -count=1 $(TESTFLAGS) ./...
 	cd internal/actionlint && go test -count=1 $(TESTFLAGS) ./...
+
+# A released version in a folder of its own, so that a newer one is installed.
+VERSITYGW = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gauntlet/versitygw-v1.8.0
+
+s3: ## the S3 backend: a faulty network, then real servers
+	@test -x $(VERSITYGW)/versitygw || GOBIN=$(VERSITYGW) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+	cd backend/s3 && PATH="$(VERSITYGW):$$PATH" go test -count=1 $(TESTFLAGS) ./...
 
 race: ## the tests on real goroutines and a small sweep, under the race detector
 	go test -race ./backend/process/... ./sim/... ./core/...

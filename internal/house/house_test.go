@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"fakes/tikv":              {"core/env"},
 	"fakes/objstore":          {"core/env"},
 	"fakes/kvcontract":        {"core/env"},
+	"fakes/objcontract":       {"core/env"},
 	"sim/keyed":               {},
 	"sim/ops":                 {"fakes/tikv", "fakes/objstore"},
 	"sim/fault":               {"core/env", "fakes/tikv", "fakes/objstore", "sim/keyed", "sim/ops"},
