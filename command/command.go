@@ -106,7 +106,7 @@ func Run(suite harness.Suite, name string, args []string, stdout, stderr io.Writ
 // caller's.
 func codeOf(err error) int {
 	var stuck *sweep.Stuck
-	var nondeterministic *sweep.Nondeterminism
+	var nondeterministic *sim.Nondeterminism
 	switch {
 	case errors.As(err, &stuck):
 		return exitStuck

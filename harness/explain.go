@@ -40,7 +40,7 @@ func Explain(target sim.Target, failing *sim.Result, runs int, patience time.Dur
 }
 
 // Replay runs a plan twice, under watch. The error is the plan's, a *sweep.Stuck
-// or a *sweep.Nondeterminism.
+// or a *sim.Nondeterminism.
 func Replay(target sim.Target, p *plan.Plan, patience time.Duration) (*sim.Result, error) {
 	var first, second *sim.Result
 	var err error
@@ -56,7 +56,7 @@ func Replay(target sim.Target, p *plan.Plan, patience time.Duration) (*sim.Resul
 		return nil, err
 	}
 	if first.Hash != second.Hash {
-		return nil, &sweep.Nondeterminism{Seed: p.Seed, First: first.Hash, Second: second.Hash}
+		return nil, &sim.Nondeterminism{Seed: p.Seed, First: first.Hash, Second: second.Hash}
 	}
 	return first, nil
 }

@@ -51,7 +51,7 @@ type Outcome struct {
 
 // Sweep runs the universes and shows each to visit, in the order of the seeds.
 // A sweep that stops at a violation judges no expectations. The error is a
-// configuration's, a *sweep.Stuck or a *sweep.Nondeterminism.
+// configuration's, a *sweep.Stuck or a *sim.Nondeterminism.
 func (s *Suite) Sweep(target sim.Target, q Request, visit func(*sim.Result)) (*Outcome, error) {
 	before := CPUSeconds()
 	out := &Outcome{}

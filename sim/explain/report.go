@@ -46,7 +46,7 @@ func Failure(target sim.Target, failing *sim.Result, runs int) (*Report, error) 
 		return nil, err
 	}
 	if recorded.Violation == nil || recorded.Hash != reduced.Result.Hash && reduced.Runs > 0 {
-		return nil, fmt.Errorf("the run is not deterministic: replaying seed 0x%016x recorded another run (hash %016x, then %016x)", failing.Seed, reduced.Result.Hash, recorded.Hash)
+		return nil, &sim.Nondeterminism{Seed: failing.Seed, First: reduced.Result.Hash, Second: recorded.Hash}
 	}
 	reduced.Result = recorded
 	return &Report{Seed: failing.Seed, Reduced: reduced, Injected: len(failing.Fired), Trace: recorded.Trace}, nil

@@ -5,7 +5,6 @@
 package sweep
 
 import (
-	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -30,20 +29,9 @@ type Options struct {
 	Again int
 }
 
-// Nondeterminism says that one seed gave two different runs: the system, or the
-// harness, depends on something that is not in the universe.
-type Nondeterminism struct {
-	Seed          uint64
-	First, Second uint64 // hashes
-}
-
-func (n *Nondeterminism) Error() string {
-	return fmt.Sprintf("not deterministic: seed 0x%016x gave hash %016x, then %016x; the system depends on something outside its universe", n.Seed, n.First, n.Second)
-}
-
 // Run sweeps the seeds and calls visit for each result, in the order of the
 // seeds, on the calling goroutine, until it returns false. The error is a
-// configuration's, a *Stuck or a *Nondeterminism, not a violation's; the totals
+// configuration's, a *Stuck or a *sim.Nondeterminism, not a violation's; the totals
 // are of the universes before it.
 func Run(target sim.Target, o Options, visit func(*sim.Result) bool) (*Totals, error) {
 	parallel := o.Parallel
@@ -116,7 +104,7 @@ func run(target sim.Target, o *Options, seed uint64, again bool) (*sim.Result, e
 		return nil, err
 	}
 	if second.Hash != r.Hash {
-		return nil, &Nondeterminism{Seed: seed, First: r.Hash, Second: second.Hash}
+		return nil, &sim.Nondeterminism{Seed: seed, First: r.Hash, Second: second.Hash}
 	}
 	return r, nil
 }
