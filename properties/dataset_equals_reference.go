@@ -84,7 +84,7 @@ func (i *datasetEqualsReference) checkPublished(c *batchChange) error {
 func (i *datasetEqualsReference) referenceOf(b *workload.Batch) map[string][]byte {
 	r, ok := i.reference[b]
 	if !ok {
-		r = workload.Reference(b)
+		r = i.cfg.Workload.Reference(b)
 		i.reference[b] = r
 	}
 	return r

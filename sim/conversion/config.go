@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/dataset"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
@@ -60,6 +61,11 @@ type Config struct {
 	// Core is the configuration of every process. What it says of the stores
 	// follows from Stores.
 	Core core.Config
+
+	// Codec converts, and Format is of what into what; nil are package plain and
+	// its format. They are the program's, neither drawn nor part of a plan.
+	Codec  dataset.Codec
+	Format *workload.Format
 }
 
 // Stores are the stores' traits: one field for each way in which those in the
@@ -226,6 +232,7 @@ func (c *Config) Draw(d keyed.Draw) {
 		return int(d.Between(label, 1, small))
 	}
 	*c = Config{
+		Codec: c.Codec, Format: c.Format,
 		Workers:      2 + int(d.Between("workers", 0, 20))/10,
 		Split:        d.Chance("split", 200),
 		WorkloadSeed: d.Uint64("workload"),
@@ -316,8 +323,10 @@ func drawCore(d keyed.Draw) core.Config {
 // Workload is what the configuration's system is asked to convert.
 func (c *Config) Workload() workload.Spec {
 	draw := keyed.New(c.WorkloadSeed, "workload")
-	return workload.Generate(draw.Uint64, workload.Limits{
+	spec := workload.Generate(draw.Uint64, workload.Limits{
 		Batches: c.Batches, Sources: c.Sources, Recordings: c.Recordings, Frames: c.Frames,
 		PoisonPercent: c.PoisonPercent, EmptyPercent: c.EmptyPercent,
 	})
+	spec.Format = c.Format
+	return spec
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/dataset"
 	"github.com/gauntlet-dst/gauntlet/core/dataset/plain"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
@@ -67,11 +68,18 @@ func (s *System) Programs() []sim.Program {
 	return append(programs, sim.Program{Name: "client", Main: s.client.main, Client: true})
 }
 
+func (c *Config) codec() dataset.Codec {
+	if c.Codec == nil {
+		return plain.Codec{}
+	}
+	return c.Codec
+}
+
 func (s *System) node(name string, roles core.Role, expendable bool) sim.Program {
 	return sim.Program{
 		Name: name, Restart: s.config.RestartAfter, Expendable: expendable, StopCause: core.ErrDrain,
 		Main: func(ctx context.Context, e *env.Env) error {
-			return core.New(e, s.config.Core, plain.Codec{}).Run(ctx, roles)
+			return core.New(e, s.config.Core, s.config.codec()).Run(ctx, roles)
 		},
 	}
 }

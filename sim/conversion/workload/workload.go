@@ -18,6 +18,7 @@ package workload
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -25,6 +26,36 @@ import (
 // Spec is everything that is submitted in one universe.
 type Spec struct {
 	Batches []Batch
+	// Format is how recordings and datasets are written; nil is as packages
+	// core/dataset/plain and core/dataset do.
+	Format *Format
+}
+
+// Format is how recordings and the datasets of them are written.
+type Format struct {
+	// Recording returns the source file of a recording, with that many frames, or
+	// with what makes it poison.
+	Recording func(r *Recording) []byte
+	// Reference returns the dataset that a batch must publish, as [Reference]
+	// does.
+	Reference func(b *Batch) map[string][]byte
+}
+
+// Reference returns the dataset that the batch must publish in the format of the
+// specification: every object's exact bytes under its path within the dataset,
+// without manifest.json. It is nil if the batch is poisoned.
+func (s *Spec) Reference(b *Batch) map[string][]byte {
+	if s.Format == nil {
+		return Reference(b)
+	}
+	return s.Format.Reference(b)
+}
+
+func (s *Spec) recording(r *Recording) []byte {
+	if s.Format == nil {
+		return r.Bytes()
+	}
+	return s.Format.Recording(r)
 }
 
 // Batch is one dataset to build. The sources of a batch do not overlap; two
@@ -100,6 +131,18 @@ func (b *Batch) Keys() []string {
 	return keys
 }
 
+// Recordings iterates over the keys of the batch's recordings, and these, in the
+// order of their episodes.
+func (b *Batch) Recordings() iter.Seq2[string, *Recording] {
+	return func(yield func(string, *Recording) bool) {
+		for _, e := range b.episodes() {
+			if !yield(e.key, e.recording) {
+				return
+			}
+		}
+	}
+}
+
 // Object is one file of a source.
 type Object struct {
 	Key  string
@@ -116,7 +159,7 @@ func (s *Spec) Objects() []Object {
 				if r.Missing {
 					continue
 				}
-				all = append(all, Object{source.Prefix + r.Name, r.Bytes()})
+				all = append(all, Object{source.Prefix + r.Name, s.recording(r)})
 			}
 			for _, name := range source.Ignored {
 				all = append(all, Object{source.Prefix + name, []byte("not a recording: " + name + "\n")})
