@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/gauntlet-dst/gauntlet/e2e/wal"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
 
@@ -173,6 +174,6 @@ func TestRecords(t *testing.T) {
 		_, _, err = decode(record[:rapid.IntRange(0, len(record)-1).Draw(t, "cut")])
 		require.Error(t, err)
 		_, _, err = decode(append(record, 0))
-		require.ErrorIs(t, err, errRecord)
+		require.ErrorIs(t, err, wal.ErrRecord)
 	})
 }

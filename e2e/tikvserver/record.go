@@ -2,8 +2,8 @@ package tikvserver
 
 import (
 	"encoding/binary"
-	"errors"
 
+	"github.com/gauntlet-dst/gauntlet/e2e/wal"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
 
@@ -36,102 +36,45 @@ func encodeRequest(req *tikv.Request) []byte {
 	for _, n := range []uint64{req.StartTS, req.CommitTS, req.CurrentTS, req.CallerTS, req.TTLMS} {
 		b = binary.AppendUvarint(b, n)
 	}
-	b = appendText(b, req.Primary)
+	b = wal.AppendText(b, req.Primary)
 	b = binary.AppendUvarint(b, uint64(len(req.Keys)))
 	for _, key := range req.Keys {
-		b = appendText(b, key)
+		b = wal.AppendText(b, key)
 	}
 	b = binary.AppendUvarint(b, uint64(len(req.Mutations)))
 	for _, m := range req.Mutations {
 		b = append(b, byte(m.Op))
-		b = appendText(b, m.Key)
-		b = appendText(b, string(m.Value))
+		b = wal.AppendText(b, m.Key)
+		b = wal.AppendText(b, string(m.Value))
 	}
 	return b
 }
 
-func appendText(b []byte, text string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
-}
-
-var errRecord = errors.New("a record that this version does not write")
-
 // decode reads a record: a request, or a limit of the timestamps.
 func decode(record []byte) (req *tikv.Request, limitMS int64, err error) {
-	r := reader{rest: record}
-	kind := r.byte()
+	r := wal.NewReader(record)
+	kind := r.Byte()
 	if kind == limitRecord {
-		limitMS = int64(r.uint())
-		return nil, limitMS, r.end()
+		limitMS = int64(r.Uint())
+		return nil, limitMS, r.End()
 	}
-	req = &tikv.Request{Kind: tikv.Kind(kind), RollbackIfMissing: r.byte() == 1}
+	req = &tikv.Request{Kind: tikv.Kind(kind), RollbackIfMissing: r.Byte() == 1}
 	for _, n := range []*uint64{&req.StartTS, &req.CommitTS, &req.CurrentTS, &req.CallerTS, &req.TTLMS} {
-		*n = r.uint()
+		*n = r.Uint()
 	}
-	req.Primary = r.text()
-	for range r.length() {
-		req.Keys = append(req.Keys, r.text())
+	req.Primary = r.Text()
+	for range r.Length() {
+		req.Keys = append(req.Keys, r.Text())
 	}
-	for range r.length() {
-		m := tikv.Mutation{Op: tikv.Op(r.byte()), Key: r.text()}
-		if value := r.text(); value != "" {
+	for range r.Length() {
+		m := tikv.Mutation{Op: tikv.Op(r.Byte()), Key: r.Text()}
+		if value := r.Text(); value != "" {
 			m.Value = []byte(value)
 		}
 		req.Mutations = append(req.Mutations, m)
 	}
 	if !writes(req.Kind) {
-		r.bad = true
+		return nil, 0, wal.ErrRecord
 	}
-	return req, 0, r.end()
-}
-
-// reader reads a record's fields. After the first that is not there all others
-// are zero, and end tells.
-type reader struct {
-	rest []byte
-	bad  bool
-}
-
-func (r *reader) end() error {
-	if r.bad || len(r.rest) > 0 {
-		return errRecord
-	}
-	return nil
-}
-
-func (r *reader) byte() byte {
-	if len(r.rest) == 0 {
-		r.bad = true
-		return 0
-	}
-	b := r.rest[0]
-	r.rest = r.rest[1:]
-	return b
-}
-
-func (r *reader) uint() uint64 {
-	n, used := binary.Uvarint(r.rest)
-	if used <= 0 {
-		r.bad, r.rest = true, nil
-		return 0
-	}
-	r.rest = r.rest[used:]
-	return n
-}
-
-// length is a number of things of which each takes a byte at least.
-func (r *reader) length() int {
-	n := r.uint()
-	if n > uint64(len(r.rest)) {
-		r.bad, r.rest = true, nil
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) text() string {
-	n := r.length()
-	text := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return text
+	return req, 0, r.End()
 }

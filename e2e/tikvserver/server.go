@@ -70,6 +70,7 @@ func New(cfg Config) (s *Server, dropped int64, err error) {
 	if s.log, dropped, err = wal.Open(cfg.Log, s.replay); err != nil {
 		return nil, 0, fmt.Errorf("tikv-server: the log: %w", err)
 	}
+	s.engine.Ledger().Reset()
 	return s, dropped, nil
 }
 
@@ -89,11 +90,25 @@ func (s *Server) replay(record []byte) error {
 		return nil
 	}
 	s.engine.Handle(req, &resp)
-	s.engine.Ledger().Reset()
 	if resp.Status != tikv.StatusOK {
 		return fmt.Errorf("a %v that succeeded is answered with %q now", req.Kind, resp.Status)
 	}
 	return nil
+}
+
+// History reads a log and returns every commit that it tells of, in the order in
+// which they were decided, and the engine that they make. The log is not changed,
+// and a server may go on with it.
+func History(log string) (*tikv.Engine, []tikv.Commit, error) {
+	s := &Server{engine: tikv.New(tikv.Options{})}
+	var commits []tikv.Commit
+	err := wal.Read(log, func(record []byte) error {
+		err := s.replay(record)
+		commits = append(commits, s.engine.Ledger().Commits...)
+		s.engine.Ledger().Reset()
+		return err
+	})
+	return s.engine, commits, err
 }
 
 // handle lets the engine handle requests, one after the other and with no others

@@ -67,19 +67,9 @@ func (l *Log) recover(path string, replay func([]byte) error) (dropped int64, er
 	if err != nil {
 		return 0, err
 	}
-	at := 0
-	for at < len(data) {
-		record, torn, err := next(data[at:])
-		if err != nil {
-			return 0, fmt.Errorf("%s: at byte %d: %w", path, at, err)
-		}
-		if torn {
-			break
-		}
-		if err := replay(record); err != nil {
-			return 0, fmt.Errorf("%s: at byte %d: %w", path, at, err)
-		}
-		at += header + len(record)
+	at, err := each(path, data, replay)
+	if err != nil {
+		return 0, err
 	}
 	if err := l.file.Truncate(int64(at)); err != nil {
 		return 0, err
@@ -91,6 +81,35 @@ func (l *Log) recover(path string, replay func([]byte) error) (dropped int64, er
 		return 0, err
 	}
 	return int64(len(data) - at), syncDir(filepath.Dir(path))
+}
+
+// Read passes every record of the log in the file at path to visit. The log may
+// be open elsewhere: an unfinished record at its end is left out.
+func Read(path string, visit func(record []byte) error) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	_, err = each(path, data, visit)
+	return err
+}
+
+// each visits the records of data and returns where the last whole one ends.
+func each(path string, data []byte, visit func([]byte) error) (end int, err error) {
+	for end < len(data) {
+		record, torn, err := next(data[end:])
+		if err != nil {
+			return 0, fmt.Errorf("%s: at byte %d: %w", path, end, err)
+		}
+		if torn {
+			break
+		}
+		if err := visit(record); err != nil {
+			return 0, fmt.Errorf("%s: at byte %d: %w", path, end, err)
+		}
+		end += header + len(record)
+	}
+	return end, nil
 }
 
 // next reads the first record of data, which is not empty.

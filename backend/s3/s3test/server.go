@@ -28,6 +28,10 @@ type Server struct {
 	Bucket string
 	// Page is the most entries on a page of a listing; 0 means 1000.
 	Page int
+	// Handled, if not nil, is called for each request that the store has handled,
+	// one at a time, before it is answered. An error ends the connection without an
+	// answer.
+	Handled func(req *objstore.Request, resp *objstore.Response) error
 
 	mu    sync.Mutex
 	store *objstore.Store
@@ -101,7 +105,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var resp objstore.Response
 	s.mu.Lock()
 	s.store.Handle(&req, &resp)
+	if s.Handled != nil {
+		err = s.Handled(&req, &resp)
+	}
 	s.mu.Unlock()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
 	if resp.Err != env.ClassNone {
 		fail(w, resp.Code)
 		return
