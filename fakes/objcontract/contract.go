@@ -172,7 +172,8 @@ func conditions(f *fixture) {
 }
 
 func listing(f *fixture) {
-	keys := []string{"a", "a b", "a&b", "a+b", "a/1", "a/2", "a/2/3", "a<b>", "b%41", "b=c", "é", "z"}
+	// No key is a folder of another: a gateway to a file system refuses that.
+	keys := []string{"a b", "a&b", "a+b", "a/1", "a/2", "a/2-3/4", "a<b>", "b%41", "b=c", "é", "z"}
 	slices.Sort(keys)
 	want := []env.Object{}
 	for _, key := range keys {
@@ -194,7 +195,7 @@ func listing(f *fixture) {
 	}
 	page, err := f.Client.List(f.ctx, f.prefix+"a/", f.prefix+"a/1x", 10)
 	require.NoError(f, err)
-	require.Equal(f, []env.Object{want[slices.Index(keys, "a/2")], want[slices.Index(keys, "a/2/3")]}, page.Objects)
+	require.Equal(f, []env.Object{want[slices.Index(keys, "a/2")], want[slices.Index(keys, "a/2-3/4")]}, page.Objects)
 	page, err = f.Client.List(f.ctx, f.prefix+"none/", "", 10)
 	require.NoError(f, err)
 	require.Empty(f, page.Objects)
