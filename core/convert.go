@@ -93,9 +93,10 @@ type conversion struct {
 	codec   dataset.Converter
 	digest  dataset.Digest // of all parts
 	frames  int64
-	cut     mark // behind the last part
-	durable mark // behind the last durable part
-	saved   mark // in the last checkpoint
+	counted int64 // of the frames, in the metrics
+	cut     mark  // behind the last part
+	durable mark  // behind the last durable part
+	saved   mark  // in the last checkpoint
 	savedAt time.Duration
 }
 
@@ -134,7 +135,7 @@ func (a *attempt) continued(slot string, last *checkpointRow) (*conversion, erro
 	}
 	at := mark{parts: len(last.parts), offset: last.offset, frames: last.frames, state: last.state, digest: digest}
 	c := &conversion{
-		attempt: a, codec: codec, digest: digest, frames: last.frames,
+		attempt: a, codec: codec, digest: digest, frames: last.frames, counted: last.frames,
 		src: &source{attempt: a, offset: last.offset},
 		cut: at, durable: at, saved: at,
 	}
@@ -230,8 +231,18 @@ func (c *conversion) endPart(ctx context.Context) error {
 }
 
 func (c *conversion) cutPart() {
+	c.count()
 	c.digest = c.digest.Append(c.out.buf)
 	c.out.cut()
+}
+
+// count adds what was converted since the last call to the metrics. An attempt
+// that ends without one more part leaves the frames behind its last out.
+func (c *conversion) count() {
+	m := c.attempt.node.env.Metrics
+	m.Add("frames_converted_total", c.frames-c.counted)
+	m.Add("converted_bytes_total", int64(len(c.out.buf)))
+	c.counted = c.frames
 }
 
 // checkpointDue reports whether enough has happened since the last checkpoint.
@@ -252,6 +263,7 @@ func (c *conversion) finish(ctx context.Context) (staged, error) {
 		return staged{}, err
 	}
 	if !c.out.multipart() {
+		c.count()
 		digest := c.digest.Append(c.out.buf)
 		obj, err := c.out.putWhole(ctx)
 		return staged{Object: obj, digest: digest, summary: summary}, err

@@ -320,6 +320,7 @@ func TestShardsCountWhatMoves(t *testing.T) {
 			u.state = rapid.SampledFrom(next).Draw(t, "state")
 			u.attempts += rapid.IntRange(0, 1).Draw(t, "attempt")
 			u.staged = rapid.StringMatching("[a-z]{0,3}").Draw(t, "staged")
+			u.frames = rapid.Int64Range(0, 9).Draw(t, "frames")
 			s.count("0123456789abcdef", &was, -1)
 			s.count("0123456789abcdef", &u, +1)
 			counts := s.counts(1)
@@ -327,6 +328,7 @@ func TestShardsCountWhatMoves(t *testing.T) {
 			require.Equal(t, u.failures(), s.failures)
 			require.Equal(t, u.state == UnitComplete, s.digest != 0)
 			require.Equal(t, u.state == UnitPending, counts.Pending == 1)
+			require.Equal(t, int64(counts.Complete)*u.frames, s.frames)
 		}
 		s.count("0123456789abcdef", &u, -1)
 		require.Equal(t, shardRow{}, s)

@@ -54,11 +54,12 @@
 //	queue/<priority>/<bid>/<uid> q1 epoch=: present exactly while the unit is
 //	    pending; <priority> is 999 minus the batch's priority, 3 digits
 //	shard/<bid>/<n>              h1 processing= complete= failed= dead= cancelled=
-//	       failures= taken= digest=: what has become of the units of one shard (4
-//	    digits), written with every move of one of them; missing until the first.
+//	       failures= taken= digest= frames=: what has become of the units of one
+//	    shard (4 digits), written with every move of one of them; missing until
+//	    the first.
 //	    Pending units are those that discovery found and that are nothing else;
 //	    failures: failed attempts of units that have not recovered; taken: slots;
-//	    digest: of the complete units, in any order
+//	    digest and frames: of the complete units, in any order
 //	failed/<bid>/<uid>           f1 epoch= attempts=: present exactly while the unit
 //	    is failed
 //	dead/<bid>/<uid>             f1 epoch= attempts=: present exactly while it is dead

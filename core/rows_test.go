@@ -112,7 +112,7 @@ func TestSmallRowsRoundTrip(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, sweep, gotSweep)
 
-		shard := shardRow{1, 2, 3, 4, 5, 6, 7, rapid.Uint64().Draw(t, "digest")}
+		shard := shardRow{1, 2, 3, 4, 5, 6, 7, rapid.Uint64().Draw(t, "digest"), 8}
 		gotShard, err := decodeShard("k", shard.encode())
 		require.NoError(t, err)
 		require.Equal(t, shard, gotShard)

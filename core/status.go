@@ -20,6 +20,10 @@ type BatchStatus struct {
 	Counts
 	// Total is how many units there are, once discovery has ended; else 0.
 	Total int
+	// Frames is how many are converted: those of complete units, and while the
+	// batch lives those of others up to their last checkpoints. Filled in by
+	// Status, not by List.
+	Frames int64
 	// Sources and Failures are filled in by Status, not by List.
 	Sources  []SourceStatus
 	Failures []UnitStatus // units that are dead, or failed and waiting
@@ -97,9 +101,21 @@ func (c *Client) Status(ctx context.Context, namespace, name string) (BatchStatu
 
 // readUnits fills in the counts, and the units that have failed.
 func (s *BatchStatus) readUnits(ctx context.Context, tx env.Txn, id batchID, b *batchRow, page int) error {
-	var err error
-	if s.Counts, err = readCounts(ctx, tx, id, b, page); err != nil {
+	sum, err := readShards(ctx, tx, id, page)
+	if err != nil {
 		return err
+	}
+	found, err := readFound(ctx, tx, id, b, page)
+	if err != nil {
+		return err
+	}
+	s.Counts, s.Frames = sum.counts(found), sum.frames
+	if !b.phase.Terminal() {
+		under, err := readCheckpointed(ctx, tx, id, page)
+		if err != nil {
+			return err
+		}
+		s.Frames += under
 	}
 	var failed []string
 	for _, prefix := range [...]string{deadsPrefix(id), failuresPrefix(id)} {

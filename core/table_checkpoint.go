@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,18 @@ func decodeCheckpoint(key string, row []byte) (checkpointRow, error) {
 	f := readRow(key, row, "c1")
 	c.fields(&f)
 	return c, f.end()
+}
+
+// readCheckpointed returns how many frames of a batch's units are checkpointed.
+// Completion takes a unit's checkpoint away, so there are no more of them than
+// units that were begun and are not complete.
+func readCheckpointed(ctx context.Context, tx env.Txn, id batchID, page int) (frames int64, err error) {
+	err = scan(ctx, tx, checkpointsPrefix(id), page, func(p env.Pair) (bool, error) {
+		c, err := decodeCheckpoint(p.Key, p.Value)
+		frames += c.frames
+		return true, err
+	})
+	return frames, err
 }
 
 // parts is a field of number:etag:size,...

@@ -28,6 +28,7 @@ type shardRow struct {
 	failures   int    // attempts that have failed, see unitRow.failures
 	taken      int    // of the shard's share of the batch's parallelism
 	digest     uint64 // of the complete units, in any order
+	frames     int64  // of the complete units
 }
 
 const (
@@ -57,6 +58,7 @@ func (s *shardRow) fields(f *fields) {
 	f.int("failures", &s.failures)
 	f.int("taken", &s.taken)
 	f.uint("digest", &s.digest)
+	f.int64("frames", &s.frames)
 }
 
 func (s *shardRow) encode() []byte {
@@ -81,6 +83,7 @@ func (s *shardRow) count(uid string, u *unitRow, n int) {
 	case UnitComplete:
 		s.complete += n
 		s.digest ^= u.fingerprint(uid) // which is its own inverse
+		s.frames += int64(n) * u.frames
 	case UnitFailed:
 		s.failed += n
 	case UnitDead:
@@ -100,6 +103,7 @@ func (s *shardRow) add(other *shardRow) {
 	s.failures += other.failures
 	s.taken += other.taken
 	s.digest ^= other.digest
+	s.frames += other.frames
 }
 
 // counts is the number of units in each state, if found were discovered.

@@ -71,6 +71,9 @@ func (i *shardsAgree) add(u *schema.Unit, n int64) {
 	if u.State != schema.Processing && u.State != schema.Complete {
 		s.Failures += n * u.Attempts
 	}
+	if u.State == schema.Complete {
+		s.Frames += n * u.Frames
+	}
 	i.want[u.Shard] = s
 	if u.Slot != 0 {
 		s := i.want[u.Slot-1]
@@ -124,6 +127,7 @@ func (i *shardsAgree) checkShard(c *shardChange) error {
 	}
 	got.Failures -= c.before.Failures
 	got.Taken -= c.before.Taken
+	got.Frames -= c.before.Frames
 	got.Digest = 0
 	if want := i.want[s.number]; got != want {
 		return shardCountsWhatIsNotSo.breach(c.by, c.key, sim.EventRef{}, "wrote the shard", "%s changed by %s; the units of the same commit by %s", c.key, shardText(&got), shardText(&want))
@@ -141,5 +145,5 @@ func shardText(s *schema.Shard) string {
 			text += fmt.Sprintf("%+d %s, ", n, state)
 		}
 	}
-	return text + fmt.Sprintf("%+d failures, %+d taken", s.Failures, s.Taken)
+	return text + fmt.Sprintf("%+d failures, %+d taken, %+d frames", s.Failures, s.Taken, s.Frames)
 }

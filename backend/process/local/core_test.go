@@ -435,6 +435,7 @@ func (w *coreWorld) requireEnd(end core.Phase) {
 		}
 		require.Equal(w, core.PhaseComplete, status.Phase, status.Error)
 		require.NoError(w, workload.Diff(workload.Reference(&w.batches[i]), w.dataset(status.Manifest)))
+		require.Equal(w, framesOf(&w.batches[i]), status.Frames)
 		published++
 	}
 	// Who published may not know yet.
@@ -444,6 +445,16 @@ func (w *coreWorld) requireEnd(end core.Phase) {
 		require.Contains(w, w.status[0].Error, "in/arm/0/1.rec")
 		require.Equal(w, core.Counts{Complete: 3, Dead: 1}, w.status[0].Counts)
 	}
+}
+
+// framesOf is how many frames a batch's recordings have.
+func framesOf(b *workload.Batch) (frames int64) {
+	for _, s := range b.Sources {
+		for _, r := range s.Recordings {
+			frames += int64(r.Frames)
+		}
+	}
+	return frames
 }
 
 // requireNothingLeft requires that soon no row tells of work any more.

@@ -96,6 +96,7 @@ type Unit struct {
 	StagedSize  int64
 	StagedETag  string
 	Digest      string
+	Frames      int64
 	Error       string
 }
 
@@ -123,6 +124,8 @@ func (u *Unit) Decode(row string) error {
 			u.Slot = f.int()
 		case "source":
 			u.Source = f.int()
+		case "frames":
+			u.Frames = f.int()
 		case "url":
 			u.URL = f.value
 		case "size":
@@ -157,6 +160,7 @@ type Shard struct {
 	Failures int64  // attempts that failed, of units that have not recovered
 	Taken    int64  // of its share of the batch's parallelism
 	Digest   uint64 // of the complete units
+	Frames   int64  // of the complete units
 }
 
 // Decode reads a row.
@@ -171,6 +175,8 @@ func (s *Shard) Decode(row string) error {
 			s.Taken = f.int()
 		case "digest":
 			s.Digest = f.uint()
+		case "frames":
+			s.Frames = f.int()
 		default:
 			if state := StateOf(f.name); state != None {
 				s.Counts[state] = f.int()
