@@ -4,9 +4,11 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -17,21 +19,33 @@ import (
 // operation and n alone, so a run with the same calls has the same failures.
 // It is safe for concurrent use; concurrent calls are numbered as they arrive.
 type Injector struct {
-	seed  uint64
 	clock env.Clock
 	log   env.Log
-	order []*ruleState // as configured
-	rules map[place]*ruleState
 	ops   Catalogue
+	rules atomic.Pointer[ruleSet]
+}
 
-	mu sync.Mutex // guards the counters of every ruleState; never held over a call of env
+// ruleSet is one configuration, and what it has done.
+type ruleSet struct {
+	config Config
+	order  []*ruleState // as configured
+	rules  map[place]*ruleState
+
+	mu      sync.Mutex // guards what follows and all counts; never held over a call of env
+	over    bool       // another configuration has taken its place
+	waiting map[int]context.CancelCauseFunc
+	lastID  int
 }
 
 type ruleState struct {
+	set    *ruleSet
 	rule   Rule
 	op     Operation
-	counts [numPoints]struct{ calls, fired int }
+	counts [numPoints]struct{ calls, fired, held int }
 }
+
+// errReleased ends a delay whose configuration was replaced.
+var errReleased = errors.New("chaos: released")
 
 // NewInjector returns an Injector for config, or the first thing that is wrong
 // with config, whose operations are those of catalogue. Delays are slept on clock. log, which may be nil, receives one
@@ -40,14 +54,44 @@ func NewInjector(config Config, catalogue Catalogue, clock env.Clock, log env.Lo
 	if err := config.Validate(catalogue); err != nil {
 		return nil, err
 	}
-	i := &Injector{seed: config.Seed, clock: clock, log: log, ops: catalogue, rules: make(map[place]*ruleState)}
-	for _, rule := range config.Rules {
-		op, _ := catalogue.Lookup(rule.Operation)
-		state := &ruleState{rule: rule, op: op}
-		i.order = append(i.order, state)
-		i.rules[place{op.Step, op.Call}] = state
-	}
+	i := &Injector{clock: clock, log: log, ops: catalogue}
+	i.rules.Store(i.compile(config))
 	return i, nil
+}
+
+// Set replaces the configuration, while calls are made, or returns the first
+// thing that is wrong with config and changes nothing. All counting begins again,
+// and calls that wait go on at once, as if their delays were over.
+func (i *Injector) Set(config Config) error {
+	if err := config.Validate(i.ops); err != nil {
+		return err
+	}
+	i.rules.Swap(i.compile(config)).release()
+	return nil
+}
+
+// Config returns the configuration.
+func (i *Injector) Config() Config { return i.rules.Load().config }
+
+func (i *Injector) compile(config Config) *ruleSet {
+	s := &ruleSet{config: config, rules: make(map[place]*ruleState), waiting: make(map[int]context.CancelCauseFunc)}
+	for _, rule := range config.Rules {
+		op, _ := i.ops.Lookup(rule.Operation)
+		state := &ruleState{set: s, rule: rule, op: op}
+		s.order = append(s.order, state)
+		s.rules[place{op.Step, op.Call}] = state
+	}
+	return s
+}
+
+// release lets all calls that wait go on, and those that were about to.
+func (s *ruleSet) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	for _, cancel := range s.waiting {
+		cancel(errReleased)
+	}
 }
 
 // MaybeFail returns an *InjectedError if a rule fails this call of op before
@@ -123,7 +167,7 @@ func (i *Injector) before(ctx context.Context, op string, point, prewriteAfter i
 func (i *Injector) after(ctx context.Context, op string, point int) []candidate {
 	list := i.named(nil, ctx, op, point)
 	at := place{step: string(env.StepOf(ctx))}
-	if step := i.rules[at]; step != nil && slices.Contains(step.op.FailAfter.Calls, op) {
+	if step := i.rules.Load().rules[at]; step != nil && slices.Contains(step.op.FailAfter.Calls, op) {
 		list = i.add(list, at, point)
 	}
 	return list
@@ -142,7 +186,7 @@ func (i *Injector) named(list []candidate, ctx context.Context, op string, point
 }
 
 func (i *Injector) add(list []candidate, at place, point int) []candidate {
-	if state := i.rules[at]; state != nil && state.rule.trigger(point) != nil {
+	if state := i.rules.Load().rules[at]; state != nil && state.rule.trigger(point) != nil {
 		return append(list, candidate{state, point})
 	}
 	return list
@@ -157,24 +201,29 @@ type hit struct {
 // pick counts the call for every candidate and returns the first that its
 // trigger picks. A conflict is never picked for an unconditional write.
 func (i *Injector) pick(list []candidate, conditional bool) (first hit) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	for _, c := range list {
-		count := &c.state.counts[c.point]
-		count.calls++
-		if first.state != nil || !conditional && c.class() == env.ClassConflict {
-			continue
+		// One after another: a call that meets two configurations counts for both.
+		if h := c.pick(first.state == nil, conditional); h.state != nil {
+			first = h
 		}
-		if !i.picks(c, count.calls, count.fired) {
-			continue
-		}
-		count.fired++
-		first = hit{c, count.calls}
 	}
 	return first
 }
 
-func (i *Injector) picks(c candidate, nth, fired int) bool {
+// pick counts the call and returns it if it may be picked and the trigger does.
+func (c candidate) pick(may, conditional bool) hit {
+	c.state.set.mu.Lock()
+	defer c.state.set.mu.Unlock()
+	count := &c.state.counts[c.point]
+	count.calls++
+	if !may || !conditional && c.class() == env.ClassConflict || !c.picks(count.calls, count.fired) {
+		return hit{}
+	}
+	count.fired++
+	return hit{c, count.calls}
+}
+
+func (c candidate) picks(nth, fired int) bool {
 	t := c.state.rule.trigger(c.point)
 	if t.Once && fired > 0 {
 		return false
@@ -186,7 +235,7 @@ func (i *Injector) picks(c candidate, nth, fired int) bool {
 		return true
 	}
 	const unit = 1.0 / (1 << 53)
-	return float64(i.draw(c, nth, 0)>>11)*unit < t.Rate
+	return float64(c.draw(nth, 0)>>11)*unit < t.Rate
 }
 
 // class is the class of the error that a candidate injects.
@@ -219,10 +268,39 @@ func (i *Injector) sleep(ctx context.Context, h hit) error {
 	}
 	d := latency.Min
 	if spread := uint64(latency.Max - latency.Min); spread > 0 {
-		d += time.Duration(i.draw(h.candidate, h.nth, 1) % (spread + 1))
+		d += time.Duration(h.draw(h.nth, 1) % (spread + 1))
 	}
 	i.tell(ctx, h, slog.Duration("delay", d))
-	return i.clock.Sleep(ctx, d)
+	return h.hold(ctx, i.clock, d)
+}
+
+// hold makes the call wait, for as long as its configuration is the one in
+// effect. Counts tells of it meanwhile.
+func (h hit) hold(ctx context.Context, clock env.Clock, d time.Duration) error {
+	s := h.state.set
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return nil
+	}
+	s.lastID++
+	id := s.lastID
+	s.waiting[id] = cancel
+	h.state.counts[h.point].held++
+	s.mu.Unlock()
+
+	err := clock.Sleep(ctx, d)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, id)
+	h.state.counts[h.point].held--
+	if errors.Is(err, errReleased) {
+		return nil
+	}
+	return err
 }
 
 func (i *Injector) tell(ctx context.Context, h hit, what ...slog.Attr) {
@@ -239,8 +317,8 @@ func (i *Injector) tell(ctx context.Context, h hit, what ...slog.Attr) {
 
 // draw returns 64 bits keyed by the seed, the operation, the point, the call's
 // number and the purpose: no draw shifts another.
-func (i *Injector) draw(c candidate, nth, purpose int) uint64 {
-	h := mix(i.seed)
+func (c candidate) draw(nth, purpose int) uint64 {
+	h := mix(c.state.set.config.Seed)
 	for _, b := range []byte(c.state.rule.Operation) {
 		h = mix(h ^ uint64(b))
 	}
@@ -262,18 +340,20 @@ type Count struct {
 	Point     string // fail_before, fail_after, delay_before, delay_after
 	Calls     int
 	Fired     int
+	Held      int // of those that fired: calls whose delay is not over yet
 }
 
 // Counts returns what has happened so far, rule by rule as configured: a run
 // whose rules never fired has shown nothing.
 func (i *Injector) Counts() []Count {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	s := i.rules.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var list []Count
-	for _, state := range i.order {
+	for _, state := range s.order {
 		for point, count := range state.counts {
 			if state.rule.trigger(point) != nil {
-				list = append(list, Count{state.rule.Operation, pointKeys[point], count.calls, count.fired})
+				list = append(list, Count{state.rule.Operation, pointKeys[point], count.calls, count.fired, count.held})
 			}
 		}
 	}
