@@ -5,10 +5,10 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3
+.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3 worker worker-test
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: ## one simulated universe, then two hundred
 	@go test ./sim -count=1 -run '^TestSeeds$$' -case=$(DEMO) -v
@@ -61,3 +61,11 @@ scale: ## what a unit costs, up to 1,000 workers and 100,000 units (QUICK=1: 5,0
 
 bench: ## events, seeds and virtual seconds per CPU-second
 	go test ./sim -run '^$$' -bench . -benchtime 3s
+
+worker: ## bin/worker, static, as releases have it
+	cd cmd/worker && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o ../../bin/worker .
+
+worker-test: ## the worker's tests, in both builds
+	cd cmd/worker && go vet ./... && go vet -tags chaos_testing ./...
+	cd cmd/worker && go test -vet=off -count=1 $(TESTFLAGS) ./...
+	cd cmd/worker && go test -vet=off -count=1 -tags chaos_testing $(TESTFLAGS) ./daemon
