@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3 worker worker-test
+.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3 worker worker-test codec
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,10 @@ scale: ## what a unit costs, up to 1,000 workers and 100,000 units (QUICK=1: 5,0
 
 bench: ## events, seeds and virtual seconds per CPU-second
 	go test ./sim -run '^$$' -bench . -benchtime 3s
+
+codec: ## the codec of real recordings, read by readers of others, too (needs node and npm)
+	cd codec/testdata/readers && npm ci --silent
+	cd codec && go vet ./... && CODEC_READERS=required go test -vet=off -count=1 $(TESTFLAGS) ./...
 
 worker: ## bin/worker, static, as releases have it
 	cd cmd/worker && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o ../../bin/worker .

@@ -141,14 +141,15 @@ func (r *recorder) positions(i int) []float64 {
 	return p
 }
 
-// image is a gradient with a square that moves.
+// image is a gradient with a square that moves, and a camera's noise.
 func (r *recorder) image(i int, at uint64) []byte {
 	h, w := r.options.Height, r.options.Width
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	x0, y0 := (i*3+int(r.seed%64))%w, (i+int(r.seed%48))%h
 	for y := range h {
 		for x := range w {
-			c := color.RGBA{uint8(255 * x / w), uint8(255 * y / h), uint8(r.seed), 255}
+			noise := int(mix(r.seed+uint64(i), uint64(y*w+x)) % 16)
+			c := color.RGBA{uint8(240*x/w + noise), uint8(240*y/h + noise), uint8(r.seed%64) + uint8(noise), 255}
 			if x >= x0 && x < x0+w/6 && y >= y0 && y < y0+h/6 {
 				c = color.RGBA{255, 64, 0, 255}
 			}

@@ -21,7 +21,8 @@ const (
 	maxSchemas  = 64
 	maxChannels = 256
 
-	never = -1 // the log time of what has not come
+	never   = -1                                   // the log time of what has not come
+	maxTime = math.MaxInt64 - uint64(MaxHoldLimit) // nanoseconds
 )
 
 // converter is the state of one conversion; see state.go for its stored form.
@@ -243,7 +244,7 @@ func (c *converter) tick() int64 {
 
 // due reports whether a frame comes before a message.
 func (c *converter) due(m *mcap.Message) bool {
-	if !c.started || int64(min(m.LogTime, math.MaxInt64)) <= c.tick() {
+	if !c.started || m.LogTime > maxTime || int64(m.LogTime) <= c.tick() {
 		return false
 	}
 	from := c.channelOf(m.ChannelID)
@@ -261,7 +262,7 @@ func (c *converter) take(dst []byte, record *mcap.Record) ([]byte, error) {
 	if from.shape == asText {
 		return dst, c.takeTask(topic, m.Data, from.coding)
 	}
-	if m.LogTime > math.MaxInt64-uint64(time.Hour) {
+	if m.LogTime > maxTime {
 		return dst, invalid("read message", topic, errTime)
 	}
 	at := int64(m.LogTime)

@@ -44,8 +44,8 @@ func newLayout(c *Config) (*layout, error) {
 	for i := range c.Cameras {
 		feature := c.Cameras[i].Feature
 		group[feature] = parquet.Optional(parquet.Group{
-			"bytes": parquet.Optional(parquet.Leaf(parquet.ByteArrayType)),
-			"path":  parquet.Optional(parquet.String()),
+			"bytes": parquet.Optional(parquet.Encoded(parquet.Leaf(parquet.ByteArrayType), &parquet.Plain)),
+			"path":  parquet.Optional(parquet.Encoded(parquet.String(), &parquet.Plain)),
 		})
 		features[feature] = map[string]any{"_type": "Image"}
 		l.skip = append(l.skip, parquet.SkipPageBounds(feature, "bytes")) // or a footer holds whole images
@@ -81,6 +81,7 @@ func (l *layout) writer(to io.Writer) *parquet.Writer {
 		parquet.CreatedBy("gauntlet", "1", "0"),
 		parquet.KeyValueMetadata("huggingface", l.features),
 		parquet.DataPageVersion(1),
+		parquet.DataPageStatistics(false), // or the head of a page holds whole images
 		parquet.Compression(&parquet.Uncompressed),
 		parquet.WriteBufferSize(0),
 	}, l.skip...)

@@ -12,7 +12,7 @@ import (
 // MaxState is the length of the longest state, in bytes, with all that a
 // configuration may have and the largest numbers. TestStateIsShort holds it; an
 // arm with one camera needs about 700.
-const MaxState = 48 << 10
+const MaxState = 28 << 10
 
 // A stored state is base64 of these fields in their order, numbers as varints,
 // and a CRC-32 (IEEE) of them. The fingerprint comes first: it is that of the

@@ -1,18 +1,13 @@
 package sim_test
 
 import (
-	"context"
 	"fmt"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/gauntlet-dst/gauntlet/codec/example"
+	"github.com/gauntlet-dst/gauntlet/codec/internal/offline"
 	"github.com/gauntlet-dst/gauntlet/codec/lerobot"
 	"github.com/gauntlet-dst/gauntlet/codec/mcap"
-	"github.com/gauntlet-dst/gauntlet/core/dataset"
-	"github.com/gauntlet-dst/gauntlet/core/env"
-	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
 
@@ -37,7 +32,7 @@ func realCodec() *lerobot.Codec {
 // go, without core: that the contents are right, other tests say; here it counts
 // that no fault shows in them.
 func format(codec *lerobot.Codec) *workload.Format {
-	r := references{codec: codec, staged: map[staging]episode{}}
+	r := references{codec: codec, staged: map[staging]offline.Episode{}}
 	return &workload.Format{Recording: recording, Reference: r.of}
 }
 
@@ -61,7 +56,7 @@ func recording(r *workload.Recording) []byte {
 type references struct {
 	codec  *lerobot.Codec
 	mutex  sync.Mutex
-	staged map[staging]episode
+	staged map[staging]offline.Episode
 }
 
 // staging is a recording's contents.
@@ -71,92 +66,37 @@ type staging struct {
 	task   string
 }
 
-type episode struct {
-	body    []byte
-	summary dataset.Summary
-}
-
 func (r *references) of(b *workload.Batch) map[string][]byte {
 	if b.Poisoned() {
 		return nil
 	}
-	published, err := r.publish(b)
+	var episodes []offline.Episode
+	for key, recording := range b.Recordings() {
+		e, err := r.convert(key, recording)
+		if err != nil {
+			panic(fmt.Sprintf("reference of %s: %v", key, err))
+		}
+		episodes = append(episodes, e)
+	}
+	published, err := offline.Publish(r.codec, b.Name, b.ChunkSize, episodes)
 	if err != nil {
 		panic(fmt.Sprintf("reference of %s: %v", b.Name, err))
 	}
 	return published
 }
 
-// direct hands every request straight to the store.
-type direct struct{ store *objstore.Store }
+// remembered bounds how many recordings a long sweep remembers.
+const remembered = 1000
 
-func (d direct) Send(_ context.Context, req *objstore.Request, resp *objstore.Response, _ time.Duration) error {
-	d.store.Handle(req, resp)
-	return nil
-}
-
-func (r *references) publish(b *workload.Batch) (map[string][]byte, error) {
-	ctx := context.Background()
-	objects := objstore.NewClient(direct{objstore.New(objstore.Options{MinPart: -1})}, objstore.ClientConfig{})
-	var episodes []dataset.Episode
-	for key, recording := range b.Recordings() {
-		e, err := r.convert(recording)
-		if err != nil {
-			return nil, err
-		}
-		object, err := objects.Put(ctx, "staging/"+key, e.body, env.IfAbsent)
-		if err != nil {
-			return nil, err
-		}
-		episodes = append(episodes, dataset.Episode{
-			UnitID: key, Source: key, Key: "staging/" + key, Size: object.Size, Digest: dataset.Digest(0).Append(e.body), Summary: e.summary,
-		})
-	}
-	const prefix = "reference/"
-	manifest, err := dataset.Write(ctx, dataset.Deps{
-		Objects: objects, Codec: r.codec, Work: func(context.Context, int) error { return nil },
-	}, dataset.Spec{
-		Prefix: prefix, Name: b.Name, ChunkSize: b.ChunkSize, ReadSize: 1 << 20, PartSize: 1 << 30, MultipartAbove: 1 << 30,
-	}, episodes)
-	if err != nil {
-		return nil, err
-	}
-	published := make(map[string][]byte)
-	for _, o := range manifest.Objects {
-		body, _, err := objects.Get(ctx, prefix+o.Path, 0, o.Size)
-		if err != nil {
-			return nil, err
-		}
-		published[strings.TrimPrefix(o.Path, prefix)] = body
-	}
-	return published, nil
-}
-
-// convert converts a recording in one go.
-func (r *references) convert(rec *workload.Recording) (episode, error) {
+func (r *references) convert(source string, recorded *workload.Recording) (offline.Episode, error) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	key := staging{rec.ID, rec.Frames, rec.Task}
+	key := staging{recorded.ID, recorded.Frames, recorded.Task}
 	if e, ok := r.staged[key]; ok {
 		return e, nil
 	}
-	converter, err := r.codec.NewConverter(nil)
-	if err != nil {
-		return episode{}, err
-	}
-	var e episode
-	for source := recording(rec); ; {
-		out, consumed, frame, err := converter.Frame(e.body, source, true)
-		if err != nil {
-			return episode{}, err
-		}
-		e.body, source = out, source[consumed:]
-		if consumed == 0 && !frame {
-			break
-		}
-	}
-	e.body, e.summary, err = converter.Finish(e.body)
-	if len(r.staged) < 1000 { // a universe asks for a few; a long sweep is not remembered
+	e, err := offline.Convert(r.codec, source, recording(recorded))
+	if err == nil && len(r.staged) < remembered {
 		r.staged[key] = e
 	}
 	return e, err

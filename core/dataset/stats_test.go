@@ -170,3 +170,18 @@ func TestDecimals(t *testing.T) {
 	require.Equal(t, "0.2", string(appendQuotient(nil, 51, 255)))
 	require.Equal(t, "-0.03333333333333333", string(appendQuotient(nil, -1, 30)))
 }
+
+// Statistics of an image have the shape (channels, 1, 1) and count frames.
+func TestImageStatistics(t *testing.T) {
+	f := Feature{Name: "observation.images.top", DType: "image", Components: 2, Samples: 2, Divisor: 255}
+	got, err := appendFeatureStats(nil, &f, []Stat{statOf([]int64{0, 51, 51, 0}), statOf([]int64{255, 255, 255, 255})})
+	require.NoError(t, err)
+	require.Equal(t, `"observation.images.top":{"min":[[[0]],[[1]]],"max":[[[0.2]],[[1]]],"mean":[[[0.1]],[[1]]],"std":[[[0.1]],[[0]]],"count":[2]}`, string(got))
+	p := publication{
+		schema: Schema{Features: []Feature{f}}, stats: make([]Stat, 2),
+		episodes: []Episode{{Summary: Summary{Frames: 2, Stats: "4:0:51:102:1452,4:255:255:1020:3f804"}}},
+	}
+	require.NoError(t, p.parseStats(0))
+	p.episodes[0].Summary.Frames = 4 // as many as there are pixels
+	require.ErrorIs(t, p.parseStats(0), env.ErrInvalid)
+}
