@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3 worker worker-test codec
+.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3 worker worker-test codec e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,26 @@ VERSITYGW = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gauntlet/versitygw-v1.8.0
 s3: ## the S3 backend: a faulty network, then real servers
 	@test -x $(VERSITYGW)/versitygw || GOBIN=$(VERSITYGW) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 	cd backend/s3 && PATH="$(VERSITYGW):$$PATH" go test -count=1 $(TESTFLAGS) ./...
+
+# What the programs write is in LOGS, a file for each run.
+LOGS ?=
+E2E = cd e2e && go run ./cmd/gauntlet-e2e --root .. --seed $(SEED) $(if $(LOGS),--logs $(abspath $(LOGS)))
+
+e2e: ## real processes through every scenario, beside the simulation (QUICK=1: three)
+ifdef QUICK
+	@$(E2E) --quick
+else
+	@test -x $(VERSITYGW)/versitygw || GOBIN=$(VERSITYGW) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+	@$(E2E) --sim 200
+	@$(E2E) --versitygw $(VERSITYGW)/versitygw worker-crash merge-race storage-failure lost-commit-reply
+	cd e2e && go test -count=1 -run TestAnotherSystem ./cmd/gauntlet-e2e
+endif
+
+e2e-kill: ## 200 times kill -9 of workers and servers, with nothing lost
+	@$(E2E) kill
+
+e2e-speed: ## frames and bytes a second with 1, 2 and 4 workers, and with a straggler
+	@$(E2E) throughput
 
 race: ## the tests on real goroutines and a small sweep, under the race detector
 	go test -race ./backend/process/... ./sim/... ./core/...

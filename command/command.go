@@ -71,21 +71,22 @@ const (
 )
 
 // Main runs the command of a suite with the program's arguments and ends the
-// program with one of the exit codes.
-func Main(suite harness.Suite) {
+// program with one of the exit codes. more are commands of the program's own.
+func Main(suite harness.Suite, more ...*cobra.Command) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // the live heap is tiny: at 100 the collector takes a sixth of the time
 	}
 	name := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
-	os.Exit(Run(suite, name, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(Run(suite, name, os.Args[1:], os.Stdout, os.Stderr, more...))
 }
 
 // Run runs the command called name with arguments and returns its exit code.
 // Progress is shown on stderr if that is a terminal.
-func Run(suite harness.Suite, name string, args []string, stdout, stderr io.Writer) int {
+func Run(suite harness.Suite, name string, args []string, stdout, stderr io.Writer, more ...*cobra.Command) int {
 	c := &command{suite: suite, name: name, out: stdout, err: stderr}
 	asJSON := slices.Contains(args, "--json") // also where the flags cannot be read
 	root := c.root()
+	root.AddCommand(more...)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -3,6 +3,7 @@ module github.com/gauntlet-dst/gauntlet/e2e
 go 1.26.0
 
 require (
+	github.com/benbjohnson/clock v1.3.5
 	github.com/gauntlet-dst/gauntlet v0.0.0
 	github.com/gauntlet-dst/gauntlet/backend/s3 v0.0.0
 	github.com/pingcap/failpoint v0.0.0-20240528011301-b51a646c7c86
@@ -14,6 +15,7 @@ require (
 	github.com/tikv/pd/client v0.0.0-20260401072359-048f0d8f6f71
 	go.etcd.io/etcd/api/v3 v3.5.10
 	go.uber.org/zap v1.26.0
+	go.yaml.in/yaml/v4 v4.0.0
 	google.golang.org/grpc v1.75.1
 	pgregory.net/rapid v1.3.0
 )

@@ -4,10 +4,12 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -24,19 +26,20 @@ func main() {
 
 func command() *cobra.Command {
 	var (
-		cfg    tikvserver.Config
-		listen string
-		doors  []string
+		cfg             tikvserver.Config
+		listen, gateway string
+		doors           []string
 	)
 	cmd := &cobra.Command{
 		Use:   "tikv-server --log FILE --listen 127.0.0.1:PORT --door 127.0.0.1:PORT [--door ...]",
 		Short: "a TiKV and a PD for tests on one machine: what was acknowledged survives kill -9",
 		Args:  cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
-		RunE: func(*cobra.Command, []string) error { return run(cfg, listen, doors) },
+		RunE: func(*cobra.Command, []string) error { return run(cfg, listen, gateway, doors) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&cfg.Log, "log", "", "the write-ahead log's file")
 	flags.StringVar(&listen, "listen", "127.0.0.1:0", "where the store listens; of the loopback network only")
+	flags.StringVar(&gateway, "gateway", "", "where the gateway for HTTP and JSON listens; nowhere if empty")
 	flags.StringArrayVar(&doors, "door", nil,
 		"where PD listens, and the addresses that it tells if they are others: LISTEN[,PD,STORE]; may be given often")
 	flags.StringSliceVar(&cfg.Splits, "split", nil, "the keys at which regions begin, rising")
@@ -50,7 +53,7 @@ func command() *cobra.Command {
 
 // run serves until a signal asks it to stop. It prints a line when all addresses
 // are open.
-func run(cfg tikvserver.Config, listen string, doors []string) error {
+func run(cfg tikvserver.Config, listen, gateway string, doors []string) error {
 	store, err := tikvserver.ListenLoopback(listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
@@ -82,7 +85,17 @@ func run(cfg tikvserver.Config, listen string, doors []string) error {
 		all = append(all, served{server.PD(door), at})
 		line += " pd=" + at.Addr().String()
 	}
-	ended := make(chan error, len(all))
+	ended := make(chan error, len(all)+1)
+	if gateway != "" {
+		at, err := tikvserver.ListenLoopback(gateway)
+		if err != nil {
+			return fmt.Errorf("--gateway: %w", err)
+		}
+		web := &http.Server{Handler: server.Gateway(), ReadHeaderTimeout: 10 * time.Second}
+		defer web.Close()
+		go func() { ended <- web.Serve(at) }()
+		line += " gateway=" + at.Addr().String()
+	}
 	for _, s := range all {
 		go func() { ended <- s.server.Serve(s.at) }()
 	}
