@@ -6,7 +6,8 @@
 // What the command writes to its standard output is shown and stored, too, as
 // output.log. The exit code is the command's, 128 and the signal's number if it
 // was killed; 2 if the command was not begun, since the bucket or the folder
-// cannot be used; 74 if something could not be stored.
+// cannot be used; 74 if the store was down before or after, and something is not
+// stored.
 package main
 
 import (
@@ -91,11 +92,17 @@ func (j *job) run(ctx context.Context) error {
 		return fmt.Errorf("--from=%s: no such folder", j.from)
 	}
 	j.store.Kind = s3.Kind(j.kind)
-	objects, err := s3.Open(ctx, j.store)
-	if err != nil {
+	var objects env.Objects
+	err := j.again(ctx, func() (err error) {
+		if objects, err = s3.Open(ctx, j.store); err == nil {
+			_, err = objects.List(ctx, j.prefix, "", 1)
+		}
 		return err
-	}
-	if err := j.again(ctx, func() error { _, err := objects.List(ctx, j.prefix, "", 1); return err }); err != nil {
+	})
+	if err != nil {
+		if env.ClassOf(err) == env.ClassUnavailable {
+			j.code = exitNotStored
+		}
 		return err
 	}
 	if err := j.execute(ctx); err != nil {

@@ -87,6 +87,16 @@ func TestNothingBegins(t *testing.T) {
 	}
 }
 
+// TestStoreIsDown: another time may do.
+func TestStoreIsDown(t *testing.T) {
+	_, url := bucket(t, 1<<30)
+	var out, errs bytes.Buffer
+	j := &job{out: &out, errs: &errs, prefix: "p", from: t.TempDir(), command: []string{"true"}}
+	j.store.Endpoint, j.store.Bucket, j.store.PathStyle = url, "results", true
+	require.ErrorContains(t, j.run(t.Context()), "list p: unavailable: SlowDown")
+	require.Equal(t, exitNotStored, j.code)
+}
+
 func TestNotStored(t *testing.T) {
 	_, url := bucket(t, 0)
 	folder := t.TempDir()
