@@ -278,6 +278,13 @@ func (c *campaign) strike(ctx context.Context, w *worker) {
 	case chaos.Partition:
 		c.run.did("%s and %s do not hear each other (%s) for %v, %s", name, c.in.Service, c.in.Direction, span, c.where())
 		p := c.link(w)
+		if c.run.packets != nil {
+			if err := c.run.packets.drop(p.Addr(), c.in.Direction, span); err != nil {
+				c.run.logf("%v", err)
+			}
+			resume()
+			return
+		}
 		p.Change(func(f *proxy.Faults) {
 			f.StallRequests = c.in.Direction != chaos.DirectionReply
 			f.StallReplies = c.in.Direction != chaos.DirectionRequest

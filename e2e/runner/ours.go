@@ -29,6 +29,8 @@ type Conversion struct {
 	Binary string
 	// Frames is the length of each recording.
 	Frames int
+	// Limit bounds a run, up to the end of the work; 0 means 100 s.
+	Limit time.Duration
 	// MaxAttempts is that of each unit; 0 means 8.
 	MaxAttempts int
 	// Chunk is how many bytes of a recording are read at once, and of an episode
@@ -46,7 +48,7 @@ func (c *Conversion) Injects() bool { return true }
 
 // Timing is that of the flags below.
 func (c *Conversion) Timing() Timing {
-	return Timing{Stale: 4 * time.Second, Limit: 100 * time.Second, Clean: 60 * time.Second}
+	return Timing{Stale: 4 * time.Second, Limit: cmp.Or(c.Limit, 100*time.Second), Clean: 60 * time.Second}
 }
 
 // Worker starts cmd/worker with everything sped up: a heartbeat of half a second

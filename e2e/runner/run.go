@@ -26,6 +26,8 @@ type Options struct {
 	Pace time.Duration
 	// Output receives what the processes write, and what the runner does.
 	Output io.Writer
+	// Packets lets nftables drop packets where the proxies would hold what is sent.
+	Packets bool
 	// Keep leaves a run's folder where it is.
 	Keep bool
 }
@@ -82,6 +84,7 @@ type run struct {
 	output  io.Writer
 	stores  *Stores
 	workers []*worker
+	packets *packetFilter // nil: the proxies make partitions
 	began   time.Time
 
 	mu     sync.Mutex // guards result
@@ -144,6 +147,12 @@ func (r *run) play(ctx context.Context, scenario chaos.Scenario, reference *Resu
 		return err
 	}
 	defer r.stores.Close()
+	if r.opts.Packets {
+		if r.packets, err = newPacketFilter(); err != nil {
+			return err
+		}
+		defer r.packets.close()
+	}
 	r.pace()
 	if err := r.makeWorkers(scenario.Workers); err != nil {
 		return err

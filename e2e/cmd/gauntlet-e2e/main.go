@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -182,6 +183,13 @@ func (f *flags) ours(ctx context.Context, scenarios []chaos.Scenario, sim int) e
 	if err != nil {
 		return err
 	}
+	if !f.quick && slices.ContainsFunc(scenarios, func(s chaos.Scenario) bool { return s.Name == cutOff }) {
+		r, err := f.byPackets(ctx, system, bin)
+		if err != nil {
+			return err
+		}
+		results = append(results, r)
+	}
 	held := runner.Print(os.Stdout, results)
 	if sim > 0 {
 		if err := sideBySide(os.Stdout, scenarios, results, sim, f.seed); err != nil {
@@ -192,6 +200,25 @@ func (f *flags) ours(ctx context.Context, scenarios []chaos.Scenario, sim int) e
 		return errFailed
 	}
 	return nil
+}
+
+// cutOff is the scenario that is run a second time with packets that are dropped.
+const cutOff = "partition-tikv"
+
+func (f *flags) byPackets(ctx context.Context, system runner.System, bin runner.Binaries) (runner.Result, error) {
+	s, _ := chaos.LookupScenario(cutOff)
+	s.Name += "-nftables"
+	if reason := runner.PacketProblem(); reason != "" {
+		return runner.Result{Scenario: s.Name, Skipped: reason}, nil
+	}
+	opts, done, err := f.options(bin, s.Name)
+	if err != nil {
+		return runner.Result{}, err
+	}
+	defer done()
+	opts.Packets = true
+	fmt.Fprintf(os.Stderr, "e2e: %s ...\n", s.Name)
+	return runner.Run(ctx, system, s, opts, nil), nil
 }
 
 // conversion is this project's own system.

@@ -50,6 +50,7 @@ func killCommand(f *flags) *cobra.Command {
 func throughputCommand(f *flags) *cobra.Command {
 	var units int
 	var latency time.Duration
+	var chunk int
 	cmd := &cobra.Command{
 		Use: "throughput", Short: "convert one batch with 1, 2 and 4 workers, and with a straggler among them", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -68,7 +69,7 @@ func throughputCommand(f *flags) *cobra.Command {
 				}
 				opts.Pace = latency
 				system := f.conversion(bin)
-				system.Frames, system.Chunk = cmp.Or(f.frames, 200_000), 1<<20
+				system.Frames, system.Chunk, system.Limit = cmp.Or(f.frames, 50_000), chunk, 10*time.Minute
 				speed, err := runner.Throughput(cmd.Context(), system, opts, c.workers, units, c.straggler)
 				done()
 				if err != nil {
@@ -80,6 +81,7 @@ func throughputCommand(f *flags) *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&units, "units", 16, "recordings in the batch")
+	cmd.Flags().IntVar(&chunk, "chunk", 1<<20, "bytes that are read, and uploaded, at once")
 	cmd.Flags().DurationVar(&latency, "latency", 0, "of every message of the object store's, each way")
 	return cmd
 }
