@@ -6,6 +6,7 @@
 //	worker submit lab/kitchen --source 'in/kitchen/*.mcap' --output out/kitchen --pd HOST:2379
 //	worker watch lab/kitchen --pd HOST:2379
 //	worker list, cancel, retry
+//	worker example in/kitchen               stores a few recordings to convert
 //	worker config                           the settings in effect; --help lists all of them
 //
 // # Exit codes
@@ -136,7 +137,7 @@ func (w *world) root() *cobra.Command {
 			f.Hidden = true // `worker config --help` has them all, in their groups
 		}
 	}
-	root.AddCommand(w.runCommand(), w.submitCommand(), w.listCommand(), w.watchCommand(), w.cancelCommand(), w.retryCommand(), w.configCommand())
+	root.AddCommand(w.runCommand(), w.submitCommand(), w.listCommand(), w.watchCommand(), w.cancelCommand(), w.retryCommand(), w.exampleCommand(), w.configCommand())
 	return root
 }
 

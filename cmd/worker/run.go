@@ -121,10 +121,7 @@ func (w *world) firstLook(ctx context.Context, s *settings.Settings, out string)
 			return fail(err)
 		}
 	}
-	recordings := firstlook.Recordings()
-	if s.Codec == settings.CodecPlain {
-		recordings = firstlook.PlainRecordings()
-	}
+	recordings := firstlook.Recordings(s.Codec == settings.CodecPlain)
 	look := firstlook.Look{Codec: codec, Recordings: recordings, Out: w.out, Dir: out, Pace: 3 * time.Millisecond, Workers: 3}
 	return fail(look.Run(ctx))
 }

@@ -19,7 +19,7 @@ func TestRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "look")
 	var out strings.Builder
 	synctest.Test(t, func(t *testing.T) {
-		look := Look{Codec: plain.Codec{}, Recordings: PlainRecordings(), Out: &out, Dir: dir, Pace: 3 * time.Millisecond, Workers: 3}
+		look := Look{Codec: plain.Codec{}, Recordings: Recordings(true), Out: &out, Dir: dir, Pace: 3 * time.Millisecond, Workers: 3}
 		require.NoError(t, look.Run(t.Context()))
 	})
 	for _, line := range []string{
@@ -47,7 +47,7 @@ func TestRunDestroysNothing(t *testing.T) {
 	kept := filepath.Join(dir, "kept")
 	require.NoError(t, os.WriteFile(kept, []byte("mine"), 0o600))
 	var out strings.Builder
-	look := Look{Codec: plain.Codec{}, Recordings: PlainRecordings(), Out: &out, Dir: dir, Workers: 1}
+	look := Look{Codec: plain.Codec{}, Recordings: Recordings(true), Out: &out, Dir: dir, Workers: 1}
 	require.ErrorContains(t, look.Run(t.Context()), "is not empty, allowed: an empty directory")
 	require.Empty(t, out.String())
 	text, err := os.ReadFile(kept)

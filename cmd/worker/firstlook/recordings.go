@@ -7,32 +7,22 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/dataset/plain/plaintest"
 )
 
-// takes is how many examples there are, of between firstFrames and firstFrames
-// + (takes-1)*moreFrames frames each.
-const (
-	takes       = 6
-	firstFrames = 240
-	moreFrames  = 60
-)
+// Recordings are the first look's examples: MCAP files for the codec lerobot, or
+// those of the plain codec.
+func Recordings(plain bool) []Recording { return Examples(plain, 6, 240, 60) }
 
-// Recordings are examples for the codec lerobot: MCAP files of a robot arm with a
-// camera.
-func Recordings() []Recording {
-	return each("mcap", func(i uint64, frames int) []byte { return example.Recording(i, frames) })
-}
-
-// PlainRecordings are examples for the plain codec.
-func PlainRecordings() []Recording {
-	return each("rec", func(i uint64, frames int) []byte {
-		return plaintest.Recording(i, example.Task(i), plaintest.Frames(i, 0, frames))
-	})
-}
-
-func each(ext string, body func(i uint64, frames int) []byte) []Recording {
+// Examples are so many recordings; each has more frames than the one before.
+func Examples(plain bool, takes, frames, more int) []Recording {
 	all := make([]Recording, takes)
 	for i := range all {
-		frames := firstFrames + i*moreFrames
-		all[i] = Recording{Name: fmt.Sprintf("take-%02d.%s", i+1, ext), Frames: frames, Body: body(uint64(i+1), frames)}
+		seed, n := uint64(i+1), frames+i*more
+		all[i] = Recording{Name: fmt.Sprintf("take-%02d.mcap", i+1), Frames: n}
+		if plain {
+			all[i].Name = fmt.Sprintf("take-%02d.rec", i+1)
+			all[i].Body = plaintest.Recording(seed, example.Task(seed), plaintest.Frames(seed, 0, n))
+			continue
+		}
+		all[i].Body = example.Recording(seed, n)
 	}
 	return all
 }

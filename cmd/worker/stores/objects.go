@@ -8,8 +8,9 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
-// openObjects opens the bucket. One request takes no longer than core waits.
-func openObjects(ctx context.Context, s *settings.Settings) (env.Objects, error) {
+// Objects opens the bucket. One request takes no longer than core waits. Errors:
+// env.ErrInvalid for what can never work, env.ErrUnavailable without credentials.
+func Objects(ctx context.Context, s *settings.Settings) (env.Objects, error) {
 	cfg := s.S3
 	cfg.Timeout = s.Core.StorageTimeout
 	return s3.Open(ctx, cfg)

@@ -31,7 +31,7 @@ func Open(ctx context.Context, s *settings.Settings, to slog.Handler) (daemon.St
 	if err != nil {
 		return daemon.Stores{}, err
 	}
-	objects, err := openObjects(ctx, s)
+	objects, err := Objects(ctx, s)
 	if err != nil {
 		kv.Close()
 		return daemon.Stores{}, err
