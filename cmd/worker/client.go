@@ -97,7 +97,7 @@ func (w *world) openKV(s *settings.Settings, handler slog.Handler) (env.KV, func
 func batchName(text string) (namespace, name string, err error) {
 	namespace, name, ok := strings.Cut(text, "/")
 	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-		return "", "", fmt.Errorf("batch %q, allowed: NAMESPACE/NAME", text)
+		return "", "", usage{fmt.Errorf("batch %q, allowed: NAMESPACE/NAME", text)}
 	}
 	return namespace, name, nil
 }
@@ -225,6 +225,9 @@ func (w *world) watchCommand() *cobra.Command {
 			namespace, name, err := batchName(args[0])
 			if err != nil {
 				return err
+			}
+			if every < time.Millisecond || every > time.Hour {
+				return usage{fmt.Errorf("every: %s is out of range, allowed: 1ms to %s", every, time.Hour)}
 			}
 			return c.watch(ctx, namespace, name, every)
 		})

@@ -79,13 +79,19 @@ type failed struct{ error }
 
 func (f failed) Unwrap() error { return f.error }
 
+// usage marks an error that is the command line's, wherever it is found.
+type usage struct{ error }
+
 // codeOf tells errors apart by their types; whatever the stores or core did not
 // say is the caller's mistake.
 func codeOf(err error) int {
 	var own failed
+	var wrong usage
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &wrong), env.ClassOf(err) == env.ClassInvalid:
+		return exitUsage
 	case errors.Is(err, daemon.ErrNotDrained):
 		return exitNotDrained
 	case errors.Is(err, core.ErrLive), errors.Is(err, core.ErrOutputTaken), errors.Is(err, core.ErrNoBatch),
