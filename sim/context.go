@@ -12,15 +12,28 @@ import (
 // costs nothing; ending one looks for the tasks of its process that wait under
 // it.
 type cancelNode struct {
-	parent   *cancelNode
-	proc     *process
-	err      error // context.Canceled or context.DeadlineExceeded once ended
-	cause    error
-	timer    event // the deadline, if any
-	deadline int64 // virtual nanoseconds, 0 for none
+	parent *cancelNode
+	proc   *process
+	err    error // context.Canceled or context.DeadlineExceeded once ended
+	cause  error
+	timer  event // the deadline, if any: then its due is not 0
+	heir   bool  // some scope has it as its parent
+	watch  *doneWatch
+}
+
+// doneWatch is what the standard library wants to know of a scope. Few ask.
+type doneWatch struct {
 	done     chan struct{}
 	after    []*afterFunc
 	standard context.Context // ended with the same cause, for context.Cause
+}
+
+// asked makes room for what the standard library wants to know.
+func (n *cancelNode) asked() *doneWatch {
+	if n.watch == nil {
+		n.watch = &doneWatch{}
+	}
+	return n.watch
 }
 
 type afterFunc struct {
@@ -51,7 +64,7 @@ func (n *cancelNode) end(err, cause error) {
 	u := n.proc.u
 	u.sched.timers.remove(&n.timer)
 	for _, t := range n.proc.tasks {
-		if t.blockedOn != nil && t.blockedOn.ended() != nil {
+		if t.blockedOn == n || n.heir && t.blockedOn.ended() != nil {
 			u.wake(t, wakeCancel)
 		}
 	}
@@ -61,16 +74,17 @@ func (n *cancelNode) end(err, cause error) {
 // simCtx is the simulator's context: a scope, the protocol step, and whatever
 // values its parent carries.
 type simCtx struct {
-	scope  *cancelNode
-	step   *stepName
-	values context.Context
+	scope   *cancelNode
+	step    *stepName
+	values  context.Context
+	entered *simCtx // by the last step that was entered from here
 }
 
 func (c *simCtx) Deadline() (time.Time, bool) {
 	best := int64(0)
 	for n := c.scope; n != nil; n = n.parent {
-		if n.deadline != 0 && (best == 0 || n.deadline < best) {
-			best = n.deadline
+		if due := n.timer.due; due != 0 && (best == 0 || due < best) {
+			best = due
 		}
 	}
 	if best == 0 {
@@ -88,19 +102,21 @@ func (c *simCtx) Err() error {
 
 // Done makes the channel only when somebody asks: core never does.
 func (c *simCtx) Done() <-chan struct{} {
-	if c.scope.done == nil {
-		c.scope.done = make(chan struct{})
+	w := c.scope.asked()
+	if w.done == nil {
+		w.done = make(chan struct{})
 		c.scope.proc.watched = append(c.scope.proc.watched, c.scope)
 		c.scope.proc.notifyDone()
 	}
-	return c.scope.done
+	return w.done
 }
 
 // AfterFunc lets contexts derived by the standard library end at once, without
 // a goroutine that waits for Done.
 func (c *simCtx) AfterFunc(call func()) func() bool {
 	a := &afterFunc{call: call}
-	c.scope.after = append(c.scope.after, a)
+	w := c.scope.asked()
+	w.after = append(w.after, a)
 	c.scope.proc.watched = append(c.scope.proc.watched, c.scope)
 	c.scope.proc.notifyDone()
 	return func() bool {
@@ -137,12 +153,13 @@ func (c *simCtx) Value(key any) any {
 // key of the standard library's own (a *int), for the standard context that was
 // cancelled, and takes Err for the cause if there is none.
 func (n *cancelNode) standardContext() context.Context {
-	if n.standard == nil {
+	w := n.asked()
+	if w.standard == nil {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(n.cause)
-		n.standard = ctx
+		w.standard = ctx
 	}
-	return n.standard
+	return w.standard
 }
 
 // notifyDone closes the channels and runs the callbacks of watched scopes that
@@ -155,20 +172,20 @@ func (p *process) notifyDone() {
 		}
 		p.watched = append(p.watched[:i], p.watched[i+1:]...)
 		i--
-		if n.done != nil {
+		if n.watch.done != nil {
 			select {
-			case <-n.done:
+			case <-n.watch.done:
 			default:
-				close(n.done)
+				close(n.watch.done)
 			}
 		}
-		for _, a := range n.after {
+		for _, a := range n.watch.after {
 			if !a.gone {
 				a.gone = true
 				a.call()
 			}
 		}
-		n.after = nil
+		n.watch.after = nil
 	}
 }
 
@@ -204,6 +221,7 @@ func (p *process) child(ctx context.Context) *simCtx {
 	}{}
 	c := &both.ctx
 	both.scope = cancelNode{parent: parent.scope, proc: p, timer: event{pos: -1}}
+	parent.scope.heir = true
 	*c = simCtx{scope: &both.scope, step: parent.step, values: parent.values}
 	if ctx != context.Context(parent) && parent.values != ctx {
 		c.values = ctx
@@ -232,8 +250,8 @@ func (c clock) WithTimeout(ctx context.Context, d time.Duration) (context.Contex
 	u := c.p.u
 	t := u.running(c.p)
 	n := child.scope
-	n.deadline = u.sched.now + c.p.trueDuration(max(d, 0))
-	n.timer = event{when: n.deadline, tie: u.tie(t), pos: -1, kind: evContext, node: n, id: t.identity(), due: n.deadline}
+	at := u.sched.now + c.p.trueDuration(max(d, 0))
+	n.timer = event{when: at, tie: u.tie(t), pos: -1, kind: evContext, node: n, id: t.identity(), due: at}
 	u.sched.timers.push(&n.timer)
 	return child, func() { n.end(context.Canceled, nil) }
 }

@@ -25,8 +25,18 @@ func (c *coroutine) start(fn func()) {
 	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
 		c.yield = yield
 		defer c.finished()
+		growStack()
 		fn()
 	})
+}
+
+// growStack lets the stack grow once, to what actors need, while there is little
+// on it to move. Else it doubles three times under their deepest calls.
+//
+//go:noinline
+func growStack() {
+	var frame [7 << 10]byte
+	runtime.KeepAlive(&frame)
 }
 
 // finished notes the end of the function. A panic is kept with its own stack:

@@ -97,8 +97,12 @@ func (u *Universe) siteOf(t *task, step *stepName, op ops.Op, key string) *site 
 	id := keyed.Mix(keyed.Mix(t.nameKey, step.key), uint64(op)<<56^keyed.HashText(class)>>8)
 	s := u.sites[id]
 	if s == nil {
+		if len(u.siteSlab) == 0 {
+			u.siteSlab = make([]site, 32)
+		}
+		s, u.siteSlab = &u.siteSlab[0], u.siteSlab[1:]
 		program := &t.proc.program
-		s = &site{step: step, Site: fault.Site{
+		*s = site{step: step, Site: fault.Site{
 			Process: program.Name, Task: t.name, Step: step.name, Op: op, Class: class,
 			Client: program.Client, Expendable: program.Expendable, Key: id, StepEntered: step.first,
 		}}
@@ -278,10 +282,10 @@ func (u *Universe) roundTrip(t *task, c *simCtx, m *message, timeout time.Durati
 	m.task, m.call, m.inc = t, cl, t.inc
 	for _, f := range struck {
 		u.strike(t, f, m)
-	}
-	if n := c.scope.ended(); n != nil { // while a pause held the call back
-		u.release(m)
-		return n.cause
+		if n := c.scope.ended(); n != nil { // while a pause held the call back
+			u.release(m)
+			return n.cause
+		}
 	}
 	m.gen, m.sent, m.sentStep = t.gen, u.sched.now, u.events
 	t.waiting = m

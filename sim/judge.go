@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
@@ -38,15 +37,16 @@ func (j *judge) observeBy(invariants []Invariant) {
 }
 
 // submit puts an effect into the order. Most come last.
-func (j *judge) submit(e Effect) {
+func (j *judge) submit(e *Effect) {
 	if e.TS < j.last {
 		j.fail(&Violation{Invariant: "harness-commit-order", Text: "an effect came after one with a newer timestamp was judged: the fake's LowWater is wrong"})
 		return
 	}
-	i, _ := slices.BinarySearchFunc(j.pending, e.TS, func(p Effect, ts uint64) int {
-		return cmp.Or(cmp.Compare(p.TS, ts), -1)
-	})
-	j.pending = slices.Insert(j.pending, i, e)
+	i := len(j.pending)
+	for i > 0 && j.pending[i-1].TS > e.TS {
+		i--
+	}
+	j.pending = slices.Insert(j.pending, i, *e)
 }
 
 // observe shows the invariants every effect whose place is final.

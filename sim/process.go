@@ -310,10 +310,7 @@ func (r runtimeSeam) Step(ctx context.Context, step env.Step) (context.Context, 
 	if n := c.scope.ended(); n != nil {
 		return nil, n.cause
 	}
-	next := &simCtx{scope: c.scope, step: r.p.u.stepNamed(string(step)), values: c.values}
-	if ctx != context.Context(c) {
-		next.values = ctx
-	}
+	next := r.p.u.within(ctx, c, string(step))
 	t.stepError = nil
 	r.p.u.enter(t, next, ops.Step)
 	if n := c.scope.ended(); n != nil {
@@ -323,6 +320,18 @@ func (r runtimeSeam) Step(ctx context.Context, step env.Step) (context.Context, 
 		return nil, t.stepError
 	}
 	return next, nil
+}
+
+// within is ctx, whose simulator's context is c, within a step. Those who enter
+// a step do so over and over, from the same context: they share one.
+func (u *Universe) within(ctx context.Context, c *simCtx, step string) *simCtx {
+	if ctx != context.Context(c) {
+		return &simCtx{scope: c.scope, step: u.stepNamed(step), values: ctx}
+	}
+	if c.entered == nil || c.entered.step.name != step {
+		c.entered = &simCtx{scope: c.scope, step: u.stepNamed(step), values: c.values}
+	}
+	return c.entered
 }
 
 // Work costs the universe's work time for each piece, more on a slow process.

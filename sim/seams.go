@@ -8,32 +8,6 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
-// kvSeam is the client with its outcomes noted: what a transaction's Commit
-// told the system, which the store cannot know.
-type kvSeam struct {
-	p     *process
-	inner env.KV
-}
-
-func (k kvSeam) Begin(ctx context.Context) (env.Txn, error) {
-	txn, err := k.inner.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &txnSeam{Txn: txn, p: k.p}, nil
-}
-
-type txnSeam struct {
-	env.Txn
-	p *process
-}
-
-func (t *txnSeam) Commit(ctx context.Context) error {
-	err := t.Txn.Commit(ctx)
-	t.p.u.noteCommit(t.p, t.StartTS(), err)
-	return err
-}
-
 // outcome is what one Commit returned.
 type outcome struct {
 	process string
@@ -41,7 +15,8 @@ type outcome struct {
 	class   env.Class
 }
 
-// noteCommit keeps the outcomes that marks and scenarios ask for.
+// noteCommit keeps the outcomes that marks and scenarios ask for: what a
+// transaction's Commit told the system, which the store cannot know.
 func (u *Universe) noteCommit(p *process, startTS uint64, err error) {
 	class := env.ClassOf(err)
 	switch class {

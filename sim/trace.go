@@ -257,7 +257,7 @@ func (u *Universe) noteEffect(e Effect, folded string, traced TraceEvent) {
 	if u.recorder != nil {
 		u.recorder.add(u, traced)
 	}
-	u.submit(e)
+	u.submit(&e)
 	u.judge.observe()
 }
 

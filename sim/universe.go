@@ -46,6 +46,7 @@ type Universe struct {
 	threads   uint64 // tasks started
 	steps     map[string]*stepName
 	sites     map[uint64]*site
+	siteSlab  []site // not yet given out
 	// injectors decide what befalls each call, until the world is healed.
 	injectors []fault.Injector
 	crossing  fault.Crossing // what they are shown
@@ -105,12 +106,15 @@ func newUniverse(seed uint64, config Config, system System, bounds Bounds) *Univ
 // newEnv makes the seams for a new incarnation.
 func (u *Universe) newEnv(p *process) *env.Env {
 	b := u.bounds
-	kv := tikv.NewClient(kvTransport{p}, clock{p}, taskRand{p}, tikv.ClientConfig{RPCTimeout: b.RPCTimeout, Region: u.system.Region, MaxEntry: b.MaxEntry, MaxTxn: b.MaxTxn})
+	kv := tikv.ClientConfig{
+		RPCTimeout: b.RPCTimeout, Region: u.system.Region, MaxEntry: b.MaxEntry, MaxTxn: b.MaxTxn,
+		Told: func(startTS uint64, err error) { u.noteCommit(p, startTS, err) },
+	}
 	return &env.Env{
 		Self:    env.Process{Name: p.program.Name, Incarnation: strconv.Itoa(p.inc)},
 		Clock:   clock{p},
 		Runtime: runtimeSeam{p},
-		KV:      kvSeam{p, kv},
+		KV:      tikv.NewClient(kvTransport{p}, clock{p}, taskRand{p}, kv),
 		Objects: objstore.NewClient(objectTransport{p}, objstore.ClientConfig{Timeout: b.ObjectTimeout}),
 		Temp:    tempDir{p},
 		Rand:    taskRand{p},
@@ -225,9 +229,6 @@ func (u *Universe) shiftTimers(p *process, d int64) {
 	p.held = slices.DeleteFunc(p.held, func(e *event) bool { return e.kind == evTimer || e.kind == evContext })
 	for _, e := range mine {
 		e.when, e.due = e.due+d, e.due+d
-		if e.kind == evContext {
-			e.node.deadline = e.when
-		}
 		u.sched.timers.push(e)
 	}
 }

@@ -381,11 +381,12 @@ func (u *Universe) collectCommits(m *message) {
 // collectLedger takes over the ledger; m is nil for what no request did.
 func (u *Universe) collectLedger(m *message) {
 	ledger := u.kv.Ledger()
-	for _, c := range ledger.Commits {
+	for i := range ledger.Commits {
+		c := &ledger.Commits[i]
 		e := u.effect(m)
-		e.Kind, e.TS, e.Commit = EffectCommit, c.CommitTS, c
-		u.foldCommit(&c)
-		u.submit(e)
+		e.Kind, e.TS, e.Commit = EffectCommit, c.CommitTS, *c
+		u.foldCommit(c)
+		u.submit(&e)
 	}
 	u.judge.reads = append(u.judge.reads, ledger.Reads...)
 	u.judge.scans = append(u.judge.scans, ledger.Scans...)
@@ -398,16 +399,16 @@ func (u *Universe) collectObjects(m *message) {
 	for _, o := range u.objects.Effects {
 		e := u.effect(m)
 		e.Kind, e.TS, e.Object = EffectObject, u.kv.LastTS(), o
-		u.submit(e)
+		u.submit(&e)
 	}
 	u.objects.Effects = u.objects.Effects[:0]
 	u.judge.observe()
 }
 
 // submit gives an effect to the judge, and to the recorder.
-func (u *Universe) submit(e Effect) {
+func (u *Universe) submit(e *Effect) {
 	if u.recorder != nil {
-		u.recorder.effects = append(u.recorder.effects, e)
+		u.recorder.effects = append(u.recorder.effects, *e)
 	}
 	u.judge.submit(e)
 }
@@ -496,6 +497,6 @@ func (r Recorder) record(rec Record) {
 	e.Process, e.Incarnation, e.Task = r.p.program.Name, incarnation(r.p.inc), t.name
 	u.hash = keyed.Fold(u.hash^keyed.HashText(rec.Told), keyed.HashText(rec.What)^keyed.HashText(rec.Of)<<1^uint64(rec.Class)<<2^uint64(rec.Value)<<8)
 	u.noteRecord(t, rec)
-	u.submit(e)
+	u.submit(&e)
 	u.judge.observe()
 }

@@ -39,6 +39,8 @@ type ClientConfig struct {
 	// CleanupTimeout bounds each call that removes the locks of a failed
 	// transaction, or commits secondary keys: 1 s. None of them is repeated.
 	CleanupTimeout time.Duration
+	// Told, if set, is shown what each Commit is about to return, nil included.
+	Told func(startTS uint64, err error)
 }
 
 func (cfg ClientConfig) withDefaults() ClientConfig {
