@@ -20,8 +20,8 @@ func (s *scanner) discover(ctx context.Context, id batchID) error {
 	if err != nil || b.phase != PhaseDiscovering {
 		return err
 	}
-	for i := range b.sources {
-		if err := s.discoverSource(ctx, id, &b, i); err != nil {
+	for i, from := range b.sources.split() {
+		if err := s.discoverSource(ctx, id, i, from); err != nil {
 			return err
 		}
 	}
@@ -56,7 +56,7 @@ func (s *scanner) startDiscovery(ctx context.Context, id batchID) (batchRow, err
 
 // discoverSource lists one source to its end. The progress is in a row, so
 // that a page is looked at once, whoever leads.
-func (s *scanner) discoverSource(ctx context.Context, id batchID, b *batchRow, source int) error {
+func (s *scanner) discoverSource(ctx context.Context, id batchID, source int, from Source) error {
 	key := discoveryKey(id, source)
 	for {
 		if err := s.renewIfDue(ctx); err != nil {
@@ -70,11 +70,11 @@ func (s *scanner) discoverSource(ctx context.Context, id batchID, b *batchRow, s
 		if err != nil || at.done {
 			return err
 		}
-		page, err := s.list(ctx, b.sources[source], at.after)
+		page, err := s.list(ctx, from, at.after)
 		if err != nil {
 			return s.listingFailed(ctx, id, source, at, err)
 		}
-		err = s.createUnits(ctx, id, source, at, page)
+		err = s.createUnits(ctx, id, source, from, at, page)
 		if err != nil && !errors.Is(err, errUnchanged) {
 			return err
 		}
@@ -93,7 +93,7 @@ func (s *scanner) list(ctx context.Context, source Source, after string) (env.Li
 // createUnits creates the units of one page, queues them, and moves the
 // source's progress behind the page, all in one transaction. It returns
 // errUnchanged if the page was dealt with meanwhile.
-func (s *scanner) createUnits(ctx context.Context, id batchID, source int, at discoveryRow, page env.Listing) error {
+func (s *scanner) createUnits(ctx context.Context, id batchID, source int, from Source, at discoveryRow, page env.Listing) error {
 	key := discoveryKey(id, source)
 	body := func(ctx context.Context, tx env.Txn) error {
 		b, err := s.guardDiscovery(ctx, tx, id)
@@ -115,7 +115,7 @@ func (s *scanner) createUnits(ctx context.Context, id batchID, source int, at di
 				break
 			}
 			now.after = obj.Key
-			if !b.sources[source].takes(obj.Key) {
+			if !from.takes(obj.Key) {
 				continue
 			}
 			wrote, err := createUnit(ctx, tx, id, &b, source, obj)
@@ -248,7 +248,7 @@ func (s *scanner) endDiscovery(ctx context.Context, id batchID) error {
 			return err
 		}
 		units := 0
-		for i := range b.sources {
+		for i := range b.sources.split() {
 			d, err := readDiscovery(ctx, tx, discoveryKey(id, i))
 			if err != nil {
 				return err

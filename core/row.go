@@ -89,18 +89,26 @@ func (f *fields) int64(name string, value *int64) {
 }
 
 func (f *fields) int(name string, value *int) {
-	n := int64(*value)
-	f.int64(name, &n)
-	*value = int(n)
+	if f.writing {
+		f.row = strconv.AppendInt(f.begin(name), int64(*value), 10)
+		return
+	}
+	if text, ok := f.take(name); ok {
+		n, err := strconv.Atoi(text) // the fastest: most fields are small numbers
+		if err != nil {
+			f.fail(name + " is not a number: " + text)
+		}
+		*value = n
+	}
 }
 
 // bool is a field of 0 or 1.
 func (f *fields) bool(name string, value *bool) {
-	n := int64(0)
+	n := 0
 	if *value {
 		n = 1
 	}
-	f.int64(name, &n)
+	f.int(name, &n)
 	*value = n == 1
 }
 
@@ -117,28 +125,34 @@ func (f *fields) take(name string) (value string, ok bool) {
 	if f.err != nil || len(f.rest) <= at || f.rest[0] != ' ' || f.rest[1:at] != name || f.rest[at] != '=' {
 		return "", false
 	}
-	f.rest = f.rest[at+1:]
-	if f.rest != "" && f.rest[0] == '"' {
-		return f.takeQuoted(name)
+	rest := f.rest[at+1:]
+	if rest != "" && rest[0] == '"' {
+		return f.takeQuoted(name, rest)
 	}
-	for at = 0; at < len(f.rest) && f.rest[at] != ' '; at++ {
+	for at = 0; at < len(rest) && rest[at] != ' '; at++ {
 	}
-	value, f.rest = f.rest[:at], f.rest[at:]
-	return value, true
+	f.rest = rest[at:]
+	return rest[:at], true
 }
 
-func (f *fields) takeQuoted(name string) (string, bool) {
-	quoted, err := strconv.QuotedPrefix(f.rest)
+// takeQuoted reads a value that rest begins with, up to the first quote that is
+// not escaped.
+func (f *fields) takeQuoted(name, rest string) (string, bool) {
+	end := 1
+	for end < len(rest) && rest[end] != '"' {
+		if rest[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	end = min(end+1, len(rest))
+	value, err := strconv.Unquote(rest[:end])
 	if err != nil {
 		f.fail("bad quoting in " + name)
 		return "", false
 	}
-	f.rest = f.rest[len(quoted):]
-	value, err := strconv.Unquote(quoted)
-	if err != nil {
-		f.fail("bad quoting in " + name)
-	}
-	return value, err == nil
+	f.rest = rest[end:]
+	return value, true
 }
 
 // plain reports whether value may stand unquoted: printable ASCII without

@@ -37,15 +37,18 @@ func TestBatchRowsRoundTrip(t *testing.T) {
 			manifestETag: text(t, "etag"), err: text(t, "error"), submitter: text(t, "submitter"),
 			submittedMS: rapid.Int64().Draw(t, "submitted"), finishedMS: rapid.Int64().Draw(t, "finished"),
 		}
+		var sources []Source
 		for range rapid.IntRange(1, 4).Draw(t, "sources") {
-			want.sources = append(want.sources, Source{
+			sources = append(sources, Source{
 				URL:    rapid.StringMatching(`[a-z/ ="]{1,12}`).Draw(t, "url"),
 				Filter: rapid.StringMatching(`[a-z*?= ]{0,8}`).Draw(t, "filter"),
 			})
 		}
+		want.sources = listOf(sources)
 		got, err := decodeBatch("batch/x", want.encode())
 		require.NoError(t, err)
 		require.Equal(t, want, got)
+		require.Equal(t, sources, got.sources.split())
 	})
 }
 
@@ -140,7 +143,7 @@ func TestRowsAreReadable(t *testing.T) {
 	require.Equal(t,
 		`u1 state=failed epoch=2 attempts=1 releases=0 retries=0 shard=0 slot=0 source=0 url="in/a b.bag" size=12 etag=e`+
 			` worker=w1 incarnation=3 staged_size=0 frames=0 error="x=y"`, string(unit.encode()))
-	batch := batchRow{shards: 1, sources: []Source{{URL: "in/a/", Filter: "*.bag"}, {URL: "in/b"}}}
+	batch := batchRow{shards: 1, sources: listOf([]Source{{URL: "in/a/", Filter: "*.bag"}, {URL: "in/b"}})}
 	require.Contains(t, string(batch.encode()), ` sources="in/a/\t*.bag\nin/b" `)
 	point := checkpointRow{parts: []env.Part{{Number: 1, ETag: "x", Size: 5}, {Number: 2, ETag: "y", Size: 6}}}
 	require.Contains(t, string(point.encode()), " parts=1:x:5,2:y:6")

@@ -118,7 +118,7 @@ func (s *BatchSpec) row(cfg *Config) batchRow {
 	return batchRow{
 		phase:        PhasePending,
 		output:       s.Output,
-		sources:      s.Sources,
+		sources:      listOf(s.Sources),
 		maxAttempts:  orDefault(s.MaxAttempts, cfg.MaxAttempts),
 		backoffLimit: orDefault(s.BackoffLimit, cfg.BackoffLimit),
 		chunk:        orDefault(s.EpisodesPerChunk, cfg.EpisodesPerChunk),

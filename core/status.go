@@ -87,7 +87,7 @@ func (c *Client) Status(ctx context.Context, namespace, name string) (BatchStatu
 				return err
 			}
 		}
-		for i, source := range b.sources {
+		for i, source := range b.sources.split() {
 			d, err := readDiscovery(ctx, tx, discoveryKey(id, i))
 			if err != nil {
 				return err

@@ -16,7 +16,7 @@ type batchRow struct {
 	phase        Phase
 	closing      Phase // what it is about to become: no unit starts or completes any more
 	output       string
-	sources      []Source
+	sources      sourceList
 	maxAttempts  int
 	backoffLimit int
 	parallelism  int
@@ -46,7 +46,7 @@ func (b *batchRow) fields(f *fields) {
 	f.text("phase", (*string)(&b.phase))
 	f.text("closing", (*string)(&b.closing))
 	f.text("output", &b.output)
-	f.sources("sources", &b.sources)
+	f.text("sources", (*string)(&b.sources))
 	f.int("max_attempts", &b.maxAttempts)
 	f.int("backoff_limit", &b.backoffLimit)
 	f.int("parallelism", &b.parallelism)
@@ -80,17 +80,11 @@ func decodeBatch(key string, row []byte) (batchRow, error) {
 	return b, f.end()
 }
 
-// sources is a field of one source a line: the URL, then, if there is a filter,
-// a tab and the filter.
-func (f *fields) sources(name string, value *[]Source) {
-	text := joinSources(*value)
-	f.text(name, &text)
-	if !f.writing && text != "" {
-		*value = splitSources(text)
-	}
-}
+// sourceList is one source a line: the URL, then, if there is a filter, a tab and
+// the filter. Only who lists the sources takes it apart; the row is read by all.
+type sourceList string
 
-func joinSources(sources []Source) string {
+func listOf(sources []Source) sourceList {
 	var text strings.Builder
 	for i, s := range sources {
 		if i > 0 {
@@ -102,12 +96,15 @@ func joinSources(sources []Source) string {
 			text.WriteString(s.Filter)
 		}
 	}
-	return text.String()
+	return sourceList(text.String())
 }
 
-func splitSources(text string) []Source {
-	sources := make([]Source, 0, strings.Count(text, "\n")+1)
-	for line := range strings.SplitSeq(text, "\n") {
+func (l sourceList) split() []Source {
+	if l == "" {
+		return nil
+	}
+	sources := make([]Source, 0, strings.Count(string(l), "\n")+1)
+	for line := range strings.SplitSeq(string(l), "\n") {
 		url, filter, _ := strings.Cut(line, "\t")
 		sources = append(sources, Source{URL: url, Filter: filter})
 	}
