@@ -77,7 +77,7 @@ type simCtx struct {
 	scope   *cancelNode
 	step    *stepName
 	values  context.Context
-	entered *simCtx // by the last step that was entered from here
+	entered []*simCtx // the steps that were entered from here, each once
 }
 
 func (c *simCtx) Deadline() (time.Time, bool) {

@@ -385,7 +385,7 @@ func (u *Universe) send(m *message) {
 		u.holdRequest(m, hold)
 		return
 	}
-	u.sched.push(&m.event, u.sched.latency(m.event.id))
+	u.sched.send(&m.event)
 }
 
 // holdRequest lets a request arrive later, as long as it may be under way.
@@ -512,7 +512,7 @@ func (u *Universe) reply(m *message) {
 		u.sched.timers.push(&m.event)
 		return
 	}
-	u.sched.push(&m.event, u.sched.latency(m.event.id))
+	u.sched.send(&m.event)
 }
 
 // deliver hands a reply to its caller, if that still waits for it.

@@ -322,16 +322,20 @@ func (r runtimeSeam) Step(ctx context.Context, step env.Step) (context.Context, 
 	return next, nil
 }
 
-// within is ctx, whose simulator's context is c, within a step. Those who enter
-// a step do so over and over, from the same context: they share one.
+// within is ctx, whose simulator's context is c, within a step. Roles enter their
+// steps over and over, from the same context.
 func (u *Universe) within(ctx context.Context, c *simCtx, step string) *simCtx {
 	if ctx != context.Context(c) {
 		return &simCtx{scope: c.scope, step: u.stepNamed(step), values: ctx}
 	}
-	if c.entered == nil || c.entered.step.name != step {
-		c.entered = &simCtx{scope: c.scope, step: u.stepNamed(step), values: c.values}
+	for _, within := range c.entered {
+		if within.step.name == step {
+			return within
+		}
 	}
-	return c.entered
+	within := &simCtx{scope: c.scope, step: u.stepNamed(step), values: c.values}
+	c.entered = append(c.entered, within)
+	return within
 }
 
 // Work costs the universe's work time for each piece, more on a slow process.

@@ -35,11 +35,20 @@ func (s *scheduler) latency(id uint64) int64 {
 	return l
 }
 
+// send schedules a message, which takes its latency to arrive.
+func (s *scheduler) send(e *event) {
+	if s.elastic {
+		s.push(e, 0)
+		return
+	}
+	s.push(e, s.latency(e.id))
+}
+
 // push schedules a message or a wake-up. Under the narrow arm it happens after
-// the latency; under the elastic one its place in the order is drawn: an
+// that time; under the elastic one its place in the order is drawn: an
 // exponential race among the pending is a uniform random walk, and each
 // contender's draw depends on its own identity only.
-func (s *scheduler) push(e *event, latency int64) {
+func (s *scheduler) push(e *event, after int64) {
 	if s.steady {
 		s.pushed++
 		e.tie = s.pushed
@@ -47,7 +56,7 @@ func (s *scheduler) push(e *event, latency int64) {
 	if s.elastic {
 		e.when = s.order + keyed.Exponential(keyed.Mix(e.id, keyed.ForPick))
 	} else {
-		e.when = s.now + latency
+		e.when = s.now + after
 	}
 	s.messages.push(e)
 }
