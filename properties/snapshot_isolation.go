@@ -1,9 +1,9 @@
 package properties
 
 import (
-	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -81,9 +81,13 @@ func (i *snapshotIsolation) check(e *sim.Effect) error {
 
 // at returns the version that a snapshot sees; its commitTS is 0 if none.
 func (k *versions) at(ts uint64) version {
-	n, found := slices.BinarySearchFunc(k.write, ts, func(v version, ts uint64) int { return cmp.Compare(v.commitTS, ts) })
-	if found {
-		return k.write[n]
+	n, end := 0, len(k.write) // the first that is newer is one of these
+	for n < end {
+		if mid := (n + end) / 2; k.write[mid].commitTS <= ts {
+			n = mid + 1
+		} else {
+			end = mid
+		}
 	}
 	if n == 0 {
 		return version{}
@@ -103,7 +107,7 @@ func (i *snapshotIsolation) Settled(w *sim.World) error {
 				"a read of %s at %d saw the version of %d; the newest was that of %d", r.Key, r.StartTS, r.Version, want)
 		}
 	}
-	ordered := slices.SortedFunc(maps.Values(i.keys), func(a, b *versions) int { return cmp.Compare(a.key, b.key) })
+	ordered := slices.SortedFunc(maps.Values(i.keys), func(a, b *versions) int { return strings.Compare(a.key, b.key) })
 	for n := range w.Scans() {
 		if err := checkScan(ordered, &w.Scans()[n]); err != nil {
 			return err
@@ -119,7 +123,7 @@ func checkScan(ordered []*versions, s *tikv.ScanRead) error {
 			"a scan of [%s, %s) at %d saw the version of %d of %s; there was that of %d", s.From, s.To, s.StartTS, saw, key, had)
 	}
 	seen := s.Seen
-	at, _ := slices.BinarySearchFunc(ordered, s.From, func(k *versions, from string) int { return cmp.Compare(k.key, from) })
+	at, _ := slices.BinarySearchFunc(ordered, s.From, func(k *versions, from string) int { return strings.Compare(k.key, from) })
 	for ; at < len(ordered) && (s.To == "" || ordered[at].key < s.To); at++ {
 		k := ordered[at]
 		if s.Partial && len(seen) == 0 {

@@ -88,12 +88,21 @@ func (u *Universe) name(t *task, c *simCtx, op ops.Op, key string, m *message) (
 	return cl, u.fate(t, c, cl, m)
 }
 
-// siteOf finds the site of a call.
+// siteOf finds the site of a call: mostly that of the task's last one like it.
 func (u *Universe) siteOf(t *task, step *stepName, op ops.Op, key string) *site {
 	class := ""
 	if key != "" {
 		class = u.system.Classify(key)
 	}
+	s := t.sites[op]
+	if s == nil || s.step != step || s.Class != class {
+		s = u.siteNamed(t, step, op, class)
+		t.sites[op] = s
+	}
+	return s
+}
+
+func (u *Universe) siteNamed(t *task, step *stepName, op ops.Op, class string) *site {
 	id := keyed.Mix(keyed.Mix(t.nameKey, step.key), uint64(op)<<56^keyed.HashText(class)>>8)
 	s := u.sites[id]
 	if s == nil {
@@ -207,7 +216,8 @@ func (u *Universe) newMessage() *message {
 }
 
 func (u *Universe) release(m *message) {
-	*m = message{event: event{pos: -1}}
+	*m = message{} // in place: it is large
+	m.event.pos = -1
 	u.free = append(u.free, m)
 }
 

@@ -3,7 +3,6 @@ package sim
 import (
 	"slices"
 
-	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -18,8 +17,6 @@ type judge struct {
 	pending    []Effect       // sorted by TS, equals in order of arrival
 	last       uint64
 	fresh      bool // something was observed since the system was last asked
-	reads      []tikv.Read
-	scans      []tikv.ScanRead
 	violation  *Violation
 }
 

@@ -101,6 +101,7 @@ type task struct {
 	group      *group
 	dead       bool
 	waiting    *message
+	sites      [ops.Count]*site // of the last call of each operation
 	where      waitPlace
 	before     *stepName // the last step that was another than that of where
 	replyError error
@@ -177,7 +178,6 @@ func (u *Universe) resumeTask(t *task, reason wakeReason) {
 	if t.co.done {
 		u.finished(t)
 	}
-	u.performActs()
 }
 
 // finished takes a task that has returned out of its process.

@@ -316,10 +316,10 @@ func (w *World) Uploads() []env.Upload {
 }
 
 // Reads returns every single-key read that TiKV answered in this universe.
-func (w *World) Reads() []tikv.Read { return w.u.judge.reads }
+func (w *World) Reads() []tikv.Read { return w.u.kv.Ledger().Reads }
 
 // Scans returns every page of a scan that TiKV answered.
-func (w *World) Scans() []tikv.ScanRead { return w.u.judge.scans }
+func (w *World) Scans() []tikv.ScanRead { return w.u.kv.Ledger().Scans }
 
 // Locks returns the keys that are still locked in TiKV.
 func (w *World) Locks() []string {
@@ -378,7 +378,7 @@ func (u *Universe) collectCommits(m *message) {
 	u.expectCollection()
 }
 
-// collectLedger takes over the ledger; m is nil for what no request did.
+// collectLedger takes over what was decided; m is nil for what no request did.
 func (u *Universe) collectLedger(m *message) {
 	ledger := u.kv.Ledger()
 	for i := range ledger.Commits {
@@ -388,9 +388,7 @@ func (u *Universe) collectLedger(m *message) {
 		u.foldCommit(c)
 		u.submit(&e)
 	}
-	u.judge.reads = append(u.judge.reads, ledger.Reads...)
-	u.judge.scans = append(u.judge.scans, ledger.Scans...)
-	ledger.Reset()
+	ledger.ForgetDecisions()
 	u.judge.observe()
 }
 

@@ -33,7 +33,7 @@ func filled(b testing.TB, n int) (*tikv.Engine, uint64) {
 	for i := range n {
 		ts = commitKeys(b, e, uint64(2*i+1), benchKey(i*7919%n))
 	}
-	e.Ledger().Reset()
+	e.Ledger().ForgetDecisions()
 	return e, ts
 }
 
@@ -96,7 +96,7 @@ func BenchmarkEngineCommit2(b *testing.B) {
 		e.Handle(&tikv.Request{Kind: tikv.KindPrewrite, StartTS: ts, Primary: keys[k][0], Mutations: mutations[k]}, &resp)
 		e.Handle(&tikv.Request{Kind: tikv.KindCommit, StartTS: ts, CommitTS: ts + 1, Keys: keys[k]}, &resp)
 		if i%1000 == 0 {
-			e.Ledger().Reset()
+			e.Ledger().ForgetDecisions()
 			e.SetSafePoint(ts)
 		}
 	}
@@ -124,7 +124,7 @@ func BenchmarkClientReadWriteCommit(b *testing.B) {
 			b.Fatal(err)
 		}
 		if i%1000 == 0 {
-			d.engine.Ledger().Reset()
+			d.engine.Ledger().ForgetDecisions()
 			d.engine.SetSafePoint(tx.StartTS())
 		}
 	}

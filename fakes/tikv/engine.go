@@ -25,8 +25,8 @@ type Engine struct {
 	undecided []*txnState          // those whose primary lock stands
 	free      []*txnState
 
-	pairs []env.Pair // scratch of scan
-	seen  []Read     // scratch of scan
+	pairs []env.Pair // of the latest pages, which share their memory
+	seen  []Read     // of all pages, with RecordReads
 	found []*row     // scratch of the write commands
 }
 
@@ -135,30 +135,37 @@ func (e *Engine) scan(req *Request, resp *Response) {
 		resp.Status = StatusInvalid
 		return
 	}
-	e.pairs, e.seen = e.pairs[:0], e.seen[:0]
+	if len(e.pairs) > pagesTogether {
+		e.pairs = make([]env.Pair, 0, 2*pagesTogether)
+	}
+	page, seen := len(e.pairs), len(e.seen)
 	e.scanRows(req, resp)
-	if len(e.pairs) > 0 {
-		resp.Pairs = make([]env.Pair, len(e.pairs))
-		copy(resp.Pairs, e.pairs)
-		clear(e.pairs)
+	if end := len(e.pairs); end > page {
+		resp.Pairs = e.pairs[page:end:end]
 	}
 	if e.opts.RecordReads {
+		end := len(e.seen)
 		e.ledger.Scans = append(e.ledger.Scans, ScanRead{
 			StartTS: req.StartTS, From: req.Key, To: req.EndKey,
 			Partial: resp.Status != StatusOK || len(resp.Pairs) == req.Limit,
-			Seen:    slices.Clone(e.seen),
+			Seen:    e.seen[seen:end:end],
 		})
 	}
 }
 
-// scanRows collects the page into e.pairs.
+// pagesTogether is how many pairs of pages share their memory, about: most pages
+// are short.
+const pagesTogether = 64
+
+// scanRows appends the page to e.pairs.
 func (e *Engine) scanRows(req *Request, resp *Response) {
+	page := len(e.pairs)
 	c, i := e.rows.place(req.Key)
 	for ; c < len(e.rows.chunks); c, i = c+1, 0 {
 		chunk := e.rows.chunks[c]
 		for ; i < len(chunk); i++ {
 			key, r := chunk[i].key, chunk[i].row
-			if len(e.pairs) == req.Limit || req.EndKey != "" && key >= req.EndKey {
+			if len(e.pairs)-page == req.Limit || req.EndKey != "" && key >= req.EndKey {
 				return
 			}
 			if r.lock.startTS != 0 && r.blocks(req) {

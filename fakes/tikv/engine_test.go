@@ -216,5 +216,6 @@ func printLedger(out *strings.Builder, l *tikv.Ledger) {
 		}
 		out.WriteString("\n")
 	}
-	l.Reset()
+	l.ForgetDecisions()
+	l.Reads, l.Scans = nil, nil
 }

@@ -2,7 +2,7 @@ package tikv
 
 // Ledger is what the store did, in the order in which it did it: the truth
 // that invariants are judged by. It only grows; whoever has read it may
-// truncate it with [Ledger.Reset].
+// truncate a part of it with [Ledger.ForgetDecisions].
 type Ledger struct {
 	// Commits are the decided transactions in the order of their decisions,
 	// which is not that of their commit timestamps: see [Engine.LowWater].
@@ -43,13 +43,10 @@ type ScanRead struct {
 	Seen     []Read // in key order; StartTS is the scan's
 }
 
-// Reset empties the ledger and keeps its memory. Slices taken from it before
-// are overwritten by what follows.
-func (l *Ledger) Reset() {
+// ForgetDecisions empties Commits and Rollbacks and keeps their memory: slices
+// taken from them before are overwritten by what follows.
+func (l *Ledger) ForgetDecisions() {
 	clear(l.Commits)
-	clear(l.Scans)
 	l.Commits = l.Commits[:0]
 	l.Rollbacks = l.Rollbacks[:0]
-	l.Reads = l.Reads[:0]
-	l.Scans = l.Scans[:0]
 }

@@ -38,10 +38,10 @@ const (
 	CompleteUpload
 	AbortUpload
 	ListUploads
-	count
+	Count // of the operations, None included
 )
 
-var names = [count]string{
+var names = [Count]string{
 	"-", "step", "sleep", "work", "wait",
 	"pd.tso", "kv.get", "kv.scan", "kv.prewrite", "kv.commit", "kv.rollback", "kv.check_txn", "kv.resolve",
 	"objects.put", "objects.get", "objects.head", "objects.list", "objects.delete", "objects.create_upload",
@@ -62,8 +62,8 @@ func Names() []string { return slices.Clone(names[1:]) }
 
 // All returns every op, in the order of their constants.
 func All() []Op {
-	all := make([]Op, 0, count-1)
-	for op := Step; op < count; op++ {
+	all := make([]Op, 0, Count-1)
+	for op := Step; op < Count; op++ {
 		all = append(all, op)
 	}
 	return all
