@@ -129,7 +129,7 @@ func takeTurns(live []liveBatch, last batchID) {
 // taken and not yet collected, and where most were they are many. Only if
 // nothing is there the shards are asked whether anything is pending at all.
 func (w *worker) enter(ctx context.Context, tx env.Txn, id batchID) ([]candidate, error) {
-	b, err := readBatch(ctx, tx, id.name())
+	b, err := w.batches.read(ctx, tx, id.name())
 	if damaged(err) {
 		w.log(ctx, slog.LevelError, "batch unreadable", string(id), err)
 		return nil, nil

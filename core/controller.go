@@ -113,7 +113,7 @@ func (c *controller) survey(ctx context.Context, tx env.Txn, id batchID) (survey
 func (c *controller) count(ctx context.Context, tx env.Txn, id batchID) (survey, error) {
 	var s survey
 	var err error
-	if s.batch, err = readBatch(ctx, tx, id.name()); err != nil {
+	if s.batch, err = c.batches.read(ctx, tx, id.name()); err != nil {
 		return s, err
 	}
 	sum, err := readShards(ctx, tx, id, c.cfg.Page)

@@ -32,7 +32,7 @@ func (s *scanner) discover(ctx context.Context, id batchID) error {
 func (s *scanner) startDiscovery(ctx context.Context, id batchID) (batchRow, error) {
 	var b batchRow
 	err := s.update(ctx, func(ctx context.Context, tx env.Txn) (err error) {
-		if b, err = readBatch(ctx, tx, id.name()); err != nil {
+		if b, err = s.batches.read(ctx, tx, id.name()); err != nil {
 			return err
 		}
 		if b.gen != id.gen() {

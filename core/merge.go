@@ -39,7 +39,7 @@ func (n *Node) claimMerge(ctx context.Context, id batchID, stalled func(claim *m
 	m := &merge{node: n, id: id, key: mergeKey(id)}
 	body := func(ctx context.Context, tx env.Txn) error {
 		m.sentAt = n.env.Clock.Monotonic() // of the try that lands, as with units (R8)
-		b, err := readBatch(ctx, tx, id.name())
+		b, err := n.batches.read(ctx, tx, id.name())
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,7 @@ type Node struct {
 	kv      *store
 	objects *objects     // gives up after Config.StorageTries
 	patient *objects     // tries for as long as its caller's context lives
+	batches batchRows    // of the roles that look for work
 	drainBy atomic.Int64 // monotonic time by which a draining process ends; 0: it does not drain
 	// uploadsByPrefix is what Config.Store says, and the probe has found.
 	uploadsByPrefix bool

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"reflect"
 	"slices"
 	"strings"
@@ -274,4 +275,28 @@ func TestUnitIDsDependOnAll(t *testing.T) {
 		}
 	}
 	require.Equal(t, "127d0f8deaaf65bd", unitID("n/a/00000001", "in/a"), "ids are stored: they must never change")
+}
+
+// stored is a transaction that sees one row.
+type stored struct {
+	env.Txn
+	row []byte
+}
+
+func (s *stored) Get(context.Context, string) ([]byte, error) { return s.row, nil }
+
+// TestKnownBatchesAreAsStored: what is remembered of a batch never hides what is
+// stored, be it another row or a damaged one.
+func TestKnownBatchesAreAsStored(t *testing.T) {
+	var known batchRows
+	var tx stored
+	for _, want := range []batchRow{{gen: 1, shards: 1}, {gen: 1, shards: 1}, {gen: 1, shards: 1, closing: PhaseFailed}, {gen: 1, shards: 1}} {
+		tx.row = want.encode()
+		got, err := known.read(t.Context(), &tx, "ns/x")
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	tx.row = []byte("b1 gen=x")
+	_, err := known.read(t.Context(), &tx, "ns/x")
+	require.ErrorIs(t, err, env.ErrInvalid)
 }
