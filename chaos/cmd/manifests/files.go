@@ -312,6 +312,6 @@ func readme() ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	err = t.Execute(&b, chaos.Scenarios())
+	err = t.Execute(&b, map[string]any{"Scenarios": chaos.Scenarios(), "Signs": signs()})
 	return b.Bytes(), err
 }
