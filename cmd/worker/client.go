@@ -119,7 +119,7 @@ func (w *world) submitCommand() *cobra.Command {
 	var spec core.BatchSpec
 	var sources []string
 	follow := false
-	cmd := w.clientCommand("submit NAMESPACE/NAME", "Ask for a dataset; --max-attempts, --backoff-limit and --episodes-per-chunk are taken, too", cobra.ExactArgs(1),
+	cmd := w.clientCommand("submit NAMESPACE/NAME", "Ask for a dataset", cobra.ExactArgs(1),
 		func(ctx context.Context, c *client, _ *cobra.Command, args []string) (err error) {
 			if spec.Namespace, spec.Name, err = batchName(args[0]); err != nil {
 				return err
@@ -138,6 +138,7 @@ func (w *world) submitCommand() *cobra.Command {
 			}
 			return nil
 		})
+	cmd.Long = "Asks for a dataset. The settings --max-attempts, --backoff-limit and --episodes-per-chunk\nare those of the submission."
 	f := cmd.Flags()
 	f.StringArrayVar(&sources, "source", nil, "recordings: a key, a prefix that ends in a slash, or such a prefix with a pattern, as in 'in/kitchen/*.mcap'; may be repeated")
 	f.StringVar(&spec.Output, "output", "", "the prefix under which all is written, without a slash at the end; it belongs to the name for ever")

@@ -53,6 +53,9 @@ func (w *world) storeExamples(ctx context.Context, s *settings.Settings, prefix 
 		put, cancel := c.WithTimeout(ctx, s.Core.StorageTimeout)
 		_, err := objects.Put(put, prefix+r.Name, r.Body, env.IfAbsent)
 		cancel()
+		if env.ClassOf(err) == env.ClassConflict {
+			return fmt.Errorf("%s is there already, allowed: a prefix without recordings of such names", prefix+r.Name)
+		}
 		if err != nil {
 			return err
 		}

@@ -116,8 +116,14 @@ func (w *world) root() *cobra.Command {
 		Short: "Converts robot recordings into datasets, over TiKV and an object store.",
 		Long: `Converts robot recordings into datasets, over TiKV and an object store.
 
-  worker --store memory      the whole system in one process, for a first look
-  worker config --help       every setting, with its flag, variable and file key`,
+  worker --store memory        the whole system in one process, for a first look
+  worker run --pd HOST:2379 --s3-endpoint URL --s3-bucket BUCKET
+  worker submit lab/kitchen --source 'in/kitchen/*.mcap' --output out/kitchen --watch --pd HOST:2379
+  worker config --help         every setting, with its flag, variable and file key
+
+Exit codes: 0 done; 1 refused, or a watched batch ended without a dataset; 2 the command
+line, the environment or a file is wrong; 3 the stores cannot be reached, or did not say
+whether it happened; 4 not drained in time.`,
 		Args:               cobra.NoArgs,
 		SilenceUsage:       true,
 		SilenceErrors:      true,
@@ -139,7 +145,7 @@ func (w *world) root() *cobra.Command {
 	flags.String("config", "", "a YAML file of settings ("+settings.ConfigVariable+")")
 	settings.AddFlags(flags)
 	for _, one := range settings.All() {
-		if f := flags.Lookup(one.Name); one.Name != "store" {
+		if f := flags.Lookup(one.Name); one.Name != "store" && one.Name != "pd" {
 			f.Hidden = true // `worker config --help` has them all, in their groups
 		}
 	}

@@ -26,7 +26,8 @@ func (w *world) runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Play roles until SIGTERM, then drain: all roles, or those of --role",
 		Long: `Plays roles until SIGTERM, then drains: it begins nothing new, checkpoints what it
-converts and gives it back. A second SIGTERM, or the end of --grace, ends it at once.
+converts and gives it back. A SIGTERM more than a second later, or the end of --grace, ends
+it at once.
 
   worker run --name w0 --pd HOST:2379 --s3-endpoint URL --s3-bucket BUCKET
   worker run --role scanner,controller,reaper,merger,janitor ...

@@ -48,13 +48,18 @@ type Config struct {
 	Serving func(address string)
 }
 
+// oneRequest is the time in which several signals are one request to end:
+// supervisors send one to the process and to its group, and wrappers pass them on.
+const oneRequest = time.Second
+
 // openAgain is the pause between two tries to connect.
 const openAgain = time.Second
 
 // Run runs the process until a signal tells it to end. The first one makes it
 // drain: it begins nothing new, checkpoints and releases what it holds, and Run
-// returns nil. A second one, or the end of the grace period, makes Run return
-// ErrNotDrained at once. Other errors: env.ErrInvalid for what can never work.
+// returns nil. One that comes more than a second later, or the end of the grace
+// period, makes Run return ErrNotDrained at once. Other errors: env.ErrInvalid for
+// what can never work.
 func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 	p, err := newProcess(&cfg)
 	if err != nil {
@@ -76,6 +81,7 @@ func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 	ended := make(chan error, 1)
 	go func() { ended <- p.work(ctx) }()
 	var grace <-chan time.Time
+	var asked time.Duration
 	for {
 		select {
 		case err := <-ended:
@@ -85,11 +91,16 @@ func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 			p.log(slog.LevelWarn, "the grace period is over")
 			return ErrNotDrained
 		case s := <-signals:
+			now := p.env.Clock.Monotonic()
+			if p.draining.Load() && now-asked < oneRequest {
+				continue
+			}
 			if p.draining.Swap(true) {
 				p.log(slog.LevelWarn, "told to end at once", slog.String("signal", s.String()))
 				return ErrNotDrained
 			}
 			p.log(slog.LevelInfo, "draining", slog.String("signal", s.String()))
+			asked = now
 			cancel(core.ErrDrain)
 			grace = time.After(cfg.Settings.Grace)
 		}

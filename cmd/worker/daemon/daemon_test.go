@@ -85,8 +85,18 @@ func TestEndsAtOnce(t *testing.T) {
 		<-g.reached
 		w.signals <- syscall.SIGTERM
 		if twice {
+			// Signals that come soon after the first are the same request.
 			w.until("/readyz", http.StatusServiceUnavailable, "not ready: draining\n")
 			w.signals <- syscall.SIGINT
+			w.signals <- syscall.SIGINT
+			w.until("/readyz", http.StatusServiceUnavailable, "not ready: draining\n")
+			eventually(w, func() bool {
+				select {
+				case w.signals <- syscall.SIGINT:
+				default:
+				}
+				return len(w.ended) > 0
+			}, "does not end; the log:\n%s", &w.log)
 		}
 		require.ErrorIs(t, w.end(), ErrNotDrained)
 		require.Len(t, w.rows("lease"), 1)

@@ -10,7 +10,7 @@ import (
 // All lists every setting, with the defaults as values.
 func All() []Setting {
 	s := Default()
-	s.Name = "the machine's name"
+	s.Name = "(host name)"
 	return Table(&s)
 }
 
