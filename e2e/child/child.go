@@ -23,7 +23,7 @@ type Spec struct {
 	Env []string
 	Dir string
 	// Output, if not nil, gets what the process writes to its standard output and
-	// its standard error.
+	// its standard error, from two goroutines at once.
 	Output io.Writer
 	// Ready, if not "", is what a line of the standard output begins with once the
 	// process can be used.

@@ -143,8 +143,8 @@ func (r *run) spanOf(in *chaos.Injection) time.Duration {
 	return timing.span(in)
 }
 
-// go_ runs the campaign until all that it wants is struck, or ctx ends.
-func (c *campaign) go_(ctx context.Context) {
+// wage runs the campaign until all that it wants is struck, or ctx ends.
+func (c *campaign) wage(ctx context.Context) {
 	var effects sync.WaitGroup
 	defer effects.Wait()
 	defer close(c.done)

@@ -40,8 +40,8 @@ type Conversion struct {
 	MinPart int
 }
 
-// Token opens the workers' injectors, which listen on the loopback network.
-const Token = "e2e"
+// chaosToken opens the workers' injectors, which listen on the loopback network.
+const chaosToken = "e2e"
 
 // Injects reports true: the worker is built with -tags chaos_testing.
 func (c *Conversion) Injects() bool { return true }
@@ -63,7 +63,7 @@ func (c *Conversion) Worker(at WorkerPlace) child.Spec {
 	}
 	args := []string{
 		c.Binary, "run", "--name", at.Name, "--codec", "plain",
-		"--pd", at.Way.PD.Addr(), "--s3-endpoint", "http://" + at.Way.S3.Addr(), "--s3-bucket", Bucket, "--s3-path-style",
+		"--pd", at.Way.PD.Addr(), "--s3-endpoint", "http://" + at.Way.S3.Addr(), "--s3-bucket", bucket, "--s3-path-style",
 		"--listen", at.Web, "--chaos-listen", at.Chaos, "--scratch", at.Dir, "--log-level", "warn", "--log-format", "text",
 		"--heartbeat", "500ms", "--stale-after", "4s", "--fence-margin", "1s", "--scanner-lease", "3s",
 		"--worker-poll", "200ms", "--reap-every", "500ms", "--control-every", "300ms", "--scan-every", "500ms",
@@ -74,7 +74,7 @@ func (c *Conversion) Worker(at WorkerPlace) child.Spec {
 		"--read-chunk", fmt.Sprint(chunk), "--max-segment", "255",
 		"--min-part", fmt.Sprint(max(c.MinPart, 1)), "--part-size", fmt.Sprint(part), "--multipart-above", fmt.Sprint(part),
 	}
-	return child.Spec{Args: args, Env: []string{"GAUNTLET_CHAOS_TOKEN=" + Token}}
+	return child.Spec{Args: args, Env: []string{"GAUNTLET_CHAOS_TOKEN=" + chaosToken}}
 }
 
 // batches describes the work: recordings of different contents, two sources each.

@@ -173,7 +173,7 @@ func (r *run) play(ctx context.Context, scenario chaos.Scenario, reference *Resu
 	defer stop()
 	var going sync.WaitGroup
 	for _, c := range campaigns {
-		going.Go(func() { c.go_(striking) })
+		going.Go(func() { c.wage(striking) })
 	}
 	ended, err := r.awaitEnd(ctx)
 	stop()
@@ -262,21 +262,21 @@ func (r *run) judge(ctx context.Context, work Work) error {
 			last = err.Error()
 			r.logf("not yet: %v", err)
 		}
-		var final *Final
-		if errors.As(err, &final) || time.Now().After(deadline) || ctx.Err() != nil {
+		var last *final
+		if errors.As(err, &last) || time.Now().After(deadline) || ctx.Err() != nil {
 			return err
 		}
 		sleep(ctx, 10*tick)
 	}
 }
 
-// Final is an error that no time mends.
-type Final struct{ Err error }
+// final is an error that no time mends.
+type final struct{ Err error }
 
-func (f *Final) Error() string { return f.Err.Error() }
+func (f *final) Error() string { return f.Err.Error() }
 
 // Unwrap returns the error.
-func (f *Final) Unwrap() error { return f.Err }
+func (f *final) Unwrap() error { return f.Err }
 
 // sameAs compares what two runs have published.
 func sameAs(want, got map[string][]byte) error {

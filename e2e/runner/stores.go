@@ -17,11 +17,11 @@ import (
 	"github.com/gauntlet-dst/gauntlet/e2e/proxy"
 )
 
-// Bucket, AccessKey and SecretKey are what every run uses at its S3 server.
+// bucket, accessKey and secretKey are what every run uses at its S3 server.
 const (
-	Bucket    = "gauntlet"
-	AccessKey = "gauntlet"
-	SecretKey = "gauntlet-secret"
+	bucket    = "gauntlet"
+	accessKey = "gauntlet"
+	secretKey = "gauntlet-secret"
 )
 
 // readyIn bounds the start of a server.
@@ -114,14 +114,14 @@ func openStores(ctx context.Context, cfg storesConfig) (s *Stores, err error) {
 			return nil, err
 		}
 	}
-	s.Objects, err = s3.Open(ctx, s3.Config{Bucket: Bucket, Endpoint: "http://" + s.s3, PathStyle: true})
+	s.Objects, err = s3.Open(ctx, s3.Config{Bucket: bucket, Endpoint: "http://" + s.s3, PathStyle: true})
 	return s, err
 }
 
 // credentials are the variables of the SDKs' usual chain.
 func credentials() map[string]string {
 	return map[string]string{
-		"AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey, "AWS_REGION": "us-east-1",
+		"AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_REGION": "us-east-1",
 		"AWS_EC2_METADATA_DISABLED": "true",
 	}
 }
@@ -130,7 +130,7 @@ func (s *Stores) s3Spec(cfg storesConfig) (child.Spec, error) {
 	if cfg.bin.VersityGW == "" {
 		s.S3Log = filepath.Join(cfg.dir, "s3.log")
 		spec := child.Spec{
-			Args:   []string{cfg.bin.S3Server, "--log", s.S3Log, "--listen", s.s3, "--bucket", Bucket, "--min-part", "-1"},
+			Args:   []string{cfg.bin.S3Server, "--log", s.S3Log, "--listen", s.s3, "--bucket", bucket, "--min-part", "-1"},
 			Output: cfg.output, Ready: "s3-server: ready",
 		}
 		if cfg.weak {
@@ -140,9 +140,9 @@ func (s *Stores) s3Spec(cfg storesConfig) (child.Spec, error) {
 	}
 	data := filepath.Join(cfg.dir, "versitygw")
 	return child.Spec{
-		Args:   []string{cfg.bin.VersityGW, "--port", s.s3, "--access", AccessKey, "--secret", SecretKey, "--quiet", "posix", data},
+		Args:   []string{cfg.bin.VersityGW, "--port", s.s3, "--access", accessKey, "--secret", secretKey, "--quiet", "posix", data},
 		Output: cfg.output,
-	}, os.MkdirAll(filepath.Join(data, Bucket), 0o755)
+	}, os.MkdirAll(filepath.Join(data, bucket), 0o755)
 }
 
 // freeAddresses finds ports that nobody uses now.

@@ -130,7 +130,7 @@ func (f *Foreign) Worker(at WorkerPlace) child.Spec {
 	variables := []string{
 		"WORKER_NAME=" + at.Name, "WORKER_DIR=" + at.Dir, "STALE_AFTER=" + f.Map.Stale.String(),
 		"PD_ENDPOINTS=" + at.Way.PD.Addr(), "TIKV_GATEWAY=http://" + at.Way.Gateway.Addr(),
-		"S3_ENDPOINT=http://" + at.Way.S3.Addr(), "S3_BUCKET=" + Bucket,
+		"S3_ENDPOINT=http://" + at.Way.S3.Addr(), "S3_BUCKET=" + bucket,
 	}
 	for name, value := range credentials() {
 		variables = append(variables, name+"="+value)
@@ -225,7 +225,7 @@ func (f *Foreign) Judge(ctx context.Context, s *Stores, _ Work) error {
 		return err
 	}
 	if status := field(row, f.Map.Status.Field); !slices.Contains(f.Map.Status.Done, status) {
-		return &Final{fmt.Errorf("the status is %q", status)}
+		return &final{fmt.Errorf("the status is %q", status)}
 	}
 	if err := f.once(ctx, s); err != nil {
 		return err
@@ -276,7 +276,7 @@ func (f *Foreign) once(ctx context.Context, s *Stores) error {
 		}
 	}
 	if published != 1 {
-		return &Final{fmt.Errorf("%d transactions say that it is published, in row %s", published, f.Map.Status.Row)}
+		return &final{fmt.Errorf("%d transactions say that it is published, in row %s", published, f.Map.Status.Row)}
 	}
 	key, err := f.manifest(ctx, s)
 	if err != nil || s.S3Log == "" {
@@ -293,7 +293,7 @@ func (f *Foreign) once(ctx context.Context, s *Stores) error {
 		}
 	}
 	if written != 1 {
-		return &Final{fmt.Errorf("object %s, which was published, was written %d times", key, written)}
+		return &final{fmt.Errorf("object %s, which was published, was written %d times", key, written)}
 	}
 	return nil
 }

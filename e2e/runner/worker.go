@@ -167,7 +167,7 @@ func (w *worker) request(method string, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+Token)
+	req.Header.Set("Authorization", "Bearer "+chaosToken)
 	resp, err := web.Do(req)
 	if err != nil {
 		return nil, err

@@ -70,7 +70,7 @@ func New(cfg Config) (s *Server, dropped int64, err error) {
 	if s.log, dropped, err = wal.Open(cfg.Log, s.replay); err != nil {
 		return nil, 0, fmt.Errorf("tikv-server: the log: %w", err)
 	}
-	s.engine.Ledger().Reset()
+	s.engine.Ledger().ForgetDecisions()
 	return s, dropped, nil
 }
 
@@ -105,7 +105,7 @@ func History(log string) (*tikv.Engine, []tikv.Commit, error) {
 	err := wal.Read(log, func(record []byte) error {
 		err := s.replay(record)
 		commits = append(commits, s.engine.Ledger().Commits...)
-		s.engine.Ledger().Reset()
+		s.engine.Ledger().ForgetDecisions()
 		return err
 	})
 	return s.engine, commits, err
@@ -122,7 +122,7 @@ func (s *Server) handle(reqs []tikv.Request, resps []tikv.Response) error {
 			s.log.Append(encodeRequest(&reqs[i]))
 		}
 	}
-	s.engine.Ledger().Reset()
+	s.engine.Ledger().ForgetDecisions()
 	last := s.log.Last()
 	s.mu.Unlock()
 	return s.log.Wait(last)
