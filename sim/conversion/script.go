@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/dataset"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
@@ -36,6 +37,9 @@ type Setup struct {
 	Bystanders bool
 	// Stores, if set, changes the stores, which are S3 and TiKV with TiDB's limits.
 	Stores func(*Stores)
+	// Codec and Format are as in a Config.
+	Codec  dataset.Codec
+	Format *workload.Format
 }
 
 func scriptConfig() core.Config {
@@ -69,6 +73,7 @@ func (s *Setup) New() (sim.System, error) {
 		Workers: max(s.Workers, 1), Batches: len(batches), Frames: cmp.Or(s.Frames, scriptFrames),
 		Regions: 1, RPCTimeout: time.Second, LeakCheck: true, Core: scriptConfig(), Bystanders: s.Bystanders,
 		Stores: Stores{MaxKey: 1024, MaxRow: 6 << 20, MaxTxn: 100 << 20}, // S3's, not probed
+		Codec:  s.Codec, Format: s.Format,
 	}
 	if s.Stores != nil {
 		s.Stores(&c.Stores)
@@ -80,7 +85,7 @@ func (s *Setup) New() (sim.System, error) {
 	if err := c.Core.Validate(); err != nil {
 		return nil, err
 	}
-	system := &System{config: c, workload: workload.Spec{Batches: batches}}
+	system := &System{config: c, workload: workload.Spec{Batches: batches, Format: s.Format}}
 	system.client = newClient(system)
 	system.client.told, system.client.finished = true, true
 	return system, nil
