@@ -41,6 +41,9 @@ type Result struct {
 	Injected, Missed, Cannot []string
 	// Seen are the scenario's marks that the stores' history shows.
 	Seen []string
+	// Counted is what the workers that lived to the end say of themselves. Nothing is
+	// judged by it.
+	Counted []string
 	// Skipped says why there was no run, or is "".
 	Skipped string
 	// Err is what is wrong with the end state, or nil.
@@ -199,6 +202,7 @@ func (r *run) play(ctx context.Context, scenario chaos.Scenario, reference *Resu
 	if r.result.Seen, err = r.seen(&scenario); err != nil {
 		return err
 	}
+	r.result.Counted = r.counted()
 	if reference != nil {
 		if err := sameAs(reference.published, r.result.published); err != nil {
 			return fmt.Errorf("not what the fault-free run published: %w", err)

@@ -51,6 +51,9 @@ func (r *Result) print(out io.Writer) {
 	if len(r.Seen) > 0 {
 		lines("observed", []string{strings.Join(r.Seen, ", ")})
 	}
+	if len(r.Counted) > 0 {
+		lines("counted", []string{strings.Join(r.Counted, ", ")})
+	}
 	lines("end state", []string{end})
 	if r.Dir != "" {
 		lines("kept", []string{r.Dir})

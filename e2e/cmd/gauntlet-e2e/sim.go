@@ -47,6 +47,9 @@ func sideBySide(out io.Writer, scenarios []chaos.Scenario, results []runner.Resu
 		if len(r.Seen) > 0 {
 			fmt.Fprintf(out, "                  observed %s\n", strings.Join(r.Seen, ", "))
 		}
+		if len(r.Counted) > 0 {
+			fmt.Fprintf(out, "                  counted  %s\n", strings.Join(r.Counted, ", "))
+		}
 	}
 	return nil
 }
