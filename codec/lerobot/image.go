@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"sync"
 
 	"github.com/gauntlet-dst/gauntlet/core/dataset"
 )
@@ -127,17 +128,28 @@ func (c *Camera) unpackRaw(m rawImage) (picture, error) {
 	})
 }
 
-var encoder = png.Encoder{CompressionLevel: png.BestSpeed}
+var encoder = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &encoderBuffers{}}
+
+// encoderBuffers are used again: each has about a megabyte.
+type encoderBuffers struct{ pool sync.Pool }
+
+func (e *encoderBuffers) Get() *png.EncoderBuffer {
+	b, _ := e.pool.Get().(*png.EncoderBuffer)
+	return b
+}
+
+func (e *encoderBuffers) Put(b *png.EncoderBuffer) { e.pool.Put(b) }
 
 // pack stores pixels as a PNG of three channels.
 func (c *Camera) pack(at func(x, y int) [channels]uint8) (picture, error) {
 	img := image.NewRGBA(image.Rect(0, 0, c.Width, c.Height))
 	for y := range c.Height {
-		row := img.Pix[y*img.Stride:]
+		row := img.Pix[y*img.Stride : (y+1)*img.Stride]
 		for x := range c.Width {
 			p := at(x, y)
-			copy(row[4*x:], p[:])
-			row[4*x+3] = 0xff // without it, the PNG would have an alpha channel
+			pixel := row[4*x : 4*x+4]
+			pixel[0], pixel[1], pixel[2] = p[0], p[1], p[2]
+			pixel[3] = 0xff // without it, the PNG would have an alpha channel
 		}
 	}
 	var b bytes.Buffer

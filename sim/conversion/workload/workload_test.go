@@ -183,6 +183,34 @@ func TestReferenceEdges(t *testing.T) {
 	}
 }
 
+// A format stands in for the plain one wherever bytes are asked for.
+func TestFormat(t *testing.T) {
+	spec := workload.Generate(keyed(3), workload.Limits{Batches: 2, Sources: 3, Recordings: 5, Frames: 25})
+	spec.Format = &workload.Format{
+		Recording: func(r *workload.Recording) []byte { return []byte(r.Task) },
+		Reference: func(b *workload.Batch) map[string][]byte { return map[string][]byte{b.Name: nil} },
+	}
+	bodies := make(map[string]string)
+	for _, object := range spec.Objects() {
+		bodies[object.Key] = string(object.Body)
+	}
+	recordings := 0
+	for i := range spec.Batches {
+		b := &spec.Batches[i]
+		var keys []string
+		for key, r := range b.Recordings() {
+			keys = append(keys, key)
+			require.Equal(t, r.Task, bodies[key])
+			recordings++
+		}
+		require.Equal(t, b.Keys(), keys)
+		require.Equal(t, map[string][]byte{b.Name: nil}, spec.Reference(b))
+		spec := workload.Spec{Batches: spec.Batches}
+		require.Equal(t, workload.Reference(b), spec.Reference(b))
+	}
+	require.Positive(t, recordings)
+}
+
 func BenchmarkReference(b *testing.B) {
 	spec := workload.Generate(keyed(1), workload.Limits{Sources: 2, Recordings: 3, Frames: 30})
 	b.ReportAllocs()
