@@ -43,8 +43,14 @@ type KV struct {
 
 var _ env.KV = (*KV)(nil)
 
+// openTries is how often PD is asked for its members before it counts as out of
+// reach, with a second between them. The client's own 100 keep whoever wants to
+// stop, or to say why it does not start, waiting for that many seconds.
+const openTries = 5
+
 // Open connects to a cluster. Errors: ErrInvalid for a configuration that can
-// never work, else ErrUnavailable.
+// never work, else ErrUnavailable, after about five seconds, or five times
+// PDTimeout if PD does not answer at all.
 func Open(cfg Config) (*KV, error) {
 	if len(cfg.PD) == 0 {
 		return nil, &env.Error{Class: env.ClassInvalid, Op: "open", Err: opaque{"no PD address"}}
@@ -84,6 +90,7 @@ func openPD(cfg Config) (pd.Client, error) {
 			Time: 10 * time.Second, Timeout: 3 * time.Second,
 		})),
 		opt.WithCustomTimeoutOption(timeout),
+		opt.WithMaxErrorRetry(openTries),
 		opt.WithEnableRouterClient(cfg.RouterClient),
 	)
 }

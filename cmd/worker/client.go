@@ -69,7 +69,7 @@ func (w *world) withClient(ctx context.Context, s *settings.Settings, use func(c
 		case <-ctx.Done():
 		}
 	}()
-	kv, closeKV, err := w.openKV(s, handler)
+	kv, closeKV, err := w.openKV(ctx, s, handler)
 	if err != nil {
 		return fail(err)
 	}
@@ -82,11 +82,11 @@ func (w *world) withClient(ctx context.Context, s *settings.Settings, use func(c
 }
 
 // openKV connects to TiKV, or to what a test put in its place.
-func (w *world) openKV(s *settings.Settings, handler slog.Handler) (env.KV, func() error, error) {
+func (w *world) openKV(ctx context.Context, s *settings.Settings, handler slog.Handler) (env.KV, func() error, error) {
 	if w.kv != nil {
 		return w.kv, func() error { return nil }, nil
 	}
-	kv, err := stores.KV(s, handler)
+	kv, err := stores.KV(ctx, s, handler)
 	if err != nil {
 		return nil, nil, err
 	}

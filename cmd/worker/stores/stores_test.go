@@ -17,6 +17,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/cmd/worker/daemon"
 	"github.com/gauntlet-dst/gauntlet/cmd/worker/settings"
 	"github.com/gauntlet-dst/gauntlet/cmd/worker/stores"
+	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/dataset/plain"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
@@ -113,9 +114,14 @@ func TestBadStores(t *testing.T) {
 	s := settings.Default()
 	s.TiKV.PD = []string{"127.0.0.1:1"}
 	s.TiKV.CAPath = "/no/such/file.pem"
-	_, err := stores.KV(&s, quiet)
+	_, err := stores.KV(t.Context(), &s, quiet)
 	require.ErrorIs(t, err, env.ErrInvalid)
 	require.False(t, errors.Is(err, env.ErrUnavailable))
+	s.TiKV.CAPath, s.TiKV.PD = "", []string{closedPort(t)}
+	stopped, cancel := context.WithCancelCause(t.Context())
+	cancel(core.ErrDrain)
+	_, err = stores.KV(stopped, &s, quiet)
+	require.ErrorIs(t, err, core.ErrDrain, "whoever is told to end does not wait for a store that is down")
 	s.S3.Bucket, s.S3.Endpoint = "b", "ftp://127.0.0.1"
 	_, err = stores.Objects(t.Context(), &s)
 	require.ErrorIs(t, err, env.ErrInvalid)
