@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,10 +64,7 @@ func TestKill(t *testing.T) {
 		require.NoError(t, err)
 		newest = requireAccounts(t, kv, accounts, newest)
 		if round < *kills {
-			commits += writeUntilKilled(t, kv, accounts, func() {
-				time.Sleep(time.Duration(50+rand.IntN(150)) * time.Millisecond)
-				server.Kill()
-			})
+			commits += writeUntilKilled(kv, accounts, 1+rand.IntN(40), server.Kill)
 		}
 		server.Kill()
 		require.NoError(t, kv.Close())
@@ -108,14 +106,15 @@ func requireAccounts(t *testing.T, kv env.KV, accounts []*account, newest uint64
 	return tx.StartTS()
 }
 
-// writeUntilKilled lets each account's writer count upwards until kill has
-// returned. It returns how many commits were acknowledged.
-func writeUntilKilled(t *testing.T, kv env.KV, accounts []*account, kill func()) (commits int) {
-	ctx, cancel := context.WithCancel(context.Background())
+// writeUntilKilled lets each account's writer count upwards until so many commits
+// are acknowledged, and kill has returned. It returns how many were.
+func writeUntilKilled(kv env.KV, accounts []*account, enough int, kill func()) int {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	var writers sync.WaitGroup
-	before := 0
+	var commits atomic.Int64
+	reached := make(chan struct{})
 	for _, a := range accounts {
-		before += a.acked
 		writers.Go(func() {
 			for ctx.Err() == nil {
 				tx, err := kv.Begin(ctx)
@@ -130,14 +129,18 @@ func writeUntilKilled(t *testing.T, kv env.KV, accounts []*account, kill func())
 					return
 				}
 				a.acked = a.tried
+				if commits.Add(1) == int64(enough) {
+					close(reached)
+				}
 			}
 		})
+	}
+	select {
+	case <-reached:
+	case <-ctx.Done():
 	}
 	kill()
 	cancel()
 	writers.Wait()
-	for _, a := range accounts {
-		commits += a.acked
-	}
-	return commits - before
+	return int(commits.Load())
 }
