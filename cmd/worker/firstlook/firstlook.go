@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/backend/process/local"
@@ -65,13 +67,13 @@ func (l *Look) Run(ctx context.Context) error {
 		return err
 	}
 	l.preface()
-	published, err := l.play(ctx, l.Workers, l.Pace, true)
+	published, again, err := l.play(ctx, l.Workers, l.Pace, true)
 	if err != nil {
 		return err
 	}
 	calm := *l
 	calm.Out = io.Discard
-	undisturbed, err := calm.play(ctx, 1, 0, false)
+	undisturbed, _, err := calm.play(ctx, 1, 0, false)
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func (l *Look) Run(ctx context.Context) error {
 	if err := write(l.Dir, published); err != nil {
 		return err
 	}
-	l.epilogue(published)
+	l.epilogue(published, again)
 	return nil
 }
 
@@ -100,19 +102,28 @@ func (l *Look) preface() {
 	fmt.Fprintln(l.Out)
 }
 
-func (l *Look) epilogue(published map[string][]byte) {
-	fmt.Fprintf(l.Out, "\nThe dataset is in %s. A second run, in which nobody was\nkilled, has published the same bytes:\n\n", l.Dir)
+func (l *Look) epilogue(published map[string][]byte, again int64) {
+	if l.Workers > 1 {
+		fmt.Fprintf(l.Out, "\nThe kill cost %s, converted twice. Another run, in which nobody was killed,\nhas published the same bytes. ", show.Count(again, "frame"))
+	} else {
+		fmt.Fprintln(l.Out)
+	}
+	fmt.Fprintf(l.Out, "The dataset is in %s:\n\n", l.Dir)
 	for _, file := range slices.Sorted(maps.Keys(published)) {
 		fmt.Fprintf(l.Out, "  %-44s %10s\n", file, show.Bytes(int64(len(published[file]))))
 	}
 	fmt.Fprintf(l.Out, "\nNext, over TiKV and an object store: worker run --help\n")
 }
 
-// play runs the system once and returns what it published, by path.
-func (l *Look) play(ctx context.Context, workers int, pace time.Duration, kill bool) (map[string][]byte, error) {
-	s := &stage{look: l, story: newStory(l), pace: pace, config: l.config()}
+// play runs the system once and returns what it published, by path, and how many
+// frames were converted more than once.
+func (l *Look) play(ctx context.Context, workers int, pace time.Duration, kill bool) (published map[string][]byte, again int64, err error) {
+	s := &stage{look: l, story: newStory(l.Out), pace: pace, config: l.config()}
 	s.cluster = local.New(local.Config{Store: objstore.Options{MinPart: -1}, Log: s.story.handler()})
-	s.story.take = func(unit string) string { return takeOf(s.rows()[unit]) }
+	s.story.look = func(unit string) (take string, frames int) {
+		rows := s.rows()
+		return takeOf(rows[unit]), framesOf(rows["checkpoint/"+strings.TrimPrefix(unit, "unit/")])
+	}
 	defer s.end()
 	s.store()
 	s.story.tell("client", "submits %s/%s: %s*", namespace, name, source)
@@ -124,9 +135,9 @@ func (l *Look) play(ctx context.Context, workers int, pace time.Duration, kill b
 	for !client.Done() {
 		switch {
 		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
+			return nil, 0, context.Cause(ctx)
 		case time.Now().After(deadline):
-			return nil, errors.New("first look: not published in time")
+			return nil, 0, errors.New("first look: not published in time")
 		}
 		time.Sleep(5 * time.Millisecond)
 		if kill && workers > 1 && s.kill() {
@@ -134,9 +145,9 @@ func (l *Look) play(ctx context.Context, workers int, pace time.Duration, kill b
 		}
 	}
 	if err := client.Wait(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return s.published(), nil
+	return s.published(), s.converted.Load() - s.status.Frames, nil
 }
 
 // config is core's with short times, and parts so small that every recording has
@@ -165,6 +176,8 @@ type stage struct {
 	pace    time.Duration
 	workers []*local.Process
 	status  core.BatchStatus
+
+	converted atomic.Int64 // frames
 }
 
 func (s *stage) store() {
@@ -179,7 +192,7 @@ func (s *stage) store() {
 func (s *stage) start(name string) {
 	s.workers = append(s.workers, s.cluster.Start(name, func(ctx context.Context, e *env.Env) error {
 		slow := *e
-		slow.Runtime = leisurely{e.Runtime, e.Clock, s.pace}
+		slow.Runtime = leisurely{e.Runtime, e.Clock, s.pace, &s.converted}
 		err := core.New(&slow, s.config, s.look.Codec).Run(ctx, core.Unified)
 		if errors.Is(err, errKilled) {
 			return nil
@@ -218,7 +231,7 @@ func (s *stage) client(ctx context.Context, e *env.Env) error {
 	return nil
 }
 
-// kill kills a worker that is in the middle of a recording, and says so.
+// kill kills a worker that has checkpointed half of a recording, and says so.
 func (s *stage) kill() bool {
 	rows := s.rows()
 	for key := range rows {
@@ -227,10 +240,11 @@ func (s *stage) kill() bool {
 			continue
 		}
 		parts := strings.SplitN(lease, "/", 3) // worker, incarnation, unit
-		if rows["checkpoint/"+parts[2]] == "" {
+		take := takeOf(rows["unit/"+parts[2]])
+		if 2*framesOf(rows["checkpoint/"+parts[2]]) < s.look.frames(take) {
 			continue
 		}
-		s.story.kill(parts[0], takeOf(rows["unit/"+parts[2]]))
+		s.story.kill(parts[0], take)
 		for i := range s.workers {
 			if parts[0] == workerName(i) {
 				s.workers[i].Stop(errKilled)
@@ -252,6 +266,16 @@ func (s *stage) rows() map[string]string {
 	return rows
 }
 
+// frames is how many a recording has, and more than any if there is none.
+func (l *Look) frames(name string) int {
+	for _, r := range l.Recordings {
+		if r.Name == name {
+			return r.Frames
+		}
+	}
+	return math.MaxInt
+}
+
 func workerName(i int) string { return "w" + strconv.Itoa(i) }
 
 // published returns the dataset's objects without the manifest, by path.
@@ -268,17 +292,19 @@ func (s *stage) published() map[string][]byte {
 	return files
 }
 
-// leisurely makes the conversion of every frame take a while.
+// leisurely makes the conversion of every frame take a while, and counts it.
 type leisurely struct {
 	env.Runtime
 	clock env.Clock
 	pace  time.Duration
+	count *atomic.Int64
 }
 
 func (r leisurely) Work(ctx context.Context, pieces int) error {
 	if err := r.Runtime.Work(ctx, pieces); err != nil || env.StepOf(ctx) != core.StepConvert {
 		return err
 	}
+	r.count.Add(int64(pieces))
 	return r.clock.Sleep(ctx, time.Duration(pieces)*r.pace)
 }
 

@@ -24,7 +24,7 @@ func TestRun(t *testing.T) {
 	})
 	for _, line := range []string{
 		"client  submits lab/kitchen", "is killed in the middle of take-0", "has run out, and queues it again",
-		"goes on behind its last checkpoint", "has claimed the merge", "publishes the dataset", "has published the same bytes",
+		"goes on behind frame ", "has claimed the merge", "publishes the dataset", "The kill cost ", "converted twice.", "has published the same bytes.",
 	} {
 		require.Contains(t, out.String(), line)
 	}

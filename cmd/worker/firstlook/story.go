@@ -3,8 +3,10 @@ package firstlook
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -12,18 +14,19 @@ import (
 
 // story turns what the processes log into what a reader wants to know.
 type story struct {
-	look  *Look
+	out   io.Writer
 	began time.Time
-
-	take func(unit string) string // the recording of a unit's key
+	// look tells a unit's recording, by its key, and how many frames of it are
+	// checkpointed.
+	look func(unit string) (take string, frames int)
 
 	mu    sync.Mutex
 	quiet bool
 	dead  string // the worker that was killed
 }
 
-func newStory(l *Look) *story {
-	return &story{look: l, began: time.Now()}
+func newStory(out io.Writer) *story {
+	return &story{out: out, began: time.Now()}
 }
 
 // tell writes a line.
@@ -36,7 +39,7 @@ func (s *story) tell(who, format string, args ...any) {
 // line writes a line; s.mu is held.
 func (s *story) line(who, format string, args ...any) {
 	if !s.quiet {
-		fmt.Fprintf(s.look.Out, "%6.1f s  %-7s %s\n", time.Since(s.began).Seconds(), who, fmt.Sprintf(format, args...))
+		fmt.Fprintf(s.out, "%6.1f s  %-7s %s\n", time.Since(s.began).Seconds(), who, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -54,10 +57,19 @@ func (s *story) kill(worker, take string) {
 }
 
 // takeOf is the name of the recording in a unit's row.
-func takeOf(row string) string {
-	_, rest, _ := strings.Cut(row, " url=")
-	url, _, _ := strings.Cut(rest, " ")
-	return path.Base(url)
+func takeOf(row string) string { return path.Base(field(row, "url")) }
+
+// framesOf is how many frames a checkpoint's row tells of; 0 if there is none.
+func framesOf(row string) int {
+	n, _ := strconv.Atoi(field(row, "frames"))
+	return n
+}
+
+// field is a field of a row that needs no quotes.
+func field(row, name string) string {
+	_, rest, _ := strings.Cut(row, " "+name+"=")
+	value, _, _ := strings.Cut(rest, " ")
+	return value
 }
 
 func (s *story) handler() slog.Handler { return &handler{story: s} }
@@ -100,15 +112,16 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 // event tells of one line of the log, if a reader wants to know.
 func (h *handler) event(msg, key string) {
 	s := h.story
+	take, frames := s.look(key)
 	switch {
 	case msg == "unit claimed":
-		s.line(h.who, "converts %s", s.take(key))
+		s.line(h.who, "converts %s", take)
 	case strings.HasPrefix(msg, "unit reaped"):
-		s.line(h.who, "sees that the lease on %s has run out, and queues it again", s.take(key))
+		s.line(h.who, "sees that the lease on %s has run out, and queues it again", take)
 	case msg == "conversion continued":
-		s.line(h.who, "goes on behind its last checkpoint: what was durable is not done again")
+		s.line(h.who, "goes on behind frame %d, which was checkpointed", frames)
 	case msg == "unit complete":
-		s.line(h.who, "has staged %s", s.take(key))
+		s.line(h.who, "has staged %s", take)
 	case msg == "merge claimed":
 		s.line(h.who, "has claimed the merge")
 	case msg == "dataset published":
