@@ -14,6 +14,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/gauntlet-dst/gauntlet/codec/example"
 	"github.com/gauntlet-dst/gauntlet/codec/internal/offline"
@@ -361,4 +362,68 @@ func TestTruncatedRecordings(t *testing.T) {
 		}
 		require.Greater(t, len(counts), 1)
 	}
+}
+
+// Whatever bytes there are, a conversion ends, as poison or with an episode.
+func TestAnyBytes(t *testing.T) {
+	c := newCodec(t, small())
+	rapid.Check(t, func(t *rapid.T) {
+		r := newTape(rapid.SampledFrom([]string{"cdr", "cdr-be", "ros1", "json"}).Draw(t, "encoding"), mcap.WriterOptions{
+			ChunkSize: rapid.SampledFrom([]int{0, 300}).Draw(t, "chunk"), NoCRC: true,
+		})
+		r.text("/task", 0, "t")
+		for i := range int64(3) {
+			r.packed("/top", i*100*ms, asPNG(opaque(image.Rect(0, 0, 3, 2))))
+			r.joints("/joints", i*100*ms, []string{"a", "b"}, []float64{1, 2})
+		}
+		file := bytes.Clone(r.end())
+		for range rapid.IntRange(1, 6).Draw(t, "edits") {
+			at := rapid.IntRange(0, len(file)-1).Draw(t, "at")
+			file[at] = rapid.Byte().Draw(t, "byte")
+		}
+		e, err := offline.Convert(c, "", file)
+		if err != nil {
+			require.ErrorIs(t, err, env.ErrInvalid)
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		require.Positive(t, e.Summary.Frames)
+		rewrite(t, c, dataset.Place{}, e.Body, 100)
+	})
+}
+
+// Whatever a staged episode holds, a rewriter makes a file of it or refuses it.
+func TestAnyStagedBytes(t *testing.T) {
+	c := newCodec(t, small())
+	r := newTape("cdr", mcap.WriterOptions{})
+	for i := range int64(3) {
+		r.pixels("/top", i*100*ms, 2, 3, 9, "rgb8", red(uint8(i)))
+		r.joints("/joints", i*100*ms, []string{"a", "b"}, []float64{1, 2})
+	}
+	e, err := offline.Convert(c, "", r.end())
+	require.NoError(t, err)
+	refused := 0
+	rapid.Check(t, func(t *rapid.T) {
+		staged := bytes.Clone(e.Body)
+		if rapid.Bool().Draw(t, "cut") {
+			staged = staged[:rapid.IntRange(1, len(staged)-1).Draw(t, "length")]
+		} else {
+			staged[rapid.IntRange(0, len(staged)-1).Draw(t, "at")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+		}
+		rewriter := c.NewRewriter(dataset.Place{})
+		var out []byte
+		for len(staged) > 0 {
+			next, consumed, err := rewriter.Rewrite(out, staged, true)
+			if err != nil {
+				require.ErrorIs(t, err, env.ErrInvalid)
+				refused++
+				return
+			}
+			if out, staged = next, staged[consumed:]; consumed == 0 {
+				refused++ // dataset.Write refuses what is left over
+				return
+			}
+		}
+	})
+	require.Positive(t, refused)
 }

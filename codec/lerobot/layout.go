@@ -75,7 +75,7 @@ func valueFeature(dtype string) any { return map[string]any{"_type": "Value", "d
 
 // writer begins a file. Nothing in it tells of the time, the machine or the
 // library's version.
-func (l *layout) writer(to io.Writer) *parquet.Writer {
+func (l *layout) writer(to io.Writer) *parquet.GenericWriter[any] {
 	options := append([]parquet.WriterOption{
 		l.schema,
 		parquet.CreatedBy("gauntlet", "1", "0"),
@@ -85,7 +85,7 @@ func (l *layout) writer(to io.Writer) *parquet.Writer {
 		parquet.Compression(&parquet.Uncompressed),
 		parquet.WriteBufferSize(0),
 	}, l.skip...)
-	return parquet.NewWriter(to, options...)
+	return parquet.NewGenericWriter[any](to, options...)
 }
 
 // row is one row in the making: the values of each column.

@@ -15,7 +15,7 @@ type rewriter struct {
 	codec  *Codec
 	place  dataset.Place
 	out    []byte // what the Parquet writer has written, not yet taken over
-	file   *parquet.Writer
+	file   *parquet.GenericWriter[any]
 	row    *row
 	frame  int64 // the next one's number
 	begun  bool  // the head was read
