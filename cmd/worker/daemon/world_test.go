@@ -105,7 +105,12 @@ func (w *world) run() {
 	select {
 	case w.at = <-w.address:
 	case err := <-w.ended:
-		w.Fatalf("ended before it served: %v", err)
+		w.ended <- err
+		select {
+		case w.at = <-w.address: // it has ended meanwhile
+		default:
+			w.Fatalf("ended before it served: %v", err)
+		}
 	}
 	w.Cleanup(func() {
 		// Twice, so that it ends whatever a test has left it in.
