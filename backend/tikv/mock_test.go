@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/gogo/protobuf/proto"
 	"github.com/pingcap/failpoint"
 	"github.com/pingcap/log"
@@ -21,6 +22,7 @@ import (
 	"github.com/tikv/pd/client/pkg/caller"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/gauntlet-dst/gauntlet/backend/process"
 	"github.com/gauntlet-dst/gauntlet/backend/tikv"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/kvcontract"
@@ -51,7 +53,7 @@ type mockStore struct {
 	pd     pd.Client
 	oracle *oracle
 	opened []*tikv.KV
-	began  time.Time
+	clock  env.Clock // the bubble's
 
 	mu     sync.Mutex
 	decide func(kvcontract.Call) kvcontract.Fate
@@ -61,7 +63,7 @@ func newMockStore(t *testing.T) *mockStore {
 	rpc, cluster, pdClient, err := testutils.NewMockTiKV("", nil)
 	require.NoError(t, err)
 	testutils.BootstrapWithSingleStore(cluster)
-	return &mockStore{t: t, rpc: rpc, pd: pdClient, oracle: &oracle{}, began: time.Now()}
+	return &mockStore{t: t, rpc: rpc, pd: pdClient, oracle: &oracle{}, clock: process.NewClock(clock.New())}
 }
 
 func (s *mockStore) close() {
@@ -84,7 +86,7 @@ func (s *mockStore) client(fate func(*tikvrpc.Request) kvcontract.Fate) env.KV {
 	return kv
 }
 
-func (s *mockStore) Clock() env.Clock { return bubbleClock{s.began} }
+func (s *mockStore) Clock() env.Clock { return s.clock }
 
 func (s *mockStore) OnCall(decide func(kvcontract.Call) kvcontract.Fate) {
 	s.mu.Lock()
@@ -189,26 +191,3 @@ func (p *mockPD) GetTSAsync(context.Context) tso.TSFuture { return future{p.orac
 type future struct{ oracle *oracle }
 
 func (f future) Wait() (physical, logical int64, err error) { return f.oracle.now() }
-
-// bubbleClock is the time of the bubble that the test runs in.
-type bubbleClock struct{ began time.Time }
-
-func (c bubbleClock) Now() time.Time           { return time.Now() }
-func (c bubbleClock) Monotonic() time.Duration { return time.Since(c.began) }
-
-func (c bubbleClock) Sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (c bubbleClock) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, d)
-}
-
-func (c bubbleClock) WithCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
-	return context.WithCancelCause(ctx)
-}

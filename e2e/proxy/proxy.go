@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 )
 
 // Faults are what befalls the traffic. The zero value is none.
@@ -250,7 +252,7 @@ func (p *Proxy) pump(c *conn, to, from net.Conn, direction int) {
 // pass waits until a chunk may pass.
 func (p *Proxy) pass(c *conn, direction int, chunk uint64, n int) error {
 	p.mu.Lock()
-	draw := mix(mix(mix(p.seed^c.number)^uint64(direction)) ^ chunk)
+	draw := keyed.Mix(keyed.Mix(keyed.Mix(p.seed, c.number), uint64(direction)), chunk)
 	if float64(draw>>11)/(1<<53) < p.faults.ResetRate {
 		p.counts.Resets++
 		p.mu.Unlock()
@@ -258,7 +260,7 @@ func (p *Proxy) pass(c *conn, direction int, chunk uint64, n int) error {
 	}
 	latency := p.faults.MinLatency
 	if spread := uint64(p.faults.MaxLatency - p.faults.MinLatency); p.faults.MaxLatency > p.faults.MinLatency {
-		latency += time.Duration(mix(draw) % spread)
+		latency += time.Duration(keyed.Mix(draw, 1) % spread)
 	}
 	p.mu.Unlock()
 	time.Sleep(latency)
@@ -283,12 +285,4 @@ func (p *Proxy) stalled(direction int) bool {
 		return p.faults.StallRequests
 	}
 	return p.faults.StallReplies
-}
-
-// mix is splitmix64's output function.
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }

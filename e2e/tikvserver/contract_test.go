@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/pingcap/failpoint"
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
 	"github.com/pingcap/kvproto/pkg/tikvpb"
@@ -29,6 +30,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/gauntlet-dst/gauntlet/backend/process"
 	"github.com/gauntlet-dst/gauntlet/backend/tikv"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/e2e/tikvserver"
@@ -87,7 +89,7 @@ type cluster struct {
 	pipes   map[string]*bufconn.Listener
 	running sync.WaitGroup
 	opened  []*tikv.KV
-	began   time.Time
+	clock   env.Clock // the bubble's
 
 	mu     sync.Mutex
 	decide func(kvcontract.Call) kvcontract.Fate
@@ -98,7 +100,7 @@ const pdAddress, storeAddress = "127.0.0.1:1", "127.0.0.1:2"
 func newCluster(t *testing.T, splits ...string) *cluster {
 	server, _, err := tikvserver.New(tikvserver.Config{Log: filepath.Join(t.TempDir(), "log"), Splits: splits})
 	require.NoError(t, err)
-	c := &cluster{t: t, server: server, pipes: map[string]*bufconn.Listener{}, began: time.Now()}
+	c := &cluster{t: t, server: server, pipes: map[string]*bufconn.Listener{}, clock: process.NewClock(clock.New())}
 	c.serve(pdAddress, server.PD(tikvserver.Door{PD: pdAddress, KV: storeAddress}))
 	c.serve(storeAddress, server.Store())
 	return c
@@ -151,7 +153,7 @@ func (c *cluster) Client() env.KV {
 	return kv
 }
 
-func (c *cluster) Clock() env.Clock { return bubbleClock{c.began} }
+func (c *cluster) Clock() env.Clock { return c.clock }
 
 func (c *cluster) OnCall(decide func(kvcontract.Call) kvcontract.Fate) {
 	c.mu.Lock()
@@ -238,26 +240,3 @@ func (p *pipe) SendRequestAsync(ctx context.Context, addr string, req *tikvrpc.R
 func (p *pipe) Close() error                                    { return p.conn.Close() }
 func (p *pipe) CloseAddr(string) error                          { return nil }
 func (p *pipe) SetEventListener(clienttikv.ClientEventListener) {}
-
-// bubbleClock is the time of the bubble that the test runs in.
-type bubbleClock struct{ began time.Time }
-
-func (c bubbleClock) Now() time.Time           { return time.Now() }
-func (c bubbleClock) Monotonic() time.Duration { return time.Since(c.began) }
-
-func (c bubbleClock) Sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (c bubbleClock) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, d)
-}
-
-func (c bubbleClock) WithCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
-	return context.WithCancelCause(ctx)
-}
