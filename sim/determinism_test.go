@@ -24,7 +24,7 @@ import (
 func TestHashTellsUniversesApart(t *testing.T) {
 	target, count := suite.Target(), 1000
 	if testing.Short() {
-		count = 50
+		count = 30
 	}
 	first := map[uint64]uint64{}
 	totals, err := sweep.Run(target, sweep.Options{Base: 100_000, Count: count}, func(r *sim.Result) bool {

@@ -34,7 +34,7 @@ func TestScenarioPlansReplay(t *testing.T) {
 // What a scenario judges beyond the invariants bites: a world that breaks it is
 // found.
 func TestScenarioBites(t *testing.T) {
-	for _, c := range []struct {
+	cases := []struct {
 		scenario, clause string
 		worsen           func(s *chaos.Scenario)
 	}{
@@ -47,7 +47,11 @@ func TestScenarioBites(t *testing.T) {
 		{"partition-tikv", "queue rebuild", func(s *chaos.Scenario) {
 			s.Inject = append(s.Inject[:1:1], chaos.Injection{Fault: chaos.Crash, Role: "worker", Count: chaos.All, Restart: time.Hour, At: chaos.At{Step: "convert", Call: chaos.Work}})
 		}},
-	} {
+	}
+	if testing.Short() {
+		cases = cases[1:] // slow work makes long universes
+	}
+	for _, c := range cases {
 		t.Run(c.scenario, func(t *testing.T) {
 			s, ok := chaos.LookupScenario(c.scenario)
 			require.True(t, ok)

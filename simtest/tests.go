@@ -141,7 +141,7 @@ func (s *session) replay(t *testing.T, name string, p *plan.Plan) *sim.Result {
 }
 
 // Scenarios plays each of the suite's scenarios, a subtest each, in 200
-// universes or in the -seeds; under -short in 10, which need not show all. It
+// universes or in the -seeds; under -short in 5, which need not show all. It
 // fails if anything is violated, if a fault that the scenario injects never
 // struck, or if a fact that it is about was never observed.
 func Scenarios(t *testing.T) {

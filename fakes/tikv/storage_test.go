@@ -29,7 +29,8 @@ func TestStoreMatchesSortedMap(t *testing.T) {
 		}
 		safe := uint64(0)
 		var snapshots []uint64
-		for ts := uint64(2); ts < 1600; ts += 2 {
+		commits := rapid.Uint64Range(50, 800).Draw(t, "commits")
+		for ts := uint64(2); ts <= 2*commits; ts += 2 {
 			m := randomMutation(random, space, ts)
 			commitOne(t, e, ts, m)
 			switch m.Op {

@@ -1,4 +1,5 @@
-package sim_test
+// Package bench measures the whole and the bare harness; see make bench.
+package bench_test
 
 import (
 	"bytes"
@@ -82,7 +83,7 @@ func roomOf(s *profile.Sample) string {
 			switch {
 			case !ours, strings.HasPrefix(name, "sim/conversion/schema"): // its caller's
 				continue
-			case strings.HasPrefix(name, "core") || strings.HasPrefix(name, "sim_test"):
+			case strings.HasPrefix(name, "core") || strings.HasPrefix(name, "internal/bench"):
 				return "system"
 			case strings.HasPrefix(name, "fakes"):
 				return "fakes"
