@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3 worker worker-test codec e2e e2e-kill e2e-speed
+.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3 worker worker-test codec conformance e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ VERSITYGW = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gauntlet/versitygw-v1.8.0
 s3: ## the S3 backend: a faulty network, then real servers
 	@test -x $(VERSITYGW)/versitygw || GOBIN=$(VERSITYGW) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 	cd backend/s3 && PATH="$(VERSITYGW):$$PATH" go test -count=1 $(TESTFLAGS) ./...
+
+conformance: ## the in-memory TiKV beside the real client over the same engine
+	go test -vet=off -count=1 -timeout 10m $(TESTFLAGS) ./conformance/...
 
 # What the programs write is in LOGS, a file for each run.
 LOGS ?=

@@ -7,7 +7,21 @@ import (
 	"sync"
 
 	"github.com/pingcap/kvproto/pkg/tikvpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gauntlet-dst/gauntlet/conformance/wire"
 )
+
+// kv is the store's service: the commands that wire.Store has, alone or in
+// batches. Others are answered with Unimplemented.
+type kv struct {
+	absent
+	*wire.Store
+}
+
+// absent lies a level below wire.Store's methods, which so come first.
+type absent struct{ tikvpb.UnimplementedTikvServer }
 
 // BatchCommands is a stream of commands and answers: how a client sends most of
 // what it sends. Commands of a batch are executed at once, and each is answered
@@ -110,5 +124,5 @@ func (s kv) command(ctx context.Context, cmd *tikvpb.BatchCommandsRequest_Reques
 		}
 		return resp, nil
 	}
-	return nil, unimplemented("such command")
+	return nil, status.Error(codes.Unimplemented, "no such command")
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/pingcap/kvproto/pkg/meta_storagepb"
 	"github.com/pingcap/kvproto/pkg/metapb"
 	"github.com/pingcap/kvproto/pkg/pdpb"
-	"github.com/tikv/client-go/v2/util/codec"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/gauntlet-dst/gauntlet/conformance/wire"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
 
@@ -111,60 +111,36 @@ func (p placement) GetAllStores(context.Context, *pdpb.GetAllStoresRequest) (*pd
 	return &pdpb.GetAllStoresResponse{Header: header(), Stores: []*metapb.Store{p.store()}}, nil
 }
 
-func regionAnswer(r *region) *pdpb.GetRegionResponse {
-	if r == nil {
-		return &pdpb.GetRegionResponse{Header: header()}
+func regionAnswer(r *wire.Placed, err error) (*pdpb.GetRegionResponse, error) {
+	switch {
+	case err != nil:
+		return nil, status.Errorf(codes.InvalidArgument, "tikv-server: %v", err)
+	case r == nil:
+		return &pdpb.GetRegionResponse{Header: header()}, nil
 	}
-	return &pdpb.GetRegionResponse{Header: header(), Region: r.meta(), Leader: r.peer()}
-}
-
-// plain takes a bound of a region, as PD knows it, back to a key.
-func plain(bound []byte) (string, error) {
-	if len(bound) == 0 {
-		return "", nil
-	}
-	_, key, err := codec.DecodeBytes(bound, nil)
-	if err != nil {
-		return "", status.Errorf(codes.InvalidArgument, "tikv-server: not an encoded key: %q", bound)
-	}
-	return string(key), nil
+	return &pdpb.GetRegionResponse{Header: header(), Region: r.Meta, Leader: r.Leader}, nil
 }
 
 func (p placement) GetRegion(_ context.Context, req *pdpb.GetRegionRequest) (*pdpb.GetRegionResponse, error) {
-	key, err := plain(req.RegionKey)
-	if err != nil {
-		return nil, err
-	}
-	return regionAnswer(p.regionOf(key)), nil
+	return regionAnswer(p.regions.Holding(req.RegionKey))
 }
 
 func (p placement) GetPrevRegion(_ context.Context, req *pdpb.GetRegionRequest) (*pdpb.GetRegionResponse, error) {
-	key, err := plain(req.RegionKey)
-	if err != nil {
-		return nil, err
-	}
-	return regionAnswer(p.regionByID(p.regionOf(key).id - 1)), nil
+	return regionAnswer(p.regions.Before(req.RegionKey))
 }
 
 func (p placement) GetRegionByID(_ context.Context, req *pdpb.GetRegionByIDRequest) (*pdpb.GetRegionResponse, error) {
-	return regionAnswer(p.regionByID(req.RegionId)), nil
+	return regionAnswer(p.regions.ByID(req.RegionId), nil)
 }
 
 // scan lists the regions that touch [from, to), at most limit if that is above 0.
 func (p placement) scan(from, to []byte, limit int) (list []*pdpb.Region, err error) {
-	start, err := plain(from)
+	touched, err := p.regions.Touching(from, to, limit)
 	if err != nil {
-		return nil, err
+		return nil, status.Errorf(codes.InvalidArgument, "tikv-server: %v", err)
 	}
-	end, err := plain(to)
-	if err != nil {
-		return nil, err
-	}
-	for r := p.regionOf(start); r != nil && (end == "" || r.start < end); r = p.regionByID(r.id + 1) {
-		if limit > 0 && len(list) == limit {
-			break
-		}
-		list = append(list, &pdpb.Region{Region: r.meta(), Leader: r.peer()})
+	for _, r := range touched {
+		list = append(list, &pdpb.Region{Region: r.Meta, Leader: r.Leader})
 	}
 	return list, nil
 }

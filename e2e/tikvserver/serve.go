@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/gauntlet-dst/gauntlet/conformance/wire"
 )
 
 // maxMessage bounds a request, in bytes: more than a transaction of TiKV's can
@@ -25,7 +27,7 @@ func grpcServer() *grpc.Server {
 // service, which clients ask when a call got no answer.
 func (s *Server) Store() *grpc.Server {
 	g := grpcServer()
-	tikvpb.RegisterTikvServer(g, &kv{Server: s})
+	tikvpb.RegisterTikvServer(g, &kv{Store: &wire.Store{Regions: s.regions, Handle: s.handle}})
 	healthpb.RegisterHealthServer(g, health.NewServer())
 	return g
 }

@@ -34,7 +34,7 @@ func TestUnknownCommands(t *testing.T) {
 	_, err = store.KvPrewrite(ctx, &kvrpcpb.PrewriteRequest{ForUpdateTs: 1})
 	require.Equal(t, codes.Unimplemented, status.Code(err))
 	_, err = store.KvPrewrite(ctx, &kvrpcpb.PrewriteRequest{Mutations: []*kvrpcpb.Mutation{{Op: kvrpcpb.Op_Insert}}})
-	require.ErrorContains(t, err, "no mutation Insert: it has plain optimistic transactions only")
+	require.ErrorContains(t, err, "no mutation Insert: the store has plain optimistic transactions only")
 	_, err = store.KvScan(ctx, &kvrpcpb.ScanRequest{Reverse: true})
 	require.Equal(t, codes.Unimplemented, status.Code(err))
 
@@ -62,13 +62,13 @@ func TestRegionErrors(t *testing.T) {
 		require.NoError(t, err)
 		return resp
 	}
-	require.True(t, get(3, 3, 1, "n").NotFound)
+	require.True(t, get(3, 2, 1, "n").NotFound)
 	require.NotNil(t, get(9, 9, 1, "n").RegionError.GetRegionNotFound())
-	require.NotNil(t, get(3, 3, 2, "n").RegionError.GetStoreNotMatch())
-	require.NotNil(t, get(3, 3, 1, "a").RegionError.GetKeyNotInRegion())
-	current := get(3, 2, 1, "n").RegionError.GetEpochNotMatch().GetCurrentRegions()
+	require.NotNil(t, get(3, 2, 2, "n").RegionError.GetStoreNotMatch())
+	require.NotNil(t, get(3, 2, 1, "a").RegionError.GetKeyNotInRegion())
+	current := get(3, 1, 1, "n").RegionError.GetEpochNotMatch().GetCurrentRegions()
 	require.Len(t, current, 1)
-	require.EqualValues(t, 3, current[0].RegionEpoch.Version)
+	require.EqualValues(t, 2, current[0].RegionEpoch.Version)
 }
 
 // TestLoopbackOnly: no address is opened that another machine could reach.

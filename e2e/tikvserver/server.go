@@ -6,7 +6,8 @@
 //   - a write-ahead log: no answer leaves before everything that it tells of is
 //     on the disk, so that kill -9 loses no acknowledged commit and no value that
 //     anybody has read, and no timestamp is handed out twice;
-//   - regions, with the errors by which clients find out that they are wrong;
+//   - gRPC, with streams of commands (what the messages mean is package
+//     conformance/wire's business);
 //   - PD: members, timestamps, regions and stores, and the two calls of etcd's
 //     that Go's client makes.
 //
@@ -21,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/conformance/wire"
 	"github.com/gauntlet-dst/gauntlet/e2e/wal"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
@@ -49,7 +51,7 @@ type Config struct {
 // Server is one cluster: its rows, its timestamps and its regions.
 type Server struct {
 	now     func() time.Time
-	regions []region
+	regions *wire.Regions
 	log     *wal.Log
 
 	mu      sync.Mutex // the engine's, and the order of the log
@@ -64,8 +66,8 @@ func New(cfg Config) (s *Server, dropped int64, err error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.regions, err = splitAt(cfg.Splits); err != nil {
-		return nil, 0, err
+	if s.regions, err = wire.NewRegions(cfg.Splits, StoreID); err != nil {
+		return nil, 0, fmt.Errorf("tikv-server: %w", err)
 	}
 	if s.log, dropped, err = wal.Open(cfg.Log, s.replay); err != nil {
 		return nil, 0, fmt.Errorf("tikv-server: the log: %w", err)

@@ -34,6 +34,7 @@ var floors = []struct {
 	{"systems under test", []string{"sim/conversion", "sim/counter"}},
 	{"simulator", []string{"sim"}},
 	{"chaos", []string{"chaos"}},
+	{"conformance", []string{"conformance"}},
 	{"real world", []string{"backend"}},
 	{"production", []string{"core"}},
 	{"honest stores", []string{"fakes"}},

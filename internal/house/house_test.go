@@ -65,10 +65,13 @@ var mayImport = map[string][]string{
 	"chaos":                   {"core/env", "chaos"},
 	"backend/process":         {"core/env", "fakes/tikv", "fakes/objstore", "backend/process"},
 	"backend/tikv":            {"core/env"},
+	"conformance/wire":        {"fakes/tikv"},
+	"conformance/rpc":         {"core/env", "fakes/tikv", "backend/process", "conformance/wire"},
+	"conformance":             {"core/env", "fakes/tikv", "fakes/kvcontract", "fakes/objcontract", "backend/process", "backend/tikv", "conformance"},
 }
 
 func TestHouse(t *testing.T) {
-	found, files := inspect(t, "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/process/...", "./harness/...", "./simtest/...", "./command/...", "./cmd/...")
+	found, files := inspect(t, "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/process/...", "./harness/...", "./simtest/...", "./command/...", "./cmd/...", "./conformance/...")
 	require.Greater(t, files, 60, "the house test saw too few files to mean anything")
 	require.Empty(t, found, "\n%s", strings.Join(found, "\n"))
 }

@@ -1,31 +1,56 @@
-package tikvserver
+// Package wire is the one translation between TiKV's protocol and the engine of
+// package fakes/tikv: messages of kvproto in, requests of the engine out, and
+// back. What carries the messages is another's business: package
+// conformance/rpc in one process, a gRPC server in module e2e.
+//
+// Commands and flags that the engine lacks are answered with gRPC's Unimplemented.
+// Async commit and one-phase commit are declined as the protocol provides, and
+// clients go on in two phases.
+package wire
 
 import (
 	"context"
 	"math"
 
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
-	"github.com/pingcap/kvproto/pkg/tikvpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
 
-// kv is the store's service. Commands that are not methods of it are answered
-// with Unimplemented.
-type kv struct {
-	tikvpb.UnimplementedTikvServer
-	*Server
+// Store is one or more stores of TiKV. Its methods are those of the service that
+// kvproto defines; all may be called at once.
+type Store struct {
+	Regions *Regions
+	// Handle lets the engine handle requests, one after the other and with no
+	// others between them, and fills in as many responses. An error means that
+	// no answer may leave.
+	Handle func(reqs []tikv.Request, resps []tikv.Response) error
+}
+
+func (s *Store) one(req tikv.Request) (tikv.Response, error) {
+	var resps [1]tikv.Response
+	err := s.Handle([]tikv.Request{req}, resps[:])
+	return resps[0], err
 }
 
 func unimplemented(what string) error {
-	return status.Errorf(codes.Unimplemented, "tikv-server: no %s: it has plain optimistic transactions only", what)
+	return status.Errorf(codes.Unimplemented, "no %s: the store has plain optimistic transactions only", what)
 }
 
-func (s kv) KvGet(_ context.Context, req *kvrpcpb.GetRequest) (*kvrpcpb.GetResponse, error) {
+func texts(keys [][]byte) []string {
+	list := make([]string, len(keys))
+	for i, key := range keys {
+		list[i] = string(key)
+	}
+	return list
+}
+
+// KvGet reads one key.
+func (s *Store) KvGet(_ context.Context, req *kvrpcpb.GetRequest) (*kvrpcpb.GetResponse, error) {
 	resp := &kvrpcpb.GetResponse{}
-	if _, resp.RegionError = s.admit(req.Context, req.Key); resp.RegionError != nil {
+	if _, resp.RegionError = s.Regions.admit(req.Context, req.Key); resp.RegionError != nil {
 		return resp, nil
 	}
 	got, err := s.one(tikv.Request{
@@ -38,9 +63,10 @@ func (s kv) KvGet(_ context.Context, req *kvrpcpb.GetRequest) (*kvrpcpb.GetRespo
 	return resp, nil
 }
 
-func (s kv) KvBatchGet(_ context.Context, req *kvrpcpb.BatchGetRequest) (*kvrpcpb.BatchGetResponse, error) {
+// KvBatchGet reads several keys at once.
+func (s *Store) KvBatchGet(_ context.Context, req *kvrpcpb.BatchGetRequest) (*kvrpcpb.BatchGetResponse, error) {
 	resp := &kvrpcpb.BatchGetResponse{}
-	if _, resp.RegionError = s.admit(req.Context, req.Keys...); resp.RegionError != nil {
+	if _, resp.RegionError = s.Regions.admit(req.Context, req.Keys...); resp.RegionError != nil {
 		return resp, nil
 	}
 	reqs, got := make([]tikv.Request, len(req.Keys)), make([]tikv.Response, len(req.Keys))
@@ -49,7 +75,7 @@ func (s kv) KvBatchGet(_ context.Context, req *kvrpcpb.BatchGetRequest) (*kvrpcp
 			Kind: tikv.KindGet, Key: string(key), StartTS: req.Version, Resolved: req.Context.GetResolvedLocks(),
 		}
 	}
-	if err := s.handle(reqs, got); err != nil {
+	if err := s.Handle(reqs, got); err != nil {
 		return nil, err
 	}
 	for i, key := range req.Keys {
@@ -64,12 +90,12 @@ func (s kv) KvBatchGet(_ context.Context, req *kvrpcpb.BatchGetRequest) (*kvrpcp
 
 // KvScan reads a page. A locked row takes a place in it, with the lock instead of
 // a value, and the page goes on behind it.
-func (s kv) KvScan(_ context.Context, req *kvrpcpb.ScanRequest) (*kvrpcpb.ScanResponse, error) {
+func (s *Store) KvScan(_ context.Context, req *kvrpcpb.ScanRequest) (*kvrpcpb.ScanResponse, error) {
 	if req.Reverse || req.SampleStep > 0 {
 		return nil, unimplemented("reverse or sampled scan")
 	}
 	resp := &kvrpcpb.ScanResponse{}
-	r, failed := s.admit(req.Context, req.StartKey)
+	r, failed := s.Regions.admit(req.Context, req.StartKey)
 	if failed != nil {
 		resp.RegionError = failed
 		return resp, nil
@@ -106,29 +132,8 @@ func (s kv) KvScan(_ context.Context, req *kvrpcpb.ScanRequest) (*kvrpcpb.ScanRe
 	return resp, nil
 }
 
-// readError is what stood in the way of a read, or nil.
-func readError(resp *tikv.Response) *kvrpcpb.KeyError {
-	switch resp.Status {
-	case tikv.StatusOK:
-		return nil
-	case tikv.StatusLocked:
-		return locked(&resp.Locks[0])
-	}
-	return &kvrpcpb.KeyError{Abort: resp.Status.String()}
-}
-
-var lockTypes = map[tikv.Op]kvrpcpb.Op{
-	tikv.OpPut: kvrpcpb.Op_Put, tikv.OpDelete: kvrpcpb.Op_Del, tikv.OpLock: kvrpcpb.Op_Lock,
-}
-
-func locked(l *tikv.Lock) *kvrpcpb.KeyError {
-	return &kvrpcpb.KeyError{Locked: &kvrpcpb.LockInfo{
-		PrimaryLock: []byte(l.Primary), LockVersion: l.StartTS, Key: []byte(l.Key), LockTtl: l.TTLMS,
-		LockType: lockTypes[l.Op], MinCommitTs: l.MinCommitTS,
-	}}
-}
-
-func (s kv) KvPrewrite(_ context.Context, req *kvrpcpb.PrewriteRequest) (*kvrpcpb.PrewriteResponse, error) {
+// KvPrewrite locks the keys of a transaction.
+func (s *Store) KvPrewrite(_ context.Context, req *kvrpcpb.PrewriteRequest) (*kvrpcpb.PrewriteResponse, error) {
 	if req.ForUpdateTs != 0 {
 		return nil, unimplemented("pessimistic transaction")
 	}
@@ -155,7 +160,7 @@ func (s kv) KvPrewrite(_ context.Context, req *kvrpcpb.PrewriteRequest) (*kvrpcp
 	// A minimum of 0 for the commit timestamp in the answer declines async commit
 	// and one-phase commit.
 	resp := &kvrpcpb.PrewriteResponse{}
-	if _, resp.RegionError = s.admit(req.Context, keys...); resp.RegionError != nil {
+	if _, resp.RegionError = s.Regions.admit(req.Context, keys...); resp.RegionError != nil {
 		return resp, nil
 	}
 	got, err := s.one(engine)
@@ -166,32 +171,10 @@ func (s kv) KvPrewrite(_ context.Context, req *kvrpcpb.PrewriteRequest) (*kvrpcp
 	return resp, nil
 }
 
-func prewriteErrors(req *tikv.Request, resp *tikv.Response) (errs []*kvrpcpb.KeyError) {
-	conflict := kvrpcpb.WriteConflict{
-		StartTs: req.StartTS, Key: []byte(resp.Key), Primary: []byte(req.Primary),
-		ConflictTs: resp.CommitTS, ConflictCommitTs: resp.CommitTS, Reason: kvrpcpb.WriteConflict_Optimistic,
-	}
-	switch resp.Status {
-	case tikv.StatusOK:
-		return nil
-	case tikv.StatusLocked:
-		for i := range resp.Locks {
-			errs = append(errs, locked(&resp.Locks[i]))
-		}
-		return errs
-	case tikv.StatusRolledBack:
-		conflict.ConflictTs, conflict.ConflictCommitTs = req.StartTS, 0
-		conflict.Reason = kvrpcpb.WriteConflict_SelfRolledBack
-	case tikv.StatusWriteConflict:
-	default:
-		return []*kvrpcpb.KeyError{{Abort: resp.Status.String()}}
-	}
-	return []*kvrpcpb.KeyError{{Conflict: &conflict}}
-}
-
-func (s kv) KvCommit(_ context.Context, req *kvrpcpb.CommitRequest) (*kvrpcpb.CommitResponse, error) {
+// KvCommit commits keys of a transaction.
+func (s *Store) KvCommit(_ context.Context, req *kvrpcpb.CommitRequest) (*kvrpcpb.CommitResponse, error) {
 	resp := &kvrpcpb.CommitResponse{}
-	if _, resp.RegionError = s.admit(req.Context, req.Keys...); resp.RegionError != nil {
+	if _, resp.RegionError = s.Regions.admit(req.Context, req.Keys...); resp.RegionError != nil {
 		return resp, nil
 	}
 	got, err := s.one(tikv.Request{
@@ -208,34 +191,10 @@ func (s kv) KvCommit(_ context.Context, req *kvrpcpb.CommitRequest) (*kvrpcpb.Co
 	return resp, nil
 }
 
-// commitError is the answer to a commit that was refused.
-func commitError(resp *tikv.Response, startTS, commitTS uint64) *kvrpcpb.KeyError {
-	key := []byte(resp.Key)
-	switch resp.Status {
-	case tikv.StatusCommitTSExpired:
-		return &kvrpcpb.KeyError{CommitTsExpired: &kvrpcpb.CommitTsExpired{
-			StartTs: startTS, AttemptedCommitTs: commitTS, Key: key, MinCommitTs: resp.MinCommitTS,
-		}}
-	case tikv.StatusLockNotFound:
-		return &kvrpcpb.KeyError{
-			Retryable:       "the transaction's lock is not found",
-			TxnLockNotFound: &kvrpcpb.TxnLockNotFound{Key: key},
-		}
-	}
-	return &kvrpcpb.KeyError{Abort: resp.Status.String()}
-}
-
-func texts(keys [][]byte) []string {
-	list := make([]string, len(keys))
-	for i, key := range keys {
-		list[i] = string(key)
-	}
-	return list
-}
-
-func (s kv) KvBatchRollback(_ context.Context, req *kvrpcpb.BatchRollbackRequest) (*kvrpcpb.BatchRollbackResponse, error) {
+// KvBatchRollback rolls keys of a transaction back.
+func (s *Store) KvBatchRollback(_ context.Context, req *kvrpcpb.BatchRollbackRequest) (*kvrpcpb.BatchRollbackResponse, error) {
 	resp := &kvrpcpb.BatchRollbackResponse{}
-	if _, resp.RegionError = s.admit(req.Context, req.Keys...); resp.RegionError != nil {
+	if _, resp.RegionError = s.Regions.admit(req.Context, req.Keys...); resp.RegionError != nil {
 		return resp, nil
 	}
 	got, err := s.one(tikv.Request{Kind: tikv.KindRollback, StartTS: req.StartVersion, Keys: texts(req.Keys)})
@@ -250,9 +209,9 @@ func (s kv) KvBatchRollback(_ context.Context, req *kvrpcpb.BatchRollbackRequest
 
 // KvCleanup rolls one key's transaction back if it is not committed and its time
 // is over; a current time of 0 means that it is.
-func (s kv) KvCleanup(_ context.Context, req *kvrpcpb.CleanupRequest) (*kvrpcpb.CleanupResponse, error) {
+func (s *Store) KvCleanup(_ context.Context, req *kvrpcpb.CleanupRequest) (*kvrpcpb.CleanupResponse, error) {
 	resp := &kvrpcpb.CleanupResponse{}
-	if _, resp.RegionError = s.admit(req.Context, req.Key); resp.RegionError != nil {
+	if _, resp.RegionError = s.Regions.admit(req.Context, req.Key); resp.RegionError != nil {
 		return resp, nil
 	}
 	current := req.CurrentTs
@@ -275,19 +234,13 @@ func (s kv) KvCleanup(_ context.Context, req *kvrpcpb.CleanupRequest) (*kvrpcpb.
 	return resp, nil
 }
 
-var actions = map[tikv.Action]kvrpcpb.Action{
-	tikv.ActionNone:            kvrpcpb.Action_NoAction,
-	tikv.ActionMinCommitTSPush: kvrpcpb.Action_MinCommitTSPushed,
-	tikv.ActionExpiredRollback: kvrpcpb.Action_TTLExpireRollback,
-	tikv.ActionMissingRollback: kvrpcpb.Action_LockNotExistRollback,
-}
-
-func (s kv) KvCheckTxnStatus(_ context.Context, req *kvrpcpb.CheckTxnStatusRequest) (*kvrpcpb.CheckTxnStatusResponse, error) {
+// KvCheckTxnStatus tells the fate of a transaction from its primary.
+func (s *Store) KvCheckTxnStatus(_ context.Context, req *kvrpcpb.CheckTxnStatusRequest) (*kvrpcpb.CheckTxnStatusResponse, error) {
 	if req.ResolvingPessimisticLock || req.IsTxnFile {
 		return nil, unimplemented("pessimistic or file-based transaction")
 	}
 	resp := &kvrpcpb.CheckTxnStatusResponse{}
-	if _, resp.RegionError = s.admit(req.Context, req.PrimaryKey); resp.RegionError != nil {
+	if _, resp.RegionError = s.Regions.admit(req.Context, req.PrimaryKey); resp.RegionError != nil {
 		return resp, nil
 	}
 	// A caller that reads the newest values whatever their time pushes nothing:
@@ -321,12 +274,13 @@ func (s kv) KvCheckTxnStatus(_ context.Context, req *kvrpcpb.CheckTxnStatusReque
 	return resp, nil
 }
 
-func (s kv) KvResolveLock(_ context.Context, req *kvrpcpb.ResolveLockRequest) (*kvrpcpb.ResolveLockResponse, error) {
+// KvResolveLock finishes the locks of decided transactions.
+func (s *Store) KvResolveLock(_ context.Context, req *kvrpcpb.ResolveLockRequest) (*kvrpcpb.ResolveLockResponse, error) {
 	if req.IsTxnFile {
 		return nil, unimplemented("file-based transaction")
 	}
 	resp := &kvrpcpb.ResolveLockResponse{}
-	if _, resp.RegionError = s.admit(req.Context, req.Keys...); resp.RegionError != nil {
+	if _, resp.RegionError = s.Regions.admit(req.Context, req.Keys...); resp.RegionError != nil {
 		return resp, nil
 	}
 	infos := req.TxnInfos
@@ -349,6 +303,6 @@ func (s kv) KvResolveLock(_ context.Context, req *kvrpcpb.ResolveLockRequest) (*
 }
 
 // GetStoreSafeTS says that no follower may be read: there is none.
-func (s kv) GetStoreSafeTS(context.Context, *kvrpcpb.StoreSafeTSRequest) (*kvrpcpb.StoreSafeTSResponse, error) {
+func (s *Store) GetStoreSafeTS(context.Context, *kvrpcpb.StoreSafeTSRequest) (*kvrpcpb.StoreSafeTSResponse, error) {
 	return &kvrpcpb.StoreSafeTSResponse{}, nil
 }
