@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/inject"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
@@ -338,6 +339,15 @@ func (u *Universe) waiting() string {
 	return strings.Join(append(parts, idle...), "; ")
 }
 
+// markTraits counts what the object store's traits did since then.
+func (u *Universe) markTraits(prefix string, now, then objstore.Shown) {
+	for trait, n := range now {
+		if n > then[trait] {
+			u.world.marks[prefix+objstore.Trait(trait).String()] = n - then[trait]
+		}
+	}
+}
+
 func (u *Universe) result(p *plan.Plan) *Result {
 	for _, startTS := range u.undetermined {
 		if slices.Contains(u.committed, startTS) {
@@ -346,6 +356,8 @@ func (u *Universe) result(p *plan.Plan) *Result {
 			u.Mark("undetermined_not_applied")
 		}
 	}
+	u.markTraits("prepared_", u.prepared, objstore.Shown{})
+	u.markTraits("store_", u.objects.Shown(), u.prepared)
 	u.hash = keyed.Fold(u.hash, u.kv.Digest())
 	u.hash = keyed.Fold(u.hash, u.objects.Digest())
 	r := &Result{

@@ -39,8 +39,13 @@ type Stores struct{ u *Universe }
 
 // Put stores an object.
 func (s *Stores) Put(key string, body []byte) {
-	var resp objstore.Response
-	s.u.objects.Handle(&objstore.Request{Kind: objstore.KindPut, Key: key, Body: body}, &resp)
+	s.Ask(objstore.Request{Kind: objstore.KindPut, Key: key, Body: body})
+}
+
+// Ask lets the object store handle a request, and returns its answer.
+func (s *Stores) Ask(req objstore.Request) (resp objstore.Response) {
+	s.u.objects.Handle(&req, &resp)
+	return resp
 }
 
 // Write stores a row.

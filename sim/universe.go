@@ -55,8 +55,10 @@ type Universe struct {
 
 	kv      *tikv.Engine
 	objects *objstore.Store
-	actor   *message // whose request is being handled
-	rivals  int      // how many pauses wait for a rival, at most
+	// prepared counts what the store's traits did before time began.
+	prepared objstore.Shown
+	actor    *message // whose request is being handled
+	rivals   int      // how many pauses wait for a rival, at most
 
 	phase      phase
 	healedAt   int64

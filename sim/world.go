@@ -370,6 +370,7 @@ func (u *Universe) drainPrepared() {
 	}
 	u.objects.Effects = u.objects.Effects[:0]
 	u.hash = keyed.Fold(u.hash, u.objects.Digest())
+	u.prepared = u.objects.Shown()
 }
 
 // collectCommits takes what the request did in TiKV from the ledger.

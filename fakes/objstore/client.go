@@ -1,8 +1,11 @@
 package objstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -19,8 +22,8 @@ type client struct {
 	timeout   time.Duration
 }
 
-// NewClient returns a client that sends one request per call. It does not
-// retry: the retry loop with its back-off belongs to the caller, who knows
+// NewClient returns a client that sends one request per call, but for
+// ListUploads, which may need several. It does not retry: the retry loop with its back-off belongs to the caller, who knows
 // which calls are worth repeating. The client needs no clock: the transport
 // keeps the time-out. It may be used by several tasks at once.
 func NewClient(transport Transport, config ClientConfig) env.Objects {
@@ -154,8 +157,67 @@ func (c *client) AbortUpload(ctx context.Context, key, uploadID string) error {
 	return err
 }
 
+// ListUploads returns one page of open uploads, in the order of their keys and
+// ids. Stores order those of one key otherwise, and refuse markers within a key
+// (Options.UploadsByTime, KeyMarkers). So, as the adapter of the real SDK does, a
+// page begins behind a key, by the key alone, and the rest of the key where the
+// page before ended is read whole.
 func (c *client) ListUploads(ctx context.Context, prefix, afterKey, afterID string, limit int) (env.UploadListing, error) {
-	call := call{req: Request{Kind: KindListUploads, Key: prefix, After: afterKey, AfterID: afterID, Limit: limit}}
-	err := c.send(ctx, &call)
-	return call.resp.Uploads, err
+	if limit < 1 {
+		call := call{req: Request{Kind: KindListUploads, Key: prefix, Limit: limit}}
+		return env.UploadListing{}, failure(&call.req, env.ClassInvalid, codeError("InvalidArgument"))
+	}
+	var found []env.Upload
+	if afterKey != "" && afterID != "" {
+		same, err := c.uploads(ctx, afterKey, "", func(listed []env.Upload) bool {
+			return listed[len(listed)-1].Key != afterKey
+		})
+		if err != nil {
+			return env.UploadListing{}, err
+		}
+		for _, u := range same.Uploads {
+			if u.Key == afterKey && u.ID > afterID {
+				found = append(found, u)
+			}
+		}
+	}
+	// One upload too many tells that there are more; the key of the last one on
+	// the page is read to its end, for the order within it.
+	rest, err := c.uploads(ctx, prefix, afterKey, func(listed []env.Upload) bool {
+		at := limit - len(found) - 1
+		return at < 0 || at < len(listed) && listed[at].Key != listed[len(listed)-1].Key
+	})
+	if err != nil {
+		return env.UploadListing{}, err
+	}
+	found = append(found, rest.Uploads...)
+	slices.SortFunc(found, func(a, b env.Upload) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.ID, b.ID))
+	})
+	n := min(limit, maxPage, len(found))
+	return env.UploadListing{Uploads: found[:n], More: rest.More || n < len(found)}, nil
+}
+
+// uploads reads the store's pages behind a key until enough is listed.
+func (c *client) uploads(ctx context.Context, prefix, afterKey string, enough func(listed []env.Upload) bool) (env.UploadListing, error) {
+	var all env.UploadListing
+	afterID := ""
+	for {
+		call := call{req: Request{Kind: KindListUploads, Key: prefix, After: afterKey, AfterID: afterID, Limit: maxPage}}
+		err := c.send(ctx, &call)
+		if env.ClassOf(err) == env.ClassInvalid && afterID != "" {
+			// The marker's upload has ended between two pages.
+			return all, failure(&call.req, env.ClassUnavailable, codeError(call.resp.Code))
+		}
+		if err != nil {
+			return all, err
+		}
+		page := call.resp.Uploads
+		all.Uploads, all.More = append(all.Uploads, page.Uploads...), page.More
+		if !page.More || len(page.Uploads) == 0 || enough(all.Uploads) {
+			return all, nil
+		}
+		last := page.Uploads[len(page.Uploads)-1]
+		afterKey, afterID = last.Key, last.ID
+	}
 }

@@ -13,7 +13,8 @@ import (
 // and its id is never valid again.
 type upload struct {
 	env.Upload
-	parts []*part // sorted by number
+	opened uint64  // its place among all uploads in time
+	parts  []*part // sorted by number
 }
 
 // part is one stored part; a replacement is a new one.
@@ -29,8 +30,13 @@ func (s *Store) createUpload(req *Request, resp *Response) {
 		resp.fail(env.ClassInvalid, code)
 		return
 	}
+	_, exists := s.find(req.Key)
+	if code := s.checkFolders(req.Key, exists); code != "" {
+		resp.fail(env.ClassInvalid, code)
+		return
+	}
 	s.lastID++
-	up := &upload{Upload: env.Upload{Key: req.Key, ID: uploadID(s.lastID)}}
+	up := &upload{Upload: env.Upload{Key: req.Key, ID: s.uploadID(s.lastID)}, opened: s.lastID}
 	at, _ := s.findUpload(up.Key, up.ID)
 	s.uploads = slices.Insert(s.uploads, at, up)
 	s.Effects = append(s.Effects, Effect{Kind: EffectCreateUpload, Key: up.Key, UploadID: up.ID})
@@ -38,8 +44,11 @@ func (s *Store) createUpload(req *Request, resp *Response) {
 }
 
 // uploadID writes n with leading zeros, so that the order of ids is the order
-// of creation.
-func uploadID(n uint64) string {
+// of creation, unless Options.UploadsByTime wants that it is not.
+func (s *Store) uploadID(n uint64) string {
+	if s.opts.UploadsByTime {
+		return opaqueETag(n)
+	}
 	id := [...]byte{'u', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0'}
 	for i := len(id) - 1; i > 0 && n > 0; i-- {
 		id[i] += byte(n % 10)
@@ -56,6 +65,11 @@ func (s *Store) uploadPart(req *Request, resp *Response) {
 	at, open := s.findUpload(req.Key, req.UploadID)
 	if !open {
 		resp.fail(env.ClassNotFound, "NoSuchUpload")
+		return
+	}
+	if len(req.Body) == 0 && s.opts.NoEmptyParts {
+		s.shows(NoEmptyParts)
+		resp.fail(env.ClassInvalid, "MissingContentLength")
 		return
 	}
 	up := s.uploads[at]
@@ -86,22 +100,30 @@ func (s *Store) completeUpload(req *Request, resp *Response) {
 		return
 	}
 	up := s.uploads[upAt]
-	if code := s.checkParts(up, req.Parts); code != "" {
+	at, exists := s.find(up.Key)
+	code := s.checkParts(up, req.Parts)
+	switch {
+	case code != "" && s.opts.ConditionFirst && !s.admits(req, resp, at, exists):
+		s.shows(ConditionFirst)
+		return
+	case code != "":
 		resp.fail(env.ClassInvalid, code)
 		return
-	}
-	at, exists := s.find(up.Key)
-	ignored := s.opts.WeakConditional || s.opts.NoConditional
-	if !ignored && !s.holds(req, resp, at, exists) {
+	case !s.admits(req, resp, at, exists):
 		return
 	}
 	obj := s.join(up, req.Parts)
+	resp.Object = obj.Object
+	if s.opts.OtherETags {
+		s.shows(OtherETags)
+		sum := md5.Sum(obj.body)
+		obj.ETag = s.etag(&sum, 0)
+	}
 	s.uploads = slices.Delete(s.uploads, upAt, upAt+1)
 	s.store(at, exists, obj, Effect{Kind: EffectComplete, UploadID: up.ID, Number: len(req.Parts)})
 	if s.opts.Completions == CompletionsRepeat {
-		s.completed[up.Upload] = completion{parts: req.Parts, object: obj.Object}
+		s.completed[up.Upload] = completion{parts: req.Parts, object: resp.Object}
 	}
-	resp.Object = obj.Object
 }
 
 // completion is what a repetition of it is compared with, and gets.
@@ -117,16 +139,20 @@ func (s *Store) completeEnded(req *Request, resp *Response) {
 	case CompletionsRepeat:
 		first, known := s.completed[env.Upload{Key: req.Key, ID: req.UploadID}]
 		if known && slices.EqualFunc(first.parts, req.Parts, samePart) {
+			s.shows(RepeatedCompletion)
 			resp.Object = first.object
 			return
 		}
 	case CompletionsBlind:
 		if at, exists := s.find(req.Key); exists {
+			s.shows(BlindCompletion)
 			resp.Object = s.objects[at].Object
 			s.lastTag++
 			resp.Object.ETag = opaqueETag(s.lastTag)
 			return
 		}
+	default:
+		s.shows(EndedCompletion)
 	}
 	resp.fail(env.ClassNotFound, "NoSuchUpload")
 }
@@ -137,6 +163,31 @@ func samePart(a, b env.Part) bool { return a.Number == b.Number && a.ETag == b.E
 // checkParts returns S3's error code for the first thing wrong with listed, or
 // "". Sizes in listed are not part of the request and do not count.
 func (s *Store) checkParts(up *upload, listed []env.Part) string {
+	list := checkList(listed)
+	if list != "" && !s.opts.LaxParts {
+		return list
+	}
+	etags, sizes := up.checkETags(listed), up.checkSizes(listed, s.opts.MinPart)
+	switch {
+	case s.opts.LaxParts && etags == "" && list+sizes != "":
+		s.shows(LaxParts)
+		return ""
+	case s.opts.ConditionFirst && etags != "" && sizes != "":
+		s.shows(ConditionFirst)
+		return sizes
+	case etags != "":
+		return etags
+	case sizes != "":
+		s.shows(MinPart)
+	}
+	return sizes
+}
+
+// tooSmall is the code of a part below the store's minimum.
+const tooSmall = "EntityTooSmall"
+
+// checkList returns the error code for a list of parts that can be none, or "".
+func checkList(listed []env.Part) string {
 	if len(listed) == 0 {
 		return "MalformedXML"
 	}
@@ -145,16 +196,28 @@ func (s *Store) checkParts(up *upload, listed []env.Part) string {
 			return "InvalidPartOrder"
 		}
 	}
+	return ""
+}
+
+// checkETags returns the error code for a part that was not stored as listed, or
+// "".
+func (u *upload) checkETags(listed []env.Part) string {
 	for _, want := range listed {
-		at, exists := up.find(want.Number)
-		if !exists || up.parts[at].ETag != want.ETag {
+		at, exists := u.find(want.Number)
+		if !exists || u.parts[at].ETag != want.ETag {
 			return "InvalidPart"
 		}
 	}
-	for _, want := range listed[:len(listed)-1] {
-		at, _ := up.find(want.Number)
-		if up.parts[at].Size < s.opts.MinPart {
-			return "EntityTooSmall"
+	return ""
+}
+
+// checkSizes returns the error code for a stored part that is too small and not
+// the last, or "".
+func (u *upload) checkSizes(listed []env.Part, smallest int64) string {
+	for i, want := range listed {
+		at, exists := u.find(want.Number)
+		if exists && i < len(listed)-1 && u.parts[at].Size < smallest {
+			return tooSmall
 		}
 	}
 	return ""
@@ -211,16 +274,28 @@ func (s *Store) listUploads(req *Request, resp *Response) {
 		resp.fail(env.ClassInvalid, "InvalidArgument")
 		return
 	}
-	limit := min(req.Limit, maxPage)
-	at, _ := s.findUpload(max(req.After, req.Key), "")
-	for _, up := range s.uploads[at:] {
-		if !strings.HasPrefix(up.Key, req.Key) {
+	if s.opts.KeyMarkers && req.AfterID != "" {
+		s.shows(KeyMarkers)
+		resp.fail(env.ClassInvalid, "InvalidArgument")
+		return
+	}
+	from := uint64(0) // of the key After, the last upload listed
+	if s.opts.UploadsByTime && req.AfterID != "" {
+		at, open := s.findUpload(req.After, req.AfterID)
+		if !open {
+			resp.fail(env.ClassInvalid, "InvalidArgument")
 			return
 		}
+		from = s.uploads[at].opened
+	}
+	limit := min(req.Limit, maxPage)
+	at, _ := s.findUpload(max(req.After, req.Key), "")
+	for _, up := range s.inOrder(s.uploads[at:], req.Key) {
 		if s.opts.UploadsByKey && up.Key != req.Key {
+			s.shows(UploadsByKey)
 			return // sorted by key: no other has this one
 		}
-		if up.Key == req.After && (req.AfterID == "" || up.ID <= req.AfterID) {
+		if up.Key == req.After && (req.AfterID == "" || from == 0 && up.ID <= req.AfterID || from > 0 && up.opened <= from) {
 			continue
 		}
 		if len(resp.Uploads.Uploads) == limit {
@@ -229,6 +304,27 @@ func (s *Store) listUploads(req *Request, resp *Response) {
 		}
 		resp.Uploads.Uploads = append(resp.Uploads.Uploads, up.Upload)
 	}
+}
+
+// inOrder returns the uploads whose keys have the prefix, in the order in which
+// they are listed; the first of rest is the first of them, if any has it.
+func (s *Store) inOrder(rest []*upload, prefix string) []*upload {
+	end := 0
+	for end < len(rest) && strings.HasPrefix(rest[end].Key, prefix) {
+		end++
+	}
+	rest = rest[:end]
+	if !s.opts.UploadsByTime {
+		return rest
+	}
+	byTime := slices.Clone(rest)
+	slices.SortFunc(byTime, func(a, b *upload) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), cmp.Compare(a.opened, b.opened))
+	})
+	if !slices.Equal(rest, byTime) {
+		s.shows(UploadsByTime)
+	}
+	return byTime
 }
 
 // findUpload returns the position of an open upload, or where it belongs. An

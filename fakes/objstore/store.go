@@ -16,59 +16,6 @@ const (
 	defaultMin    = 5 << 20 // S3's minimum for all parts but the last
 )
 
-// Options choose among the semantics found in the field. The zero value is S3;
-// the text beside each option says who behaves otherwise.
-type Options struct {
-	// MinPart is the smallest size, in bytes, of every part of an upload but
-	// the last. 0 means 5 MiB, as S3, MinIO and posix gateways want; OSS wants
-	// 100 KiB. Below 0 means no minimum.
-	MinPart int64
-	// MaxKey is the longest key, in bytes; 0 means 1024, as S3 and MinIO allow.
-	// OSS allows 1023.
-	MaxKey int
-	// MaxSegment is the longest part of a key between two slashes, in bytes; 0
-	// means no limit, as S3 and OSS. Posix gateways and MinIO, which keep an
-	// object in a file, allow 255.
-	MaxSegment int
-	// OpaqueETags gives every write an ETag of its own, whatever its bytes, as
-	// gateways to Azure do; S3's are no digests either once objects are
-	// encrypted (SSE-KMS, SSE-C).
-	OpaqueETags bool
-	// UploadsByKey lists only the open uploads of the one key that the prefix
-	// names, as MinIO does.
-	UploadsByKey bool
-	// Completions tells what the completion of an upload that has ended gets.
-	Completions Completions
-	// ExistsCode409 refuses a condition with FileAlreadyExists (409), as OSS
-	// does, where S3 says PreconditionFailed (412).
-	ExistsCode409 bool
-	// Unordered lists objects in an order that is not that of the keys, as S3's
-	// directory buckets do. Pages still add up to all of them.
-	Unordered bool
-	// WeakConditional ignores conditions when an upload is completed, as
-	// stores do that know the condition for plain puts only (gofakes3).
-	WeakConditional bool
-	// NoConditional ignores conditions everywhere, as S3 did before 2024 and
-	// older gateways still do.
-	NoConditional bool
-}
-
-// Completions are the answers to the completion of an upload that has ended.
-type Completions uint8
-
-const (
-	// CompletionsRepeat answers the repetition of a completion as the first
-	// one, whatever the condition, and changes nothing: S3. Uploads that were
-	// aborted or never opened, and other parts, get NoSuchUpload.
-	CompletionsRepeat Completions = iota
-	// CompletionsOnce knows no upload that has ended: MinIO, and OSS.
-	CompletionsOnce
-	// CompletionsBlind says yes to every upload that there is not, if only an
-	// object has the key, with an ETag that nothing has: versitygw's posix
-	// gateway.
-	CompletionsBlind
-)
-
 // Store holds objects and open multipart uploads. It handles one request at a
 // time: callers on several goroutines serialise themselves.
 type Store struct {
@@ -83,6 +30,18 @@ type Store struct {
 	lastTag uint64    // the newest opaque ETag's number
 	// completed are the uploads whose completion may be repeated.
 	completed map[env.Upload]completion
+	handled   int            // requests
+	written   map[string]int // by key: what handled was at the last write, for Options.Contention
+	shown     Shown
+}
+
+// Shown returns what the store's traits did so far.
+func (s *Store) Shown() Shown { return s.shown }
+
+// shows counts an answer that is the trait's.
+func (s *Store) shows(t Trait) bool {
+	s.shown[t]++
+	return true
 }
 
 // object is one version of an object; a replacement is a new one.
@@ -100,7 +59,7 @@ func New(opts Options) *Store {
 	if opts.MaxKey == 0 {
 		opts.MaxKey = defaultMaxKey
 	}
-	return &Store{opts: opts, completed: map[env.Upload]completion{}}
+	return &Store{opts: opts, completed: map[env.Upload]completion{}, written: map[string]int{}}
 }
 
 // Handle executes one request and overwrites *resp with the answer. Every
@@ -108,6 +67,15 @@ func New(opts Options) *Store {
 // error had none.
 func (s *Store) Handle(req *Request, resp *Response) {
 	*resp = Response{}
+	s.handled++
+	if s.opts.CleanKeys && req.Kind != KindList && req.Kind != KindListUploads {
+		s.handleCleaned(req, resp)
+		return
+	}
+	s.handle(req, resp)
+}
+
+func (s *Store) handle(req *Request, resp *Response) {
 	switch req.Kind {
 	case KindPut:
 		s.put(req, resp)
@@ -144,7 +112,7 @@ func (s *Store) put(req *Request, resp *Response) {
 		return
 	}
 	at, exists := s.find(req.Key)
-	if !s.opts.NoConditional && !s.holds(req, resp, at, exists) {
+	if !s.admits(req, resp, at, exists) {
 		return
 	}
 	sum := md5.Sum(req.Body)
@@ -157,27 +125,80 @@ func (s *Store) put(req *Request, resp *Response) {
 	resp.Object = obj.Object
 }
 
-// holds reports whether the request's condition holds of the object at position
-// at, if one exists; else it says in resp why not.
-func (s *Store) holds(req *Request, resp *Response, at int, exists bool) bool {
+// admits reports whether the request may write the key whose object, if one
+// exists, is at position at; else it says in resp why not.
+func (s *Store) admits(req *Request, resp *Response, at int, exists bool) bool {
+	class, code := s.refusal(req, at, exists)
+	ignored := s.opts.NoConditional || s.opts.WeakConditional && req.Kind == KindCompleteUpload
+	switch {
+	case ignored && class != env.ClassNone && s.opts.NoConditional:
+		s.shows(NoConditional)
+	case ignored && class != env.ClassNone:
+		s.shows(WeakConditional)
+	case !ignored && s.contended(req):
+		code = "ConditionalRequestConflict"
+		if req.Kind == KindCompleteUpload {
+			code = "OperationAborted"
+		}
+		resp.fail(env.ClassUnavailable, code)
+		return false
+	case class != env.ClassNone:
+		if code == existsCode {
+			s.shows(ExistsCode409)
+		}
+		resp.fail(class, code)
+		return false
+	}
+	if code := s.checkFolders(req.Key, exists); code != "" {
+		resp.fail(env.ClassInvalid, code)
+		return false
+	}
+	return true
+}
+
+// existsCode is OSS's word for a key that is taken.
+const existsCode = "FileAlreadyExists"
+
+// refusal is why the request's condition forbids it, or env.ClassNone.
+func (s *Store) refusal(req *Request, at int, exists bool) (class env.Class, code string) {
 	etag, match := req.Cond.ETag()
 	switch {
 	case match && !exists:
-		resp.fail(env.ClassNotFound, "NoSuchKey")
+		class, code = env.ClassNotFound, "NoSuchKey"
 	case match && s.objects[at].ETag != etag:
-		resp.fail(env.ClassConflict, "PreconditionFailed")
+		class, code = env.ClassConflict, "PreconditionFailed"
+	case exists && req.Cond == env.IfAbsent && s.opts.ExistsCode409:
+		return env.ClassConflict, existsCode
 	case exists && req.Cond == env.IfAbsent:
-		resp.fail(env.ClassConflict, s.existsCode())
-	default:
-		return true
+		return env.ClassConflict, "PreconditionFailed"
 	}
-	return false
+	if class != env.ClassNone && s.opts.NoIfMatch && s.shows(NoIfMatch) {
+		return env.ClassNone, ""
+	}
+	return class, code
+}
+
+// contended reports whether another write of the key is under way.
+func (s *Store) contended(req *Request) bool {
+	if s.opts.Contention == 0 || req.Cond == env.Always {
+		return false
+	}
+	last, written := s.written[req.Key]
+	return written && s.handled-last <= s.opts.Contention && s.shows(Contention)
+}
+
+// noteWrite remembers when a key was written, where that matters.
+func (s *Store) noteWrite(key string) {
+	if s.opts.Contention > 0 {
+		s.written[key] = s.handled
+	}
 }
 
 // store makes obj the object at position at and records effect about it.
 func (s *Store) store(at int, exists bool, obj *object, effect Effect) {
 	effect.Key, effect.Size, effect.ETag = obj.Key, obj.Size, obj.ETag
 	effect.Digest, effect.Existed = obj.digest, exists
+	s.noteWrite(obj.Key)
 	if exists {
 		effect.OldDigest = s.objects[at].digest
 		s.objects[at] = obj
@@ -255,6 +276,7 @@ func (s *Store) delete(req *Request) {
 	if !exists {
 		return
 	}
+	s.noteWrite(req.Key)
 	obj := s.objects[at]
 	s.objects = slices.Delete(s.objects, at, at+1)
 	s.Effects = append(s.Effects, Effect{
@@ -270,35 +292,12 @@ func (s *Store) find(key string) (at int, exists bool) {
 	})
 }
 
-// checkKey returns the error code for what is wrong with a key, or "".
-func (s *Store) checkKey(key string) string {
-	if key == "" || len(key) > s.opts.MaxKey {
-		return "KeyTooLongError"
-	}
-	if s.opts.MaxSegment == 0 {
-		return ""
-	}
-	for segment := range strings.SplitSeq(key, "/") {
-		if len(segment) > s.opts.MaxSegment {
-			return "ExistingObjectIsDirectory" // so versitygw, whose file system says ENAMETOOLONG
-		}
-	}
-	return ""
-}
-
-// existsCode is the code with which a condition is refused.
-func (s *Store) existsCode() string {
-	if s.opts.ExistsCode409 {
-		return "FileAlreadyExists"
-	}
-	return "PreconditionFailed"
-}
-
 // etag is the ETag of content with this sum, see etagOf.
 func (s *Store) etag(sum *[md5.Size]byte, parts int) string {
 	if !s.opts.OpaqueETags {
 		return etagOf(sum, parts)
 	}
+	s.shows(OpaqueETags)
 	s.lastTag++
 	return opaqueETag(s.lastTag)
 }
@@ -313,6 +312,9 @@ func (s *Store) listUnordered(req *Request, resp *Response) {
 		}
 	}
 	slices.SortFunc(found, func(a, b env.Object) int { return cmp.Compare(place(a.Key), place(b.Key)) })
+	if len(found) > 1 {
+		s.shows(Unordered)
+	}
 	limit := min(len(found), req.Limit, maxPage)
 	resp.Listing = env.Listing{Objects: found[:limit], More: limit < len(found)}
 }

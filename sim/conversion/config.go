@@ -51,7 +51,7 @@ type Config struct {
 	NoConditional bool
 	// Stores is what else differs from one store to the next.
 	Stores Stores
-	// Bystanders keeps an object of somebody else's under every output.
+	// Bystanders keeps objects and uploads of somebody else's under every output.
 	Bystanders bool
 	// LeakCheck lets the universe go on after its work is done, until everything
 	// that the janitors must collect is overdue.
@@ -72,15 +72,26 @@ type Config struct {
 // field differ. The fields of objstore.Options tell whose they are.
 type Stores struct {
 	OpaqueETags     bool
+	OtherETags      bool
 	UploadsByKey    bool
+	UploadsByTime   bool
+	KeyMarkers      bool
 	Completions     string // "repeat", "once" or "blind"
+	ConditionFirst  bool
+	LaxParts        bool
+	NoEmptyParts    bool
 	ExistsCode409   bool
+	NoIfMatch       bool
 	WeakConditional bool
+	// Contention is for how many requests a write is under way; 0 is for none.
+	Contention int
 	// StrictParts makes the store's smallest part as large as the configured
 	// one; else there is no smallest.
 	StrictParts bool
 	// MaxKey and MaxSegment bound keys of objects, MaxSegment 0 by nothing.
 	MaxKey, MaxSegment int
+	// Folders and CleanKeys are a file system's rules for keys.
+	Folders, CleanKeys bool
 	// MaxRow and MaxTxn bound a row and a transaction, in bytes.
 	MaxRow, MaxTxn int
 	// Probe lets processes find out what the object store has. Then they are told
@@ -107,6 +118,16 @@ func (s *Stores) settings() []plan.Setting {
 		{Name: "store.max_row", Int: &s.MaxRow, Min: 1 << 16, Max: 1 << 30, Absent: "6291456"},
 		{Name: "store.max_txn", Int: &s.MaxTxn, Min: 1 << 16, Max: 1 << 30, Absent: "104857600"},
 		{Name: "store.probe", Bool: &s.Probe, Absent: "false"},
+		{Name: "store.other_etags", Bool: &s.OtherETags, Absent: "false"},
+		{Name: "store.uploads_by_time", Bool: &s.UploadsByTime, Absent: "false"},
+		{Name: "store.key_markers", Bool: &s.KeyMarkers, Absent: "false"},
+		{Name: "store.condition_first", Bool: &s.ConditionFirst, Absent: "false"},
+		{Name: "store.lax_parts", Bool: &s.LaxParts, Absent: "false"},
+		{Name: "store.no_empty_parts", Bool: &s.NoEmptyParts, Absent: "false"},
+		{Name: "store.no_if_match", Bool: &s.NoIfMatch, Absent: "false"},
+		{Name: "store.contention", Int: &s.Contention, Min: 0, Max: 1000, Absent: "0"},
+		{Name: "store.folders", Bool: &s.Folders, Absent: "false"},
+		{Name: "store.clean_keys", Bool: &s.CleanKeys, Absent: "false"},
 	}
 }
 
@@ -118,10 +139,20 @@ func (s *Stores) draw(d keyed.Draw) {
 		Completions:   completions[d.Between("completions", 0, 2)],
 		ExistsCode409: d.Chance("exists_409", 200), WeakConditional: d.Chance("weak_conditional", 100),
 		StrictParts: d.Chance("strict_parts", 300), MaxKey: 1024, MaxRow: 6 << 20, MaxTxn: 100 << 20,
-		Probe: d.Chance("probe", 250),
+		Probe: d.Chance("probe", 250), OtherETags: d.Chance("other_etags", 150),
+		UploadsByTime: d.Chance("uploads_by_time", 300), KeyMarkers: d.Chance("key_markers", 200),
+		ConditionFirst: d.Chance("condition_first", 200), LaxParts: d.Chance("lax_parts", 100),
+		NoEmptyParts: d.Chance("no_empty_parts", 200), NoIfMatch: d.Chance("no_if_match", 200),
+		Folders: d.Chance("folders", 200), CleanKeys: d.Chance("clean_keys", 200),
+	}
+	if d.Chance("contended", 250) {
+		s.Contention = int(d.LogBetween("contention", 1, 30))
 	}
 	if d.Chance("posix", 200) {
 		s.MaxSegment = 255
+	}
+	if d.Chance("other_keys", 200) {
+		s.MaxKey = [...]int{1023, 1 << 16}[d.Between("max_key", 0, 1)]
 	}
 	if d.Chance("small_rows", 200) {
 		s.MaxRow, s.MaxTxn = 64<<10, 4<<20
@@ -139,9 +170,13 @@ func (s *Stores) minPart(partSize int64) int64 {
 // options is how the object store behaves.
 func (s *Stores) options(partSize int64, noConditional bool) objstore.Options {
 	return objstore.Options{
-		MinPart: s.minPart(partSize), MaxKey: s.MaxKey, MaxSegment: s.MaxSegment, OpaqueETags: s.OpaqueETags, UploadsByKey: s.UploadsByKey,
-		Completions: objstore.Completions(max(slices.Index(completions[:], s.Completions), 0)), ExistsCode409: s.ExistsCode409,
-		WeakConditional: s.WeakConditional, NoConditional: noConditional,
+		MinPart: s.minPart(partSize), NoEmptyParts: s.NoEmptyParts, LaxParts: s.LaxParts,
+		MaxKey: s.MaxKey, MaxSegment: s.MaxSegment, Folders: s.Folders, CleanKeys: s.CleanKeys,
+		OpaqueETags: s.OpaqueETags, OtherETags: s.OtherETags,
+		ExistsCode409: s.ExistsCode409, NoIfMatch: s.NoIfMatch, WeakConditional: s.WeakConditional, NoConditional: noConditional,
+		Contention: s.Contention, ConditionFirst: s.ConditionFirst,
+		Completions:  objstore.Completions(max(slices.Index(completions[:], s.Completions), 0)),
+		UploadsByKey: s.UploadsByKey, UploadsByTime: s.UploadsByTime, KeyMarkers: s.KeyMarkers,
 	}
 }
 

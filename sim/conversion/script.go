@@ -33,7 +33,7 @@ type Setup struct {
 	// and fixed: a beat every 3 s, stale after 12 s, every role looks every 2 s
 	// or so, each frame makes a part and every second frame a checkpoint.
 	Tune func(*core.Config)
-	// Bystanders keeps an object of somebody else's under every output.
+	// Bystanders keeps objects and uploads of somebody else's under every output.
 	Bystanders bool
 	// Stores, if set, changes the stores, which are S3 and TiKV with TiDB's limits.
 	Stores func(*Stores)

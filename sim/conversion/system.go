@@ -93,8 +93,8 @@ func (s *System) Prepare(stores *sim.Stores) {
 		return
 	}
 	for i := range s.workload.Batches {
-		key := s.workload.Batches[i].Output + "staging/00000001/kept.rec"
-		stores.Put(key, []byte("kept"))
+		n := neighbour{stores: stores, prefix: s.workload.Batches[i].Output + "staging/00000001/"}
+		n.moveIn()
 	}
 }
 
