@@ -1,0 +1,183 @@
+package lockstep_test
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+)
+
+// model is snapshot isolation as a list of versions a key: what every client must
+// be told, by definition and not by an engine's code. Time is a count of events.
+type model struct {
+	async    bool // commits as soon as it is prewritten
+	now      int
+	versions [keys][]version
+	// marks is when the newest transaction began that was rolled back on a key, or
+	// left its locks on it: one that began before conflicts with what is left of it.
+	marks [keys]int
+	txns  [slots]*snapshot
+	// Counted for the test's own sake.
+	commits, conflicts, undetermined, begun int
+}
+
+type version struct {
+	at    int
+	value string // "" if the key was deleted
+	lock  bool   // the value is that of the version before
+}
+
+// snapshot is one transaction.
+type snapshot struct {
+	began  int
+	writes map[int]version
+	cached map[int]bool // what it has read
+}
+
+func (m *model) tick() int { m.now++; return m.now }
+
+func (m *model) txn(slot int) *snapshot {
+	if m.txns[slot] == nil {
+		m.begun++
+		m.txns[slot] = &snapshot{began: m.tick(), writes: map[int]version{}, cached: map[int]bool{}}
+	}
+	return m.txns[slot]
+}
+
+// at returns a key's value at a moment.
+func (m *model) at(key, moment int) string {
+	for i := len(m.versions[key]) - 1; i >= 0; i-- {
+		if v := m.versions[key][i]; v.at <= moment && !v.lock {
+			return v.value
+		}
+	}
+	return ""
+}
+
+// seen is a key's value as a transaction sees it.
+func (m *model) seen(s *snapshot, key int) string {
+	if w, ok := s.writes[key]; ok && !w.lock {
+		return w.value
+	}
+	return m.at(key, s.began)
+}
+
+// answer is what the i-th operation returns.
+func (m *model) answer(i int, o op) string {
+	if o.verb == pass {
+		return ""
+	}
+	s := m.txn(o.slot)
+	unreachable := o.meet == lost || o.meet == replyLost
+	switch o.verb {
+	case get:
+		w, own := s.writes[o.key]
+		if unreachable && !s.cached[o.key] && (!own || w.lock) {
+			return env.ClassDeadline.String()
+		}
+		if !own || w.lock {
+			s.cached[o.key] = true
+		}
+		if value := m.seen(s, o.key); value != "" {
+			return value
+		}
+		return env.ClassNotFound.String()
+	case scan:
+		if unreachable {
+			return env.ClassDeadline.String()
+		}
+		return m.page(s, o.key)
+	case put:
+		s.writes[o.key] = version{value: valueOf(i)}
+	case remove:
+		s.writes[o.key] = version{}
+	case lock:
+		if _, own := s.writes[o.key]; !own {
+			s.writes[o.key] = version{lock: true}
+		}
+	case rollback:
+		m.txns[o.slot] = nil
+	case commit:
+		m.txns[o.slot] = nil
+		return m.commit(i, s, o.meet).String()
+	}
+	return ""
+}
+
+func valueOf(i int) string { return fmt.Sprint("v", i) }
+
+func (m *model) page(s *snapshot, from int) string { return m.pairs(s, from, page) }
+
+func (m *model) all(s *snapshot) string { return m.pairs(s, 0, keys) }
+
+func (m *model) pairs(s *snapshot, from, limit int) string {
+	var found []string
+	for key := from; key < keys && len(found) < limit; key++ {
+		if value := m.seen(s, key); value != "" {
+			found = append(found, keyOf(key)+"="+value)
+		}
+	}
+	return strings.Join(found, " ")
+}
+
+// commit is a transaction's end: what its caller is told, and what is so from now
+// on, which is not always the same.
+func (m *model) commit(i int, s *snapshot, meet trouble) env.Class {
+	if len(s.writes) == 0 {
+		return env.ClassNone
+	}
+	if meet == lost {
+		m.drop(s)
+		if m.async {
+			m.undetermined++
+			return env.ClassUndetermined
+		}
+		return env.ClassDeadline
+	}
+	for key := range s.writes {
+		list := m.versions[key]
+		if m.marks[key] > s.began || len(list) > 0 && list[len(list)-1].at > s.began {
+			m.drop(s)
+			if meet == replyLost { // the refusal's
+				return env.ClassDeadline
+			}
+			m.conflicts++
+			return env.ClassConflict
+		}
+	}
+	switch {
+	case meet == replyLost && !m.async:
+		m.drop(s)
+		return env.ClassDeadline
+	case meet == zombie:
+		m.drop(s)
+		for key := range s.writes {
+			m.versions[key] = append(m.versions[key], version{at: m.now + 1, value: valueOf(i) + "z"})
+		}
+		m.tick()
+		m.conflicts++
+		return env.ClassConflict
+	case (meet == commitLost || meet == dies) && !m.async:
+		m.drop(s)
+		m.undetermined++
+		return env.ClassUndetermined
+	}
+	at := m.tick()
+	for key, w := range s.writes {
+		w.at = at
+		m.versions[key] = append(m.versions[key], w)
+	}
+	m.commits++
+	if meet == replyLost || meet == commitReplyLost && !m.async {
+		m.undetermined++
+		return env.ClassUndetermined
+	}
+	return env.ClassNone
+}
+
+// drop leaves what a transaction that is not committed leaves.
+func (m *model) drop(s *snapshot) {
+	for key := range s.writes {
+		m.marks[key] = max(m.marks[key], s.began)
+	}
+}
