@@ -14,10 +14,10 @@ import (
 	"github.com/tikv/client-go/v2/tikvrpc"
 
 	"github.com/gauntlet-dst/gauntlet/backend/process/local"
+	"github.com/gauntlet-dst/gauntlet/conformance/rpc"
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/dataset/plain"
 	"github.com/gauntlet-dst/gauntlet/core/env"
-	"github.com/gauntlet-dst/gauntlet/fakes/kvcontract"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
@@ -40,7 +40,9 @@ type world struct {
 
 // run runs test with a new world, in a bubble of virtual time.
 func run(t *testing.T, test func(w *world)) {
-	quiet(t)
+	restore, err := rpc.Quiet()
+	require.NoError(t, err)
+	t.Cleanup(restore)
 	synctest.Test(t, func(t *testing.T) {
 		cluster := local.New(local.Config{
 			MinLatency: time.Millisecond, MaxLatency: 5 * time.Millisecond, Seed: 5,
@@ -108,26 +110,26 @@ func (m *machine) isDead() bool {
 
 // rpcFate is the fate of a request: from a dead machine none arrives, not even
 // those with which its client would clean up behind itself.
-func (m *machine) rpcFate(req *tikvrpc.Request) kvcontract.Fate {
+func (m *machine) rpcFate(c *rpc.Call) rpc.Fate {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := none
 	switch {
 	case m.isDead():
 		f = lost
-	case m.onRPC != nil:
-		f = m.onRPC(req)
+	case m.onRPC != nil && c.Real != nil:
+		f = m.onRPC(c.Real)
 	}
 	if f == dies || f == diesDone {
 		close(m.dead)
 	}
 	switch f {
 	case lost, dies:
-		return kvcontract.Lose
+		return rpc.Fate{Lost: true}
 	case replyLost, diesDone:
-		return kvcontract.LoseReply
+		return rpc.Fate{ReplyLost: true}
 	}
-	return kvcontract.Deliver
+	return rpc.Fate{}
 }
 
 // partFate is the fate of a part.
@@ -281,7 +283,7 @@ func (w *world) requireReference(batch *workload.Batch, status *core.BatchStatus
 // rows returns the rows of a table.
 func (w *world) rows(table string) []env.Pair {
 	w.Helper()
-	tx, err := w.store.Client().Begin(context.Background())
+	tx, err := w.store.client(nil).Begin(context.Background())
 	require.NoError(w, err)
 	rows, err := tx.Scan(context.Background(), table+"/", table+"0", 1000)
 	require.NoError(w, err)

@@ -22,9 +22,9 @@ var _ clienttikv.Client = (*client)(nil)
 
 // SendRequest carries a request to a store, and fails as the client's own
 // connections do: with the context's error, or with DeadlineExceeded after timeout.
-func (c *client) SendRequest(ctx context.Context, _ string, req *tikvrpc.Request, timeout time.Duration) (*tikvrpc.Response, error) {
+func (c *client) SendRequest(ctx context.Context, address string, req *tikvrpc.Request, timeout time.Duration) (*tikvrpc.Response, error) {
 	tikvrpc.AttachContext(req, req.Context)
-	deliver, err := packed(&c.cluster.store, req)
+	deliver, err := c.packed(address, req)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +90,13 @@ func describe(req *tikvrpc.Request) *Call {
 		c.Key = string(keys[0])
 	}
 	return c
+}
+
+func (c *client) packed(address string, req *tikvrpc.Request) (deliver func() (any, error), err error) {
+	if c.cluster.mock != nil {
+		return c.cluster.mock.packed(address, req)
+	}
+	return packed(&c.cluster.store, req)
 }
 
 // packed marshals a request as it is now. deliver lets the store execute what was

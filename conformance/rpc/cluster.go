@@ -52,6 +52,7 @@ type Cluster struct {
 	stores  []uint64
 	seed    uint64
 	running sync.WaitGroup // calls whose callers may have left
+	mock    *mock          // in place of store, if it is not nil
 
 	mu        sync.Mutex
 	engine    *tikv.Engine
@@ -101,9 +102,15 @@ func (c *Cluster) txnSafePoint() uint64 {
 	return c.safePoint
 }
 
-// Wait returns when no call is under way any more, also of those whose callers
-// have left.
-func (c *Cluster) Wait() { c.running.Wait() }
+// Close waits until no call is under way any more, also of those whose callers
+// have left. All clients must be closed.
+func (c *Cluster) Close() error {
+	c.running.Wait()
+	if c.mock != nil {
+		return c.mock.stores.Close()
+	}
+	return nil
+}
 
 func (c *Cluster) handle(reqs []tikv.Request, resps []tikv.Response) error {
 	c.mu.Lock()
@@ -132,7 +139,11 @@ func (c *Cluster) Open(hook Hook) (*clienttikv.KVStore, error) {
 // together itself.
 func (c *Cluster) Connect(hook Hook) (clienttikv.Client, pd.Client) {
 	w := c.way(hook)
-	return &client{way: w}, &placement{way: w}
+	p := &placement{way: w}
+	if c.mock != nil {
+		return &client{way: w}, &mockPlacement{Client: c.mock.pd, placement: p}
+	}
+	return &client{way: w}, p
 }
 
 func (c *Cluster) way(hook Hook) *way {

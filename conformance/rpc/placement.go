@@ -170,3 +170,19 @@ func (g gcStates) GetGCState(ctx context.Context) (gc.GCState, error) {
 		return gc.GCState{TxnSafePoint: g.cluster.txnSafePoint()}, nil
 	})
 }
+
+// mockPlacement is PD over the mock store: its regions, and this package's
+// timestamps.
+type mockPlacement struct {
+	pd.Client
+	placement *placement
+}
+
+func (p *mockPlacement) WithCallerComponent(caller.Component) pd.Client { return p }
+func (p *mockPlacement) GetTSAsync(ctx context.Context) tso.TSFuture {
+	return p.placement.GetTSAsync(ctx)
+}
+
+func (p *mockPlacement) GetTS(ctx context.Context) (int64, int64, error) {
+	return p.placement.GetTS(ctx)
+}

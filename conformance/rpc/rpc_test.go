@@ -27,7 +27,7 @@ func bubble(t *testing.T, cfg rpc.Config, body func(t *testing.T, c *rpc.Cluster
 			for _, store := range opened {
 				require.NoError(t, store.Close())
 			}
-			c.Wait()
+			require.NoError(t, c.Close())
 			time.Sleep(time.Minute)
 		}()
 		body(t, c, func(hook rpc.Hook) *clienttikv.KVStore {

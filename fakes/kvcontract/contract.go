@@ -1,8 +1,9 @@
 // Package kvcontract states what every implementation of env.KV must show its
-// caller, as one suite of tests: what a snapshot sees, who wins a conflict, and
-// the class of error after each kind of failure. The in-memory store's client
-// and the adapter of the real client both pass it, so that code proven over the
-// one meets nothing new over the other.
+// caller, as one suite of tests: what a snapshot sees, who wins a conflict, the
+// class of error after each kind of failure, and which anomalies of isolation are
+// prevented and which are not. The in-memory store's client and the adapter of the
+// real client both pass it, so that code proven over the one meets nothing new over
+// the other.
 package kvcontract
 
 import (
@@ -61,6 +62,9 @@ func Run(t *testing.T, each func(t *testing.T, body func(t *testing.T, s Store))
 	}
 }
 
+// Count returns how many tests the suite has.
+func Count() int { return len(cases) }
+
 var cases = []struct {
 	name string
 	body func(*fixture)
@@ -98,6 +102,21 @@ var cases = []struct {
 	{"writer waits no longer than its context", orphanWriterDeadline},
 	{"reader of a lock about to commit", readerPushesCommit},
 	{"committer paused past its time to live", pausedCommitter},
+	{"G0 write cycles", writeCycles},
+	{"G1a aborted reads", abortedReads},
+	{"G1b intermediate reads", intermediateReads},
+	{"G1c circular flow", circularFlow},
+	{"OTV observed transaction vanishes", observedVanishes},
+	{"PMP predicate many preceders", predicatePreceders},
+	{"PMP of a write", predicateWrite},
+	{"P4 lost update", lostUpdate},
+	{"G-single read skew", readSkew},
+	{"G-single of ranges", readSkewOfRanges},
+	{"G-single then a write", readSkewThenWrite},
+	{"G2-item write skew", itemSkew},
+	{"G2 of ranges", rangeSkew},
+	{"G2 of two edges", twoEdges},
+	{"G2-item with locks", itemSkewLocked},
 }
 
 // fixture is a test with its store and a first client.
