@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,7 +47,7 @@ func TestContract(t *testing.T) {
 				})
 			})
 		})
-		t.Logf("contract: %s: passed=%d of %d", s.name, passed, kvcontract.Count())
+		fmt.Printf("conformance: contract, %s: passed=%d of %d\n", s.name, passed, kvcontract.Count())
 		require.Equal(t, kvcontract.Count(), passed)
 	}
 }
