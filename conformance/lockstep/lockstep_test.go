@@ -15,7 +15,8 @@ import (
 )
 
 var systems = []system{
-	{name: "real", cluster: engine, open: real},
+	{name: "real over the engine", cluster: engine, open: real},
+	{name: "real over mocktikv", cluster: mock, open: real},
 }
 
 // TestLockStep draws histories of which rapid's number is the count.

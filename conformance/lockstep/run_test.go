@@ -31,6 +31,8 @@ type system struct {
 
 func engine() (*rpc.Cluster, error) { return rpc.New(rpc.Config{Splits: splits}) }
 
+func mock() (*rpc.Cluster, error) { return rpc.NewMock(1) }
+
 func thin(_ *testing.T, c *rpc.Cluster, hook rpc.Hook) (env.KV, func() error) {
 	region := func(key string) int { return sort.SearchStrings(splits, key+"\x00") }
 	return c.Thin(hook, fake.ClientConfig{Region: region}), func() error { return nil }
@@ -74,7 +76,7 @@ func (s *system) run(t *testing.T, h history) (answers []string) {
 		answers = append(answers, r.state())
 		require.NoError(t, closeFirst())
 		require.NoError(t, closeOther())
-		cluster.Wait()
+		require.NoError(t, cluster.Close())
 		time.Sleep(time.Minute) // the client's pools and tickers end by themselves
 	})
 	return answers
