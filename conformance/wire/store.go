@@ -140,7 +140,8 @@ func (s *Store) KvPrewrite(_ context.Context, req *kvrpcpb.PrewriteRequest) (*kv
 	keys := make([][]byte, len(req.Mutations))
 	engine := tikv.Request{
 		Kind: tikv.KindPrewrite, StartTS: req.StartVersion, Primary: string(req.PrimaryLock), TTLMS: req.LockTtl,
-		Mutations: make([]tikv.Mutation, len(req.Mutations)),
+		MinCommitTS: req.MinCommitTs,
+		Mutations:   make([]tikv.Mutation, len(req.Mutations)),
 	}
 	for i, m := range req.Mutations {
 		keys[i] = m.Key

@@ -69,7 +69,7 @@ func (h *history) step() {
 	req := tikv.Request{StartTS: start, Primary: keys[0], Keys: keys}
 	switch rapid.IntRange(0, 5).Draw(h.t, "request") {
 	case 0, 1:
-		req.Kind, req.TTLMS = tikv.KindPrewrite, 3000
+		req.Kind, req.TTLMS, req.MinCommitTS = tikv.KindPrewrite, 3000, start+1
 		for _, key := range keys {
 			m := tikv.Mutation{Op: rapid.SampledFrom([]tikv.Op{tikv.OpPut, tikv.OpDelete, tikv.OpLock}).Draw(h.t, "op"), Key: key}
 			if m.Op == tikv.OpPut {
@@ -153,7 +153,8 @@ func TestRecords(t *testing.T) {
 			Kind:    rapid.SampledFrom([]tikv.Kind{tikv.KindPrewrite, tikv.KindCommit, tikv.KindRollback, tikv.KindCheckTxn, tikv.KindResolve}).Draw(t, "kind"),
 			StartTS: rapid.Uint64().Draw(t, "start"), CommitTS: rapid.Uint64().Draw(t, "commit"),
 			CurrentTS: rapid.Uint64().Draw(t, "current"), CallerTS: rapid.Uint64().Draw(t, "caller"), TTLMS: rapid.Uint64().Draw(t, "ttl"),
-			Primary: rapid.String().Draw(t, "primary"), RollbackIfMissing: rapid.Bool().Draw(t, "if missing"),
+			MinCommitTS: rapid.Uint64().Draw(t, "minimum"),
+			Primary:     rapid.String().Draw(t, "primary"), RollbackIfMissing: rapid.Bool().Draw(t, "if missing"),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "keys") {
 			req.Keys = append(req.Keys, rapid.String().Draw(t, "key"))

@@ -33,7 +33,7 @@ func encodeRequest(req *tikv.Request) []byte {
 	if req.RollbackIfMissing {
 		b[1] = 1
 	}
-	for _, n := range []uint64{req.StartTS, req.CommitTS, req.CurrentTS, req.CallerTS, req.TTLMS} {
+	for _, n := range []uint64{req.StartTS, req.CommitTS, req.CurrentTS, req.CallerTS, req.MinCommitTS, req.TTLMS} {
 		b = binary.AppendUvarint(b, n)
 	}
 	b = wal.AppendText(b, req.Primary)
@@ -59,7 +59,7 @@ func decode(record []byte) (req *tikv.Request, limitMS int64, err error) {
 		return nil, limitMS, r.End()
 	}
 	req = &tikv.Request{Kind: tikv.Kind(kind), RollbackIfMissing: r.Byte() == 1}
-	for _, n := range []*uint64{&req.StartTS, &req.CommitTS, &req.CurrentTS, &req.CallerTS, &req.TTLMS} {
+	for _, n := range []*uint64{&req.StartTS, &req.CommitTS, &req.CurrentTS, &req.CallerTS, &req.MinCommitTS, &req.TTLMS} {
 		*n = r.Uint()
 	}
 	req.Primary = r.Text()

@@ -65,7 +65,7 @@ func BenchmarkEngineGet(b *testing.B) {
 	}
 }
 
-func BenchmarkEngineScan10(b *testing.B) {
+func BenchmarkEngineScan100(b *testing.B) {
 	e, ts := filled(b, 1000)
 	keys := make([]string, 1000)
 	for i := range keys {
@@ -74,16 +74,26 @@ func BenchmarkEngineScan10(b *testing.B) {
 	var resp tikv.Response
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		e.Handle(&tikv.Request{Kind: tikv.KindScan, StartTS: ts, Key: keys[i*7919%990], Limit: 10}, &resp)
+		e.Handle(&tikv.Request{Kind: tikv.KindScan, StartTS: ts, Key: keys[i*7919%900], Limit: 100}, &resp)
 	}
 }
 
-func BenchmarkEngineCommit2(b *testing.B) {
-	e, ts := filled(b, 1000)
+// BenchmarkEngineCommit4 commits transactions of four keys, of which the first
+// is drawn from a number of hot keys. A second transaction tries to lock a hot
+// key meanwhile: it commits, or meets the lock and then a conflict, and is
+// rolled back.
+func BenchmarkEngineCommit4(b *testing.B) {
+	for _, hot := range []int{1, 10, 1000} {
+		b.Run("hot="+strconv.Itoa(hot), func(b *testing.B) { commit4(b, hot) })
+	}
+}
+
+func commit4(b *testing.B, hot int) {
+	e, ts := filled(b, 2000)
 	keys := make([][]string, 1000)
 	mutations := make([][]tikv.Mutation, 1000)
 	for i := range keys {
-		keys[i] = []string{benchKey(i), benchKey((i + 500) % 1000)}
+		keys[i] = []string{benchKey(i % hot), benchKey(1000 + i), benchKey(1000 + (i+300)%1000), benchKey(1000 + (i+600)%1000)}
 		for _, key := range keys[i] {
 			mutations[i] = append(mutations[i], tikv.Mutation{Op: tikv.OpPut, Key: key, Value: []byte("value")})
 		}
@@ -91,10 +101,19 @@ func BenchmarkEngineCommit2(b *testing.B) {
 	var resp tikv.Response
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		ts += 2
-		k := i * 7919 % 1000
-		e.Handle(&tikv.Request{Kind: tikv.KindPrewrite, StartTS: ts, Primary: keys[k][0], Mutations: mutations[k]}, &resp)
-		e.Handle(&tikv.Request{Kind: tikv.KindCommit, StartTS: ts, CommitTS: ts + 1, Keys: keys[k]}, &resp)
+		ts += 4
+		k, r := i*7919%1000, i*7907%1000
+		e.Handle(&tikv.Request{Kind: tikv.KindPrewrite, StartTS: ts, Primary: keys[k][0], TTLMS: 3000, Mutations: mutations[k]}, &resp)
+		rival := tikv.Request{Kind: tikv.KindPrewrite, StartTS: ts + 1, Primary: keys[r][0], TTLMS: 3000, Mutations: mutations[r][:1]}
+		e.Handle(&rival, &resp)
+		met := resp.Status != tikv.StatusOK
+		e.Handle(&tikv.Request{Kind: tikv.KindCommit, StartTS: ts, CommitTS: ts + 2, Keys: keys[k]}, &resp)
+		if met {
+			e.Handle(&rival, &resp)
+			e.Handle(&tikv.Request{Kind: tikv.KindRollback, StartTS: ts + 1, Keys: keys[r][:1]}, &resp)
+		} else {
+			e.Handle(&tikv.Request{Kind: tikv.KindCommit, StartTS: ts + 1, CommitTS: ts + 3, Keys: keys[r][:1]}, &resp)
+		}
 		if i%1000 == 0 {
 			e.Ledger().ForgetDecisions()
 			e.SetSafePoint(ts)

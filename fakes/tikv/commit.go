@@ -114,7 +114,9 @@ func (t *txn) prewrite(ctx context.Context) (sent int, err error) {
 
 func (t *txn) prewriteBatch(ctx context.Context, batch []Mutation, ttlMS uint64) error {
 	x := &t.main
-	x.req = Request{Kind: KindPrewrite, StartTS: t.startTS, Primary: t.primary(), TTLMS: ttlMS, Mutations: batch}
+	x.req = Request{
+		Kind: KindPrewrite, StartTS: t.startTS, MinCommitTS: t.startTS + 1, Primary: t.primary(), TTLMS: ttlMS, Mutations: batch,
+	}
 	for {
 		if err := t.c.send(ctx, x, &t.bo); err != nil {
 			return err

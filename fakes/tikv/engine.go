@@ -1,15 +1,26 @@
 package tikv
 
 import (
-	"slices"
+	"math"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
 // Options configure an Engine. The zero value is ready for use.
 type Options struct {
-	// RecordReads makes the ledger keep every read.
+	// RecordReads makes the ledger keep every read that snapshot isolation says
+	// something of: none at math.MaxUint64, and none with IsolationRC.
 	RecordReads bool
+	// AsyncCommit tells that transactions may commit in other ways than with two
+	// phases: LowWater never exceeds MaxTS then. The first request for such a
+	// commit sets it as well, which is too late for who asked before.
+	AsyncCommit bool
+	// MaxKeySize bounds a key that is prewritten or locked, in bytes. 0 means no
+	// limit; TiKV's storage.max-key-size is 8192.
+	MaxKeySize int
+	// RaftEntryMaxSize bounds the keys and values of one prewrite together, in
+	// bytes. 0 means no limit; TiKV's raft-entry-max-size is 8 MiB.
+	RaftEntryMaxSize int
 }
 
 // Engine is the store and the timestamp oracle. It handles one request at a
@@ -17,17 +28,22 @@ type Options struct {
 type Engine struct {
 	opts      Options
 	rows      table
-	lastTS    uint64
+	oracle    Oracle
+	regions   *Regions // nil until somebody asks for them
 	safePoint uint64
+	maxTS     uint64 // the newest snapshot that anything was read at
 	ledger    Ledger
 
 	txns      map[uint64]*txnState // transactions with locks, by start_ts
 	undecided []*txnState          // those whose primary lock stands
 	free      []*txnState
 
-	pairs []env.Pair // of the latest pages, which share their memory
-	seen  []Read     // of all pages, with RecordReads
-	found []*row     // scratch of the write commands
+	pairs   []env.Pair // of the latest pages, which share their memory
+	seen    []Read     // of all pages, with RecordReads
+	found   []*row     // scratch of the write commands
+	minimum []uint64   // scratch of prewriteAsync
+	refuted *Mutation  // of a prewrite: the first whose assertion is false
+	through write      // scratch of look
 }
 
 // New returns an empty store.
@@ -38,13 +54,25 @@ func New(opts Options) *Engine {
 // Handle executes one request and overwrites *resp with the answer.
 func (e *Engine) Handle(req *Request, resp *Response) {
 	*resp = Response{}
+	if req.Region != nil {
+		e.handleInRegion(req, resp)
+		return
+	}
+	e.handle(req, resp)
+}
+
+func (e *Engine) handle(req *Request, resp *Response) {
 	switch req.Kind {
 	case KindTSO:
-		resp.TS = e.timestamp(req.PhysicalMS)
+		resp.TS = e.oracle.timestamp(req.PhysicalMS)
 	case KindGet:
 		e.get(req, resp)
+	case KindBatchGet:
+		e.batchGet(req, resp)
 	case KindScan:
 		e.scan(req, resp)
+	case KindScanLock:
+		e.scanLock(req, resp)
 	case KindPrewrite:
 		e.prewrite(req, resp)
 	case KindCommit:
@@ -55,6 +83,20 @@ func (e *Engine) Handle(req *Request, resp *Response) {
 		e.checkTxn(req, resp)
 	case KindResolve:
 		e.resolve(req, resp)
+	case KindTxnHeartBeat:
+		e.txnHeartBeat(req, resp)
+	case KindCheckSecondaryLocks:
+		e.checkSecondaryLocks(req, resp)
+	case KindPessimisticLock:
+		e.pessimisticLock(req, resp)
+	case KindPessimisticRollback:
+		e.pessimisticRollback(req)
+	case KindCleanup:
+		e.cleanup(req, resp)
+	case KindDeleteRange:
+		e.deleteRange(req)
+	case KindSafePoint:
+		resp.TS = e.safePoint
 	default:
 		resp.Status = StatusInvalid
 	}
@@ -63,124 +105,25 @@ func (e *Engine) Handle(req *Request, resp *Response) {
 // Ledger returns the engine's ledger. It stays the same object.
 func (e *Engine) Ledger() *Ledger { return &e.ledger }
 
-// LogicalBits is how many bits of a timestamp are its logical part.
-const LogicalBits = 18
+// Oracle returns the engine's timestamp oracle. It stays the same object.
+func (e *Engine) Oracle() *Oracle { return &e.oracle }
 
-// PhysicalMS returns the physical part of a timestamp, in milliseconds.
-func PhysicalMS(ts uint64) int64 { return int64(ts >> LogicalBits) }
+// MaxTS returns the newest timestamp at which the store was read. A transaction
+// that commits without asking the oracle commits later.
+func (e *Engine) MaxTS() uint64 { return e.maxTS }
 
-// timestamp returns a timestamp greater than all before it, also when the
-// physical time repeats or goes back.
-func (e *Engine) timestamp(physicalMS int64) uint64 {
-	e.lastTS = max(uint64(physicalMS)<<LogicalBits, e.lastTS+1)
-	return e.lastTS
-}
-
-func (e *Engine) get(req *Request, resp *Response) {
-	if req.StartTS < e.safePoint {
-		resp.Status, resp.Key = StatusTooOld, req.Key
-		return
-	}
-	r := e.rows.get(req.Key)
-	if r == nil {
-		resp.NotFound = true
-		e.recordRead(req, nil)
-		return
-	}
-	if r.blocks(req) {
-		resp.Status, resp.Key = StatusLocked, req.Key
-		resp.Locks = []Lock{r.lock.describe(req.Key)}
-		return
-	}
-	w := r.at(req.StartTS)
-	e.recordRead(req, w)
-	if w == nil || w.op == OpDelete {
-		resp.NotFound = true
-		return
-	}
-	resp.Value = w.value
-}
-
-func (e *Engine) recordRead(req *Request, w *write) {
-	if !e.opts.RecordReads {
-		return
-	}
-	read := Read{StartTS: req.StartTS, Key: req.Key}
-	if w != nil {
-		read.Version = w.commitTS
-	}
-	e.ledger.Reads = append(e.ledger.Reads, read)
-}
-
-// blocks reports whether r's lock hides what a reader at req.StartTS should
-// see: its transaction may commit, or have committed, at or before that.
-func (r *row) blocks(req *Request) bool {
-	l := &r.lock
-	if l.startTS == 0 || l.startTS > req.StartTS || l.op == OpLock || l.minCommitTS > req.StartTS {
-		return false
-	}
-	return len(req.Resolved) == 0 || !slices.Contains(req.Resolved, l.startTS)
-}
-
-func (l *lockState) describe(key string) Lock {
-	return Lock{Key: key, Primary: l.primary, StartTS: l.startTS, TTLMS: l.ttlMS, MinCommitTS: l.minCommitTS, Op: l.op}
-}
-
-func (e *Engine) scan(req *Request, resp *Response) {
-	if req.StartTS < e.safePoint {
-		resp.Status, resp.Key = StatusTooOld, req.Key
-		return
-	}
-	if req.Limit < 1 {
-		resp.Status = StatusInvalid
-		return
-	}
-	if len(e.pairs) > pagesTogether {
-		e.pairs = make([]env.Pair, 0, 2*pagesTogether)
-	}
-	page, seen := len(e.pairs), len(e.seen)
-	e.scanRows(req, resp)
-	if end := len(e.pairs); end > page {
-		resp.Pairs = e.pairs[page:end:end]
-	}
-	if e.opts.RecordReads {
-		end := len(e.seen)
-		e.ledger.Scans = append(e.ledger.Scans, ScanRead{
-			StartTS: req.StartTS, From: req.Key, To: req.EndKey,
-			Partial: resp.Status != StatusOK || len(resp.Pairs) == req.Limit,
-			Seen:    e.seen[seen:end:end],
-		})
+// SyncMaxTS makes MaxTS the newest timestamp that was handed out, as the store
+// does for itself every 20 s (resolved-ts.advance-ts-interval) and after a
+// region has got a new leader.
+func (e *Engine) SyncMaxTS() {
+	e.raiseMaxTS(e.oracle.last)
+	if e.regions != nil {
+		e.regions.synced()
 	}
 }
 
-// pagesTogether is how many pairs of pages share their memory, about: most pages
-// are short.
-const pagesTogether = 64
-
-// scanRows appends the page to e.pairs.
-func (e *Engine) scanRows(req *Request, resp *Response) {
-	page := len(e.pairs)
-	c, i := e.rows.place(req.Key)
-	for ; c < len(e.rows.chunks); c, i = c+1, 0 {
-		chunk := e.rows.chunks[c]
-		for ; i < len(chunk); i++ {
-			key, r := chunk[i].key, chunk[i].row
-			if len(e.pairs)-page == req.Limit || req.EndKey != "" && key >= req.EndKey {
-				return
-			}
-			if r.lock.startTS != 0 && r.blocks(req) {
-				resp.Status, resp.Key = StatusLocked, key
-				resp.Locks = []Lock{r.lock.describe(key)}
-				return
-			}
-			w := r.at(req.StartTS)
-			if w == nil || w.op == OpDelete {
-				continue
-			}
-			e.pairs = append(e.pairs, env.Pair{Key: key, Value: w.value})
-			if e.opts.RecordReads {
-				e.seen = append(e.seen, Read{StartTS: req.StartTS, Key: key, Version: w.commitTS})
-			}
-		}
+func (e *Engine) raiseMaxTS(ts uint64) {
+	if ts > e.maxTS && ts != math.MaxUint64 {
+		e.maxTS = ts
 	}
 }

@@ -10,17 +10,25 @@ import (
 // LowWater returns the timestamp up to which the order of commits is final:
 // no transaction that is still undecided can get a commit timestamp at or
 // below it. It is math.MaxUint64 when none is undecided, since a transaction
-// that begins to commit later gets a newer timestamp than all before.
+// that begins to commit later gets a newer timestamp than all before. With
+// Options.AsyncCommit that is not so: it never exceeds MaxTS then.
 func (e *Engine) LowWater() uint64 {
 	low := uint64(math.MaxUint64)
+	if e.opts.AsyncCommit {
+		low = e.maxTS
+	}
 	for _, t := range e.undecided {
-		low = min(low, max(t.bound, t.primaryRow.lock.minCommitTS-1))
+		// A transaction in async commit lacks a lock, whose minimum will exceed
+		// maxTS; if it falls back, its commit timestamp is fetched after that.
+		if l := &t.primaryRow.lock; !l.async || t.twoPhase() {
+			low = min(low, max(t.bound+1, l.minCommitTS)-1)
+		}
 	}
 	return low
 }
 
 // LastTS returns the newest timestamp that was handed out, 0 before the first.
-func (e *Engine) LastTS() uint64 { return e.lastTS }
+func (e *Engine) LastTS() uint64 { return e.oracle.last }
 
 // Locks returns every lock that stands, in key order.
 func (e *Engine) Locks() []Lock {
@@ -28,7 +36,7 @@ func (e *Engine) Locks() []Lock {
 	for _, chunk := range e.rows.chunks {
 		for _, entry := range chunk {
 			if entry.row.lock.startTS != 0 {
-				locks = append(locks, entry.row.lock.describe(entry.key))
+				locks = append(locks, e.describe(entry.key, entry.row))
 			}
 		}
 	}
@@ -54,7 +62,7 @@ func (e *Engine) SnapshotAt(ts uint64) iter.Seq2[string, []byte] {
 
 // committedAt returns r's value at ts, or nil.
 func (e *Engine) committedAt(r *row, ts uint64) []byte {
-	if r.lock.startTS != 0 && r.lock.op != OpLock {
+	if r.lock.startTS != 0 && r.lock.op <= OpDelete {
 		if t := e.txns[r.lock.startTS]; t.commitTS != 0 && t.commitTS <= ts {
 			return r.lock.value
 		}

@@ -1,113 +1,34 @@
 package tikv
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // txnState follows one transaction from its first lock to the removal of its
 // last. It is bookkeeping for the ledger and for inspection: no answer to a
-// request depends on it, except which keys "all keys of a transaction" are.
+// request depends on it, except which keys "all keys of a transaction" are, and
+// the other keys that the primary's lock names.
 type txnState struct {
 	startTS    uint64
-	commitTS   uint64 // once its primary is committed
+	commitTS   uint64 // once it is committed
 	primary    string
-	primaryRow *row // while the primary's lock stands
+	primaryRow *row // while the primary's lock stands and decides
 	// bound is the newest timestamp handed out when the primary was locked: the
-	// commit timestamp, which is fetched later, is greater.
+	// commit timestamp of a two-phase commit, which is fetched later, is greater.
 	bound     uint64
-	mutations []Mutation // what it locked, in that order; may share a request's memory
-	locks     int        // locks still standing
+	mutations []Mutation  // what it locked, in that order; may share a request's memory
+	locks     int         // locks still standing
+	async     *asyncState // once a lock of an async commit stood
 }
 
-// prewrite locks all of the request's keys or, on any failure, none.
-func (e *Engine) prewrite(req *Request, resp *Response) {
-	e.found = e.found[:0]
-	fresh := 0
-	for i := range req.Mutations {
-		m := &req.Mutations[i]
-		if m.Op == OpPut && len(m.Value) == 0 || m.Op < OpPut || m.Op > OpLock {
-			fail(resp, StatusInvalid, m.Key)
-			return
-		}
-		r := e.rows.get(m.Key)
-		e.found = append(e.found, r)
-		if r == nil || r.lock.startTS != req.StartTS {
-			fresh++
-		}
-		if r == nil || !e.checkPrewrite(req, resp, m.Key, r) {
-			continue
-		}
-		return
-	}
-	if resp.Status != StatusOK || fresh == 0 {
-		return
-	}
-	e.lockKeys(req, fresh)
-}
-
-// checkPrewrite looks for what forbids locking r. It collects foreign locks
-// and reports whether it found something final.
-func (e *Engine) checkPrewrite(req *Request, resp *Response, key string, r *row) (final bool) {
-	switch r.lock.startTS {
-	case req.StartTS: // an earlier arrival of this request
-		return false
-	case 0:
-	default:
-		if resp.Status == StatusOK {
-			fail(resp, StatusLocked, key)
-		}
-		resp.Locks = append(resp.Locks, r.lock.describe(key))
-		return false
-	}
-	w := r.newest()
-	if w == nil || w.commitTS < req.StartTS {
-		return false
-	}
-	if w.commitTS == req.StartTS && w.op == rollbackOp {
-		fail(resp, StatusRolledBack, key)
-		return true
-	}
-	fail(resp, StatusWriteConflict, key)
-	resp.CommitTS = w.commitTS
-	return true
-}
-
-// fail sets the answer. Locks that were collected before don't matter then.
-func fail(resp *Response, status Status, key string) {
-	resp.Status, resp.Key, resp.Locks = status, key, nil
-}
-
-// lockKeys applies a prewrite that nothing forbids. fresh is the number of
-// keys that the transaction doesn't hold yet.
-func (e *Engine) lockKeys(req *Request, fresh int) {
+// transaction returns the request's transaction, which is about to get locks.
+func (e *Engine) transaction(req *Request) *txnState {
 	t := e.txns[req.StartTS]
 	if t == nil {
 		t = e.newTxn(req)
 	}
-	whole := len(t.mutations) == 0 && fresh == len(req.Mutations)
-	if whole {
-		t.mutations = slices.Clip(req.Mutations)
-	}
-	for i := range req.Mutations {
-		m := &req.Mutations[i]
-		r := e.found[i]
-		if r == nil {
-			r = e.rows.ensure(m.Key)
-		}
-		if r.lock.startTS == req.StartTS {
-			continue
-		}
-		r.lock = lockState{
-			startTS: req.StartTS, ttlMS: req.TTLMS, minCommitTS: req.StartTS + 1,
-			primary: req.Primary, value: m.Value, op: m.Op,
-		}
-		t.locks++
-		if !whole {
-			t.mutations = append(t.mutations, *m)
-		}
-		if m.Key == req.Primary {
-			t.primaryRow, t.bound = r, e.lastTS
-			e.undecided = append(e.undecided, t)
-		}
-	}
+	return t
 }
 
 func (e *Engine) newTxn(req *Request) *txnState {
@@ -120,6 +41,30 @@ func (e *Engine) newTxn(req *Request) *txnState {
 	*t = txnState{startTS: req.StartTS, primary: req.Primary}
 	e.txns[req.StartTS] = t
 	return t
+}
+
+// standPrimary notes that the primary's lock has been written to r.
+func (e *Engine) standPrimary(t *txnState, r *row) {
+	if t.commitTS != 0 {
+		return
+	}
+	if t.primaryRow == nil {
+		e.undecided = append(e.undecided, t)
+	}
+	t.primary, t.primaryRow, t.bound = r.lock.primary, r, e.oracle.last
+}
+
+// keep adds a mutation to what the transaction locked, or puts it in the place of
+// the key's pessimistic lock.
+func (t *txnState) keep(m *Mutation) {
+	kept := Mutation{Op: m.stored(), Key: m.Key, Value: m.Value}
+	for i := range t.mutations {
+		if t.mutations[i].Op == OpPessimisticLock && t.mutations[i].Key == m.Key {
+			t.mutations[i] = kept
+			return
+		}
+	}
+	t.mutations = append(t.mutations, kept)
 }
 
 // commit turns all of the request's locks into records or, on any failure,
@@ -161,20 +106,36 @@ func (e *Engine) commitRows(req *Request) {
 	if t == nil {
 		return // no lock of it stands: everything was committed before
 	}
-	for _, r := range e.found {
+	for i, r := range e.found {
 		if r.lock.startTS != req.StartTS {
 			continue
 		}
+		if r.lock.op == OpPessimisticLock { // left behind: it was never prewritten
+			r.lock.op = OpLock
+			t.keep(&Mutation{Op: OpLock, Key: req.Keys[i]})
+		}
 		if r == t.primaryRow {
-			e.decide(t)
-			t.commitTS = req.CommitTS
-			e.ledger.Commits = append(e.ledger.Commits, Commit{
-				StartTS: t.startTS, CommitTS: t.commitTS, Primary: t.primary, Writes: slices.Clip(t.mutations),
-			})
+			e.recordCommit(t, req.CommitTS)
 		}
 		r.add(write{commitTS: req.CommitTS, startTS: req.StartTS, value: r.lock.value, op: r.lock.op})
 		e.unlock(t, r)
 	}
+}
+
+// recordCommit decides t: it is committed.
+func (e *Engine) recordCommit(t *txnState, commitTS uint64) {
+	e.decide(t)
+	t.commitTS = commitTS
+	writes := slices.Clip(t.mutations)
+	for i := range writes {
+		if writes[i].Op == OpPessimisticLock { // never prewritten, so not its business
+			writes = slices.DeleteFunc(slices.Clone(writes), func(m Mutation) bool { return m.Op == OpPessimisticLock })
+			break
+		}
+	}
+	e.ledger.Commits = append(e.ledger.Commits, Commit{
+		StartTS: t.startTS, CommitTS: commitTS, Primary: t.primary, Writes: writes,
+	})
 }
 
 // decide takes t out of the undecided.
@@ -192,10 +153,14 @@ func (e *Engine) unlock(t *txnState, r *row) {
 	r.lock = lockState{}
 	t.locks--
 	if t.locks == 0 {
-		delete(e.txns, t.startTS)
-		*t = txnState{}
-		e.free = append(e.free, t)
+		e.forget(t)
 	}
+}
+
+func (e *Engine) forget(t *txnState) {
+	delete(e.txns, t.startTS)
+	*t = txnState{}
+	e.free = append(e.free, t)
 }
 
 // rollback removes the transaction's locks and leaves records that keep it
@@ -220,21 +185,28 @@ func (e *Engine) rollback(req *Request, resp *Response) {
 // rollbackRow rolls the transaction back on one key on which it is not
 // committed.
 func (e *Engine) rollbackRow(r *row, key string, startTS uint64) {
-	if r.lock.startTS != startTS {
-		if r.record(startTS) == nil {
-			r.add(write{commitTS: startTS, startTS: startTS, op: rollbackOp})
+	if r.lock.startTS == startTS {
+		t := e.txns[startTS]
+		if r == t.primaryRow || t.commitTS != 0 && key == t.primary {
+			e.ledger.Rollbacks = append(e.ledger.Rollbacks, startTS)
 		}
-		return
+		e.release(t, r, key)
 	}
-	t := e.txns[startTS]
-	switch {
-	case r == t.primaryRow:
+	if !r.rolledBack(startTS) {
+		r.add(write{commitTS: startTS, startTS: startTS, op: rollbackOp})
+	}
+}
+
+// release removes t's lock from r without committing it there.
+func (e *Engine) release(t *txnState, r *row, key string) {
+	if r == t.primaryRow {
 		e.decide(t)
-		e.ledger.Rollbacks = append(e.ledger.Rollbacks, startTS)
-	case t.commitTS == 0:
+	} else if t.commitTS == 0 {
 		t.drop(key)
 	}
-	r.add(write{commitTS: startTS, startTS: startTS, op: rollbackOp})
+	if r.lock.async {
+		t.async.locks--
+	}
 	e.unlock(t, r)
 }
 
@@ -252,25 +224,53 @@ func (t *txnState) drop(key string) {
 // checkTxn tells the fate of a transaction from its primary, and decides it if
 // its time is over.
 func (e *Engine) checkTxn(req *Request, resp *Response) {
+	e.raiseMaxTS(req.StartTS)
+	e.raiseMaxTS(req.CurrentTS)
+	e.raiseMaxTS(req.CallerTS)
 	r := e.rows.get(req.Primary)
 	if r == nil || r.lock.startTS != req.StartTS {
 		e.checkUnlocked(req, resp, r)
 		return
 	}
 	l := &r.lock
-	if uint64(PhysicalMS(l.startTS))+l.ttlMS < uint64(PhysicalMS(req.CurrentTS)) {
+	switch {
+	case req.VerifyPrimary && l.primary != req.Primary:
+		fail(resp, StatusPrimaryMismatch, req.Primary)
+	case l.async && !req.ForceSyncCommit: // only all of its locks together tell
+	case l.expired(req.CurrentTS):
+		if req.ResolvingPessimisticLock && l.op == OpPessimisticLock {
+			e.release(e.txns[req.StartTS], r, req.Primary)
+			resp.Action = ActionExpiredPessimisticRollback
+			return
+		}
 		e.rollbackRow(r, req.Primary, req.StartTS)
 		resp.Action = ActionExpiredRollback
 		return
+	default:
+		l.push(req)
+		if req.CallerTS != 0 && l.minCommitTS > req.CallerTS || req.CallerTS == math.MaxUint64 {
+			resp.Action = ActionMinCommitTSPush
+		}
 	}
-	if req.CallerTS >= l.minCommitTS {
+	resp.Locks = []Lock{e.describe(req.Primary, r)}
+	if resp.Status == StatusOK {
+		resp.LockTTLMS = l.ttlMS
+		resp.MinCommitTS = l.minCommitTS
+	}
+}
+
+// expired reports whether the lock's time to live is over.
+func (l *lockState) expired(now uint64) bool {
+	return uint64(PhysicalMS(l.startTS))+l.ttlMS < uint64(PhysicalMS(now))
+}
+
+// push makes the transaction commit after the caller's snapshot, if it has one
+// and the transaction takes part in that. A reader of the newest values needs no
+// push: the transaction is not committed yet.
+func (l *lockState) push(req *Request) {
+	if l.minCommitTS != 0 && req.CallerTS >= l.minCommitTS && req.CallerTS != math.MaxUint64 {
 		l.minCommitTS = max(req.CallerTS+1, req.CurrentTS)
 	}
-	if req.CallerTS != 0 {
-		resp.Action = ActionMinCommitTSPush
-	}
-	resp.LockTTLMS = l.ttlMS
-	resp.MinCommitTS = l.minCommitTS
 }
 
 // checkUnlocked is checkTxn for a primary without the transaction's lock. r
@@ -288,9 +288,42 @@ func (e *Engine) checkUnlocked(req *Request, resp *Response, r *row) {
 		fail(resp, StatusTxnNotFound, req.Primary)
 		return
 	}
+	if req.ResolvingPessimisticLock {
+		resp.Action = ActionMissingDoNothing
+		return
+	}
 	e.rollbackRow(e.rows.ensure(req.Primary), req.Primary, req.StartTS)
 	e.ledger.Rollbacks = append(e.ledger.Rollbacks, req.StartTS)
 	resp.Action = ActionMissingRollback
+}
+
+// txnHeartBeat makes the primary's lock live at least as long as asked.
+func (e *Engine) txnHeartBeat(req *Request, resp *Response) {
+	r := e.rows.get(req.Primary)
+	if r == nil || r.lock.startTS != req.StartTS {
+		fail(resp, StatusTxnNotFound, req.Primary)
+		return
+	}
+	if r.lock.primary != req.Primary {
+		fail(resp, StatusPrimaryMismatch, req.Primary)
+		resp.Locks = []Lock{e.describe(req.Primary, r)}
+		return
+	}
+	r.lock.ttlMS = max(r.lock.ttlMS, req.TTLMS)
+	resp.LockTTLMS = r.lock.ttlMS
+}
+
+// cleanup rolls the transaction back on one key if its time is over.
+func (e *Engine) cleanup(req *Request, resp *Response) {
+	r := e.rows.get(req.Key)
+	if r != nil && r.lock.startTS == req.StartTS && req.CurrentTS != 0 && !r.lock.expired(req.CurrentTS) {
+		fail(resp, StatusLocked, req.Key)
+		resp.Locks = []Lock{e.describe(req.Key, r)}
+		return
+	}
+	work := *req
+	work.Keys = []string{req.Key}
+	e.rollback(&work, resp)
 }
 
 // resolve finishes a decided transaction's locks: the listed keys', or all.
@@ -298,6 +331,11 @@ func (e *Engine) resolve(req *Request, resp *Response) {
 	work := *req
 	if len(work.Keys) == 0 {
 		work.Keys = e.lockedKeys(req.StartTS)
+		if req.Region != nil { // which goes from Key to EndKey
+			work.Keys = slices.DeleteFunc(work.Keys, func(key string) bool {
+				return key < req.Key || req.EndKey != "" && key >= req.EndKey
+			})
+		}
 	}
 	if work.CommitTS == 0 {
 		e.rollback(&work, resp)

@@ -1,13 +1,14 @@
 // Package tikv is an honest in-memory TiKV: an MVCC store with Percolator
 // transactions at RPC granularity, and a thin blocking client over it. It has
 // no clock, randomness, goroutines or faults of its own: the engine handles one
-// request at a time, its only time is the TSO's, and whoever carries requests
+// request at a time, its only time is the oracle's, and whoever carries requests
 // to it (a [Transport]) decides when, whether and how often they arrive.
 //
-// Transactions are optimistic two-phase commits. The client's lock resolution
-// asks the oracle for the current time where the real client uses a timestamp
-// that may be up to two seconds old: an orphan lock is removed as soon as its
-// TTL is over, not up to two seconds later.
+// The engine knows optimistic and pessimistic transactions, two-phase, async and
+// one-phase commit. The thin client's transactions are optimistic two-phase
+// commits. Its lock resolution asks the oracle for the current time where the
+// real client uses a timestamp that may be up to two seconds old: an orphan lock
+// is removed as soon as its TTL is over, not up to two seconds later.
 package tikv
 
 import (
@@ -21,17 +22,30 @@ import (
 type Kind uint8
 
 const (
-	KindTSO Kind = iota + 1 // to PD, all others to the store
+	KindTSO Kind = iota + 1 // to PD, as SafePoint; all others to the store
 	KindGet
 	KindScan
 	KindPrewrite
 	KindCommit
-	KindRollback
-	KindCheckTxn
-	KindResolve
+	KindRollback // BatchRollback
+	KindCheckTxn // CheckTxnStatus
+	KindResolve  // ResolveLock
+	KindBatchGet
+	KindScanLock
+	KindTxnHeartBeat
+	KindCheckSecondaryLocks
+	KindPessimisticLock
+	KindPessimisticRollback
+	KindCleanup
+	KindDeleteRange
+	KindSafePoint // the safe point of garbage collection, as PD keeps it
 )
 
-var kindNames = [...]string{"", "tso", "get", "scan", "prewrite", "commit", "rollback", "check_txn", "resolve"}
+var kindNames = [...]string{
+	"", "tso", "get", "scan", "prewrite", "commit", "rollback", "check_txn", "resolve",
+	"batch_get", "scan_lock", "txn_heart_beat", "check_secondary_locks",
+	"pessimistic_lock", "pessimistic_rollback", "cleanup", "delete_range", "safe_point",
+}
 
 // String returns the kind's name as traces print it.
 func (k Kind) String() string { return kindNames[k] }
@@ -42,43 +56,134 @@ type Op uint8
 const (
 	OpPut Op = iota + 1
 	OpDelete
-	OpLock // conflicts like a write, changes nothing
+	OpLock            // conflicts like a write, changes nothing
+	OpInsert          // Prewrite: a put that fails if the key has a value
+	OpCheckNotExists  // Prewrite: fails if the key has a value, locks nothing
+	OpPessimisticLock // the lock of a pessimistic transaction, before its prewrite
 )
 
-// Mutation is one buffered write of a transaction.
+// Assertion is what a mutation says of its key's value before the transaction.
+// A false one fails the request, see StatusAssertionFailed.
+type Assertion uint8
+
+const (
+	AssertNone Assertion = iota
+	AssertExist
+	AssertNotExist
+)
+
+// AssertionLevel is how far assertions are checked.
+type AssertionLevel uint8
+
+const (
+	AssertionOff    AssertionLevel = iota
+	AssertionFast                  // where the newest version is read anyway
+	AssertionStrict                // always
+)
+
+// PessimisticAction is what the prewrite of a pessimistic transaction expects of
+// one key.
+type PessimisticAction uint8
+
+const (
+	// SkipPessimisticCheck: the key was not locked before, and nothing of it is
+	// checked but foreign locks.
+	SkipPessimisticCheck PessimisticAction = iota
+	// DoPessimisticCheck: the transaction holds the key's pessimistic lock.
+	DoPessimisticCheck
+	// DoConstraintCheck: the key was not locked before, and is checked as in an
+	// optimistic transaction.
+	DoConstraintCheck
+)
+
+// Mutation is one buffered write of a transaction, or one key to be locked.
 type Mutation struct {
-	Op    Op
-	Key   string
-	Value []byte
+	Op        Op
+	Assertion Assertion
+	// Pessimistic counts in prewrites with a ForUpdateTS only.
+	Pessimistic PessimisticAction
+	Key         string
+	Value       []byte
 }
 
 // Request is one RPC. Which fields count depends on Kind. The slices are owned
 // by the request once it is sent and never change: it may be handled late.
 type Request struct {
-	Kind    Kind
+	Kind Kind
+	// RollbackIfMissing: CheckTxn writes a rollback record for a transaction
+	// that left no lock.
+	RollbackIfMissing bool
+	// ForceSyncCommit: CheckTxn treats the transaction as a two-phase commit,
+	// since one of its locks is known to be.
+	ForceSyncCommit bool
+	// ResolvingPessimisticLock: CheckTxn is asked for a pessimistic lock, which
+	// may be removed without deciding the transaction.
+	ResolvingPessimisticLock bool
+	// VerifyPrimary: CheckTxn refuses a key whose lock has another primary.
+	VerifyPrimary bool
+	// UseAsyncCommit: Prewrite. The locks decide the transaction by themselves.
+	UseAsyncCommit bool
+	// TryOnePC: Prewrite. The request holds all of the transaction: commit it at
+	// once.
+	TryOnePC bool
+	// IsolationRC: Get, BatchGet, Scan. Read what is committed, past all locks.
+	IsolationRC bool
+	// KeyOnly, Reverse: Scan. A reverse scan goes from Key, exclusive, down to
+	// EndKey, inclusive; "" is the end of all keys and their beginning.
+	KeyOnly, Reverse bool
+	// ReturnValues, CheckExistence, LockOnlyIfExists, AllowLockWithConflict:
+	// PessimisticLock. LockOnlyIfExists demands ReturnValues.
+	ReturnValues, CheckExistence, LockOnlyIfExists, AllowLockWithConflict bool
+	AssertionLevel                                                        AssertionLevel // Prewrite
+	// TxnSize: Prewrite. How many keys the transaction has, about; whoever
+	// meets a lock learns it.
+	TxnSize uint32
 	StartTS uint64 // the transaction, or the snapshot for reads
 	// CommitTS: Commit; Resolve (0 rolls back).
 	CommitTS uint64
 	// CurrentTS, CallerTS: CheckTxn's time and the reader it is asked for (0:
-	// a writer, which pushes no minimum).
+	// a writer, which pushes no minimum; math.MaxUint64: a reader of the newest
+	// values, which need not push it). CurrentTS: Cleanup's time, 0 for one at
+	// which every TTL is over.
 	CurrentTS uint64
 	CallerTS  uint64
 	// PhysicalMS: TSO. The oracle's physical time in milliseconds, filled in by
 	// the Transport when the request is handled.
 	PhysicalMS int64
-	Primary    string // Prewrite, CheckTxn
-	Key        string // Get; Scan: inclusive lower bound
-	EndKey     string // Scan: exclusive upper bound, "" for none
-	Limit      int    // Scan
-	TTLMS      uint64 // Prewrite
-	Mutations  []Mutation
-	Keys       []string // Commit, Rollback, Resolve (none: all keys of StartTS)
-	// Resolved: Get and Scan. Transactions whose locks don't concern this
-	// snapshot: rolled back, or bound to commit after it.
-	Resolved []uint64
-	// RollbackIfMissing: CheckTxn writes a rollback record for a transaction
-	// that left no lock.
-	RollbackIfMissing bool
+	// MinCommitTS: Prewrite, PessimisticLock. The least commit timestamp. Readers
+	// push it, but not from 0.
+	MinCommitTS uint64
+	// MaxCommitTS: Prewrite with UseAsyncCommit or TryOnePC. If the commit
+	// timestamp would exceed it, the locks are those of a two-phase commit. 0
+	// means no bound.
+	MaxCommitTS uint64
+	// ForUpdateTS: PessimisticLock: the snapshot of the statement that locks;
+	// PessimisticRollback: the newest lock to be removed; Prewrite: not 0 in a
+	// pessimistic transaction.
+	ForUpdateTS uint64
+	Primary     string // Prewrite, PessimisticLock, CheckTxn, TxnHeartBeat
+	Key         string // Get, Cleanup; Scan, ScanLock, DeleteRange: inclusive lower bound
+	EndKey      string // Scan, ScanLock, DeleteRange: exclusive upper bound, "" for none
+	Limit       int    // Scan; ScanLock (0: no limit)
+	TTLMS       uint64 // Prewrite, PessimisticLock; TxnHeartBeat: what it shall be at least
+	// Mutations: Prewrite; PessimisticLock (Op is OpPessimisticLock, and
+	// AssertNotExist fails on a key that has a value).
+	Mutations []Mutation
+	// ExpectedForUpdateTS: Prewrite. For each mutation, in their order, how new
+	// its pessimistic lock may be; 0 for any. Nil means no such check.
+	ExpectedForUpdateTS []uint64
+	// Secondaries: Prewrite of the primary with UseAsyncCommit: all of the
+	// transaction's other keys that are locked.
+	Secondaries []string
+	// Keys: BatchGet, Commit, Rollback, PessimisticRollback, CheckSecondaryLocks;
+	// Resolve (none: all keys of StartTS, within the region if one is given).
+	Keys []string
+	// Resolved and Committed: Get, BatchGet and Scan. Transactions whose locks
+	// don't concern this snapshot: rolled back, or bound to commit after it; and
+	// those that are committed at or before it, so that the locks' values count.
+	Resolved, Committed []uint64
+	// Region is where the client takes the keys to be. Nil is checked by nobody.
+	Region *RegionContext
 }
 
 // Status is the store's answer to a request that it handled.
@@ -87,13 +192,15 @@ type Status uint8
 const (
 	// StatusOK: done, or already done by an earlier arrival of this request.
 	StatusOK Status = iota
-	// StatusLocked (Get, Scan, Prewrite): another transaction's locks are in
-	// the way; see Response.Locks. A Scan's Pairs end before the lock.
+	// StatusLocked (Get, BatchGet, Scan, Prewrite, PessimisticLock, Cleanup):
+	// locks are in the way; see Response.Locks. A Scan's Pairs end before the
+	// lock; a BatchGet's leave the locked keys out.
 	StatusLocked
-	// StatusWriteConflict (Prewrite): Key has a record newer than the snapshot,
-	// at CommitTS.
+	// StatusWriteConflict (Prewrite, PessimisticLock): Key has a record newer
+	// than the snapshot, of ConflictStartTS, at CommitTS.
 	StatusWriteConflict
-	// StatusRolledBack (Prewrite): this transaction was rolled back on Key.
+	// StatusRolledBack (Prewrite, PessimisticLock): this transaction was rolled
+	// back on Key.
 	StatusRolledBack
 	// StatusLockNotFound (Commit, Resolve): Key holds neither the
 	// transaction's lock nor its commit: it was rolled back or never there.
@@ -101,19 +208,39 @@ const (
 	// StatusCommitTSExpired (Commit): CommitTS is below MinCommitTS, which a
 	// reader has pushed. Try again with a newer timestamp.
 	StatusCommitTSExpired
-	// StatusCommitted (Rollback): the transaction is committed, at CommitTS.
+	// StatusCommitted (Rollback, Cleanup): the transaction is committed, at
+	// CommitTS.
 	StatusCommitted
-	// StatusTxnNotFound (CheckTxn): the primary knows nothing of it.
+	// StatusTxnNotFound (CheckTxn, TxnHeartBeat): the primary knows nothing of it.
 	StatusTxnNotFound
 	// StatusTooOld (Get, Scan): the snapshot is older than the safe point.
 	StatusTooOld
 	// StatusInvalid: an empty value, or a request that makes no sense.
 	StatusInvalid
+	// StatusAlreadyExist (Prewrite, PessimisticLock): Key has a value, of
+	// ConflictStartTS at CommitTS.
+	StatusAlreadyExist
+	// StatusAssertionFailed (Prewrite): Key's newest version, of ConflictStartTS
+	// at CommitTS (0: none), is not as asserted.
+	StatusAssertionFailed
+	// StatusPessimisticLockNotFound (Prewrite): the transaction has lost its lock
+	// on Key.
+	StatusPessimisticLockNotFound
+	// StatusLockTypeNotMatch (Prewrite, PessimisticLock): the transaction's lock
+	// on Key is of the other kind.
+	StatusLockTypeNotMatch
+	// StatusPrimaryMismatch (CheckTxn, TxnHeartBeat): the lock on Key has another
+	// primary; see Response.Locks.
+	StatusPrimaryMismatch
+	// StatusKeyTooLarge: Key is longer than Options.MaxKeySize.
+	StatusKeyTooLarge
 )
 
 var statusNames = [...]string{
 	"ok", "locked", "write conflict", "rolled back", "lock not found",
 	"commit ts expired", "committed", "txn not found", "too old", "invalid",
+	"already exist", "assertion failed", "pessimistic lock not found", "lock type not match",
+	"primary mismatch", "key too large",
 }
 
 // String returns the status's name as traces print it.
@@ -127,35 +254,35 @@ const (
 	ActionMinCommitTSPush        // alive, and will commit after CallerTS
 	ActionExpiredRollback        // its TTL was over: rolled back now
 	ActionMissingRollback        // it was not there: a rollback record keeps it out
-)
-
-// RegionError tells that the store did not handle a request because of the
-// state of the key's region. The engine never returns one: a Transport may put
-// one into a response instead of handling the request.
-type RegionError uint8
-
-const (
-	RegionOK RegionError = iota
-	RegionNotLeader
-	RegionEpochNotMatch
-	RegionNotFound
-	RegionStaleCommand
-	RegionServerIsBusy
-	RegionDiskFull
-	RegionMaxTSNotSynced
-	// RegionUndetermined: the store cannot tell whether the request took
-	// effect.
-	RegionUndetermined
+	// ActionExpiredPessimisticRollback: the pessimistic primary's TTL was over.
+	// It is unlocked, and the transaction undecided.
+	ActionExpiredPessimisticRollback
+	// ActionMissingDoNothing: the primary is not there, which says nothing of a
+	// transaction that is still locking.
+	ActionMissingDoNothing
 )
 
 // Lock describes a lock that stands on a key.
 type Lock struct {
-	Key         string
-	Primary     string
-	StartTS     uint64
-	TTLMS       uint64 // from StartTS's physical time on
-	MinCommitTS uint64
-	Op          Op
+	Key            string
+	Primary        string
+	StartTS        uint64
+	TTLMS          uint64 // from StartTS's physical time on
+	MinCommitTS    uint64
+	ForUpdateTS    uint64 // of a pessimistic transaction
+	TxnSize        uint32
+	Op             Op
+	UseAsyncCommit bool
+	Secondaries    []string // on the primary, with UseAsyncCommit
+}
+
+// LockedKey is what PessimisticLock tells of a key that it locked.
+type LockedKey struct {
+	Value    []byte // with ReturnValues
+	NotFound bool   // with ReturnValues or CheckExistence
+	// ConflictTS: with AllowLockWithConflict: the newer commit in spite of which
+	// the key was locked, and whose value this is; 0 if there was none.
+	ConflictTS uint64
 }
 
 // Response is the answer to one Request. Which fields count depends on Kind
@@ -164,19 +291,31 @@ type Lock struct {
 type Response struct {
 	Region RegionError
 	Status Status
-	// Action, LockTTLMS: CheckTxn. LockTTLMS > 0: undecided, the primary's lock
-	// stands; else CommitTS > 0: committed; else rolled back.
+	// Action, LockTTLMS: CheckTxn. LockTTLMS > 0 or Locks: undecided, the
+	// primary's lock stands; else CommitTS > 0: committed; else rolled back, or
+	// undecided (see Action). LockTTLMS: TxnHeartBeat.
 	Action    Action
 	NotFound  bool   // Get
-	TS        uint64 // TSO
+	TS        uint64 // TSO, SafePoint
 	LockTTLMS uint64
-	// CommitTS: CheckTxn; StatusWriteConflict, StatusCommitted.
-	CommitTS    uint64
-	MinCommitTS uint64     // StatusCommitTSExpired
-	Key         string     // the key that a failure is about
-	Value       []byte     // Get
-	Pairs       []env.Pair // Scan
-	Locks       []Lock     // StatusLocked: at least one
+	// CommitTS: CheckTxn, CheckSecondaryLocks (0 without Locks: rolled back);
+	// Prewrite: of a transaction that is committed in one phase;
+	// StatusWriteConflict, StatusCommitted and others.
+	CommitTS uint64
+	// MinCommitTS: Prewrite with UseAsyncCommit: at which these keys allow the
+	// commit, 0 if it has become a two-phase commit; StatusCommitTSExpired.
+	MinCommitTS     uint64
+	ConflictStartTS uint64
+	Key             string     // the key that a failure is about
+	Value           []byte     // Get
+	Pairs           []env.Pair // Scan, BatchGet
+	// Locks: StatusLocked: at least one; ScanLock; CheckSecondaryLocks: all, if
+	// no key is without one; CheckTxn: the primary's, if it stands.
+	Locks      []Lock
+	LockedKeys []LockedKey // PessimisticLock, in the order of the mutations
+	// Regions: RegionEpochNotMatch: those that are there now; RegionNotLeader:
+	// the region with its leader, if it has one.
+	Regions []Region
 }
 
 // Transport carries one request to the engine and its response back. On a nil

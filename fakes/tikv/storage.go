@@ -20,9 +20,12 @@ type lockState struct {
 	startTS     uint64
 	ttlMS       uint64
 	minCommitTS uint64
+	forUpdateTS uint64 // not 0 in a pessimistic transaction
 	primary     string
 	value       []byte
+	txnSize     uint32
 	op          Op
+	async       bool // it decides its transaction, together with the others
 }
 
 // row is a key's lock and history. Rows don't move while they exist.
@@ -52,6 +55,13 @@ func (r *row) record(startTS uint64) *write {
 		}
 	}
 	return nil
+}
+
+// rolledBack reports whether the transaction that began at startTS was rolled
+// back here. Another's commit may stand at the same timestamp.
+func (r *row) rolledBack(startTS uint64) bool {
+	w := r.record(startTS)
+	return w != nil && w.op == rollbackOp
 }
 
 // newest returns the newest record of any kind, or nil.
@@ -204,6 +214,27 @@ func (t *table) insert(c, i int, e entry) {
 	copy(chunk[i+1:], chunk[i:])
 	chunk[i] = e
 	t.chunks[c] = chunk
+}
+
+// cut drops the rows of [from, to) after showing each; "" is no upper bound.
+func (t *table) cut(from, to string, show func(key string, r *row)) {
+	chunks := t.chunks[:0]
+	for _, chunk := range t.chunks {
+		kept := chunk[:0]
+		for _, e := range chunk {
+			if e.key < from || to != "" && e.key >= to {
+				kept = append(kept, e)
+				continue
+			}
+			show(e.key, e.row)
+		}
+		clear(chunk[len(kept):])
+		if len(kept) > 0 {
+			chunks = append(chunks, kept)
+		}
+	}
+	clear(t.chunks[len(chunks):])
+	t.chunks = chunks
 }
 
 // trim drops what no reader at or after safePoint needs.
