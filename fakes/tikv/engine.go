@@ -15,6 +15,10 @@ type Options struct {
 	// phases: LowWater never exceeds MaxTS then. The first request for such a
 	// commit sets it as well, which is too late for who asked before.
 	AsyncCommit bool
+	// CheckSafePoint makes reads below the safe point fail with StatusTooOld. TiKV
+	// leaves the check to its client, which asks PD for the safe point (SafePoint)
+	// every 10 s: a read that slips through finds what is left.
+	CheckSafePoint bool
 	// MaxKeySize bounds a key that is prewritten or locked, in bytes. 0 means no
 	// limit; TiKV's storage.max-key-size is 8192.
 	MaxKeySize int

@@ -18,7 +18,7 @@ import (
 // a plain number, or as 100ms+2 when it has a physical part.
 func TestEngine(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		engine := tikv.New(tikv.Options{RecordReads: true})
+		engine := tikv.New(tikv.Options{RecordReads: true, CheckSafePoint: true})
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			var out strings.Builder
 			runCommand(t, engine, d, &out)

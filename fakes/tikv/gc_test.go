@@ -2,6 +2,7 @@ package tikv_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,4 +51,39 @@ func TestCollectLocks(t *testing.T) {
 	e.Handle(&tikv.Request{Kind: tikv.KindCommit, StartTS: undecided, CommitTS: begin(5001), Keys: []string{"a"}}, &resp)
 	require.Equal(t, tikv.StatusLockNotFound, resp.Status, "a committer that comes back learns that it was rolled back")
 	require.Zero(t, e.CollectLocks(late))
+}
+
+// TiKV answers a read below the safe point with what it still has: the check is
+// the client's, who asks PD for the safe point.
+func TestReadBelowSafePoint(t *testing.T) {
+	e := tikv.New(tikv.Options{})
+	commitKeys(t, e, 10, "a", "b")
+	commitKeys(t, e, 12, "a")
+	e.SetSafePoint(20)
+	var resp tikv.Response
+	e.Handle(&tikv.Request{Kind: tikv.KindSafePoint}, &resp)
+	require.Equal(t, uint64(20), resp.TS)
+	for key, found := range map[string]bool{"a": false, "b": true} {
+		e.Handle(&tikv.Request{Kind: tikv.KindGet, StartTS: 12, Key: key}, &resp)
+		require.Equal(t, tikv.StatusOK, resp.Status)
+		require.Equal(t, found, !resp.NotFound, key)
+	}
+}
+
+// What TiKV's storage and its raft log refuse.
+func TestStoreLimits(t *testing.T) {
+	e := tikv.New(tikv.Options{MaxKeySize: 10, RaftEntryMaxSize: 30})
+	prewrite := func(kind tikv.Kind, mutations ...tikv.Mutation) (resp tikv.Response) {
+		e.Handle(&tikv.Request{Kind: kind, StartTS: 5, ForUpdateTS: 5, Primary: "k", Mutations: mutations}, &resp)
+		return resp
+	}
+	put := func(key, value int) tikv.Mutation {
+		return tikv.Mutation{Op: tikv.OpPut, Key: strings.Repeat("k", key), Value: make([]byte, value)}
+	}
+	require.Equal(t, tikv.StatusKeyTooLarge, prewrite(tikv.KindPrewrite, put(1, 1), put(11, 1)).Status)
+	require.Equal(t, tikv.StatusKeyTooLarge, prewrite(tikv.KindPessimisticLock, tikv.Mutation{Op: tikv.OpPessimisticLock, Key: strings.Repeat("k", 11)}).Status)
+	require.Equal(t, tikv.RegionRaftEntryTooLarge, prewrite(tikv.KindPrewrite, put(1, 10), put(10, 10)).Region)
+	require.Empty(t, e.Locks())
+	require.Equal(t, tikv.Response{}, prewrite(tikv.KindPrewrite, put(1, 10), put(10, 9)))
+	require.Len(t, e.Locks(), 2)
 }

@@ -48,7 +48,7 @@ type testingT interface {
 }
 
 func newWorld(t testingT) *world {
-	return &world{t: t, engine: tikv.New(tikv.Options{RecordReads: true}), rpcs: map[tikv.Kind]int{}, now: time.Hour, seed: 1}
+	return &world{t: t, engine: tikv.New(tikv.Options{RecordReads: true, CheckSafePoint: true}), rpcs: map[tikv.Kind]int{}, now: time.Hour, seed: 1}
 }
 
 func (w *world) client(cfg tikv.ClientConfig) *tikv.Client { return tikv.NewClient(w, w, w, cfg) }

@@ -121,7 +121,7 @@ func foldBytes(h uint64, b []byte) uint64 {
 
 // SetSafePoint drops what no snapshot at or after ts needs: older versions,
 // deletions, and the records of finished transactions. It visits every row.
-// Reads of older snapshots are refused from now on. The caller promises that no
+// Reads of older snapshots find what is left. The caller promises that no
 // request of a transaction that began before ts is still to come: its records,
 // which would refuse it, may be gone. ts never goes back.
 func (e *Engine) SetSafePoint(ts uint64) {

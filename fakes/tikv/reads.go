@@ -8,8 +8,7 @@ import (
 )
 
 func (e *Engine) get(req *Request, resp *Response) {
-	if req.StartTS < e.safePoint {
-		resp.Status, resp.Key = StatusTooOld, req.Key
+	if e.tooOld(req, resp) {
 		return
 	}
 	e.raiseMaxTS(req.StartTS)
@@ -27,9 +26,17 @@ func (e *Engine) get(req *Request, resp *Response) {
 	resp.Value = w.value
 }
 
+// tooOld refuses a read below the safe point.
+func (e *Engine) tooOld(req *Request, resp *Response) bool {
+	if req.StartTS >= e.safePoint || !e.opts.CheckSafePoint {
+		return false
+	}
+	resp.Status, resp.Key = StatusTooOld, req.Key
+	return true
+}
+
 func (e *Engine) batchGet(req *Request, resp *Response) {
-	if req.StartTS < e.safePoint {
-		resp.Status = StatusTooOld
+	if e.tooOld(req, resp) {
 		return
 	}
 	e.raiseMaxTS(req.StartTS)
@@ -113,8 +120,7 @@ func (e *Engine) describe(key string, r *row) Lock {
 }
 
 func (e *Engine) scan(req *Request, resp *Response) {
-	if req.StartTS < e.safePoint {
-		resp.Status, resp.Key = StatusTooOld, req.Key
+	if e.tooOld(req, resp) {
 		return
 	}
 	if req.Limit < 1 {

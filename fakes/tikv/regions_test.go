@@ -2,10 +2,13 @@ package tikv_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
@@ -44,6 +47,52 @@ func regionCommand(t *testing.T, e *tikv.Engine, d *datadriven.TestData, out *st
 		return false
 	}
 	return true
+}
+
+// TestRegions: whatever splits, merges and moves, the regions cover all keys, their
+// epochs only grow, and who knows where a key is now is served.
+func TestRegions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := tikv.New(tikv.Options{})
+		s := e.Regions()
+		known := map[uint64]tikv.Region{}
+		keys := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"})
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			key := keys.Draw(t, "key")
+			at := s.Locate(key)
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0:
+				s.Split(key)
+			case 1:
+				s.Merge(key)
+			case 2:
+				s.TransferLeader(at.ID, rapid.Uint64Range(0, 2).Draw(t, "store"))
+			case 3:
+				s.Place(at.ID, rapid.Permutation([]uint64{1, 2, 3}).Draw(t, "stores")[:2]...)
+			}
+			all := s.All()
+			for i, r := range all {
+				require.Equal(t, i+1 == len(all), r.End == "")
+				require.True(t, i == 0 && r.Start == "" || i > 0 && r.Start == all[i-1].End && r.Start != "")
+				before := known[r.ID]
+				require.GreaterOrEqual(t, r.Version, before.Version)
+				require.GreaterOrEqual(t, r.ConfVer, before.ConfVer)
+				if r.Version == before.Version {
+					require.Equal(t, [2]string{before.Start, before.End}, [2]string{r.Start, r.End})
+				}
+				known[r.ID] = r
+			}
+			r := s.Locate(key)
+			req := tikv.Request{Kind: tikv.KindGet, StartTS: 1, Key: key, Region: &tikv.RegionContext{ID: r.ID, Version: r.Version, PeerStore: r.Leader}}
+			var resp tikv.Response
+			e.Handle(&req, &resp)
+			if r.Leader != 0 && slices.Contains(r.Stores, r.Leader) {
+				require.Equal(t, tikv.RegionOK, resp.Region)
+			} else {
+				require.Equal(t, tikv.RegionNotFound, resp.Region)
+			}
+		}
+	})
 }
 
 var regionErrors = map[tikv.RegionError]string{

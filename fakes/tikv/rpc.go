@@ -213,7 +213,8 @@ const (
 	StatusCommitted
 	// StatusTxnNotFound (CheckTxn, TxnHeartBeat): the primary knows nothing of it.
 	StatusTxnNotFound
-	// StatusTooOld (Get, Scan): the snapshot is older than the safe point.
+	// StatusTooOld (Get, BatchGet, Scan): the snapshot is older than the safe
+	// point; with Options.CheckSafePoint only.
 	StatusTooOld
 	// StatusInvalid: an empty value, or a request that makes no sense.
 	StatusInvalid

@@ -18,7 +18,7 @@ import (
 // drops old versions now and then, and compares reads with plain maps.
 func TestStoreMatchesSortedMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		e := tikv.New(tikv.Options{})
+		e := tikv.New(tikv.Options{CheckSafePoint: true})
 		history := map[uint64]map[string]string{}
 		latest := map[string]string{}
 		space := rapid.SampledFrom([]int{10, 1000}).Draw(t, "space")
@@ -82,13 +82,20 @@ func compareScan(t require.TestingT, e *tikv.Engine, at, safe uint64, want map[s
 		require.Equal(t, tikv.StatusTooOld, resp.Status)
 		return
 	}
-	var pairs []env.Pair
-	for _, key := range slices.Sorted(maps.Keys(want)) {
-		if key >= from && len(pairs) < limit {
-			pairs = append(pairs, env.Pair{Key: key, Value: []byte(want[key])})
+	keys := slices.Sorted(maps.Keys(want))
+	page := func(keys []string, in func(key string) bool) (pairs []env.Pair) {
+		for _, key := range keys {
+			if in(key) && len(pairs) < limit {
+				pairs = append(pairs, env.Pair{Key: key, Value: []byte(want[key])})
+			}
 		}
+		return pairs
 	}
+	pairs := page(keys, func(key string) bool { return key >= from })
 	require.Equal(t, pairs, resp.Pairs)
+	e.Handle(&tikv.Request{Kind: tikv.KindScan, StartTS: at, Key: from, Limit: limit, Reverse: true}, &resp)
+	slices.Reverse(keys)
+	require.Equal(t, page(keys, func(key string) bool { return key < from }), resp.Pairs)
 	for i := range min(3, len(pairs)) {
 		e.Handle(&tikv.Request{Kind: tikv.KindGet, StartTS: at, Key: pairs[i].Key}, &resp)
 		require.Equal(t, pairs[i].Value, resp.Value)
