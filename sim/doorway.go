@@ -136,6 +136,11 @@ func (u *Universe) fate(t *task, c *simCtx, cl call, m *message) []*fault.Fault 
 		x.Subject = m.subject()
 		x.Conditional = m.Op == ops.Prewrite || m.Object.Cond != env.Always
 	}
+	return u.injected(x)
+}
+
+// injected asks every injector, and lists the faults that are new.
+func (u *Universe) injected(x *fault.Crossing) []*fault.Fault {
 	var struck []*fault.Fault
 	for _, injector := range u.injectors {
 		struck = injector.Strike(x, struck)

@@ -381,10 +381,15 @@ func (u *Universe) collectCommits(m *message) {
 
 // collectLedger takes over what was decided; m is nil for what no request did.
 func (u *Universe) collectLedger(m *message) {
+	u.takeCommits(func() Effect { return u.effect(m) })
+}
+
+// takeCommits makes effects of what was decided.
+func (u *Universe) takeCommits(begin func() Effect) {
 	ledger := u.kv.Ledger()
 	for i := range ledger.Commits {
 		c := &ledger.Commits[i]
-		e := u.effect(m)
+		e := begin()
 		e.Kind, e.TS, e.Commit = EffectCommit, c.CommitTS, *c
 		u.foldCommit(c)
 		u.submit(&e)
@@ -395,8 +400,12 @@ func (u *Universe) collectLedger(m *message) {
 
 // collectObjects takes what the request did in the object store.
 func (u *Universe) collectObjects(m *message) {
+	u.takeObjects(func() Effect { return u.effect(m) })
+}
+
+func (u *Universe) takeObjects(begin func() Effect) {
 	for _, o := range u.objects.Effects {
-		e := u.effect(m)
+		e := begin()
 		e.Kind, e.TS, e.Object = EffectObject, u.kv.LastTS(), o
 		u.submit(&e)
 	}
@@ -466,29 +475,36 @@ func (w *World) applyObject(e *Effect) {
 }
 
 // Recorder is how a trusted client's process tells the world of its calls.
-type Recorder struct{ p *process }
+type Recorder struct{ in Recording }
+
+// Recording is a process's env.Runtime in a world that is judged: the
+// simulator's, or that of another executor (see Court).
+type Recording interface {
+	// Record tells the judge what the running task says.
+	Record(rec Record)
+}
 
 // RecorderOf returns the recorder of the process that e belongs to, or false
-// if e is not the simulator's.
+// if nobody judges the world of e.
 func RecorderOf(e *env.Env) (Recorder, bool) {
-	r, ok := e.Runtime.(runtimeSeam)
-	return Recorder(r), ok
+	in, ok := e.Runtime.(Recording)
+	return Recorder{in}, ok
 }
 
 // Call records that the client is about to do what to of.
-func (r Recorder) Call(what, of string) { r.record(Record{What: what, Of: of}) }
+func (r Recorder) Call(what, of string) { r.in.Record(Record{What: what, Of: of}) }
 
 // Return records how it ended.
 func (r Recorder) Return(what, of string, value int64, err error) {
-	r.record(Record{What: what, Of: of, Returned: true, Value: value, Class: env.ClassOf(err)})
+	r.in.Record(Record{What: what, Of: of, Returned: true, Value: value, Class: env.ClassOf(err)})
 }
 
 // Answer records what a read returned.
 func (r Recorder) Answer(what, of, told string, err error) {
-	r.record(Record{What: what, Of: of, Returned: true, Told: told, Class: env.ClassOf(err)})
+	r.in.Record(Record{What: what, Of: of, Returned: true, Told: told, Class: env.ClassOf(err)})
 }
 
-func (r Recorder) record(rec Record) {
+func (r runtimeSeam) Record(rec Record) {
 	u := r.p.u
 	t := u.running(r.p)
 	e := u.effect(nil)

@@ -146,6 +146,13 @@ func (c *Cluster) Connect(hook Hook) (clienttikv.Client, pd.Client) {
 	return &client{way: w}, p
 }
 
+// Carried is Connect for a client whose calls somebody else carries.
+func (c *Cluster) Carried(carrier Carrier) (clienttikv.Client, pd.Client) {
+	w := c.way(nil)
+	w.carrier = carrier
+	return &client{way: w}, &placement{way: w}
+}
+
 func (c *Cluster) way(hook Hook) *way {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,6 +186,7 @@ func (c *Call) subject() string {
 type way struct {
 	cluster *Cluster
 	hook    Hook
+	carrier Carrier
 	number  uint64
 
 	mu   sync.Mutex

@@ -14,6 +14,12 @@ import (
 // ended when it returns, the call is not sent.
 type Hook func(c *Call) Fate
 
+// Carrier carries calls in the place of the cluster, whose latencies and hooks have
+// no part in them then: it lets work happen once, several times or not at all,
+// whenever it likes, and returns what one of these times came to, or why no answer
+// came. It is called on the caller's goroutine.
+type Carrier func(ctx context.Context, c *Call, work func(Fate) (any, error)) (any, error)
+
 // Fate is what becomes of a call. The zero value delivers it.
 type Fate struct {
 	// Lost: the request does not arrive.
@@ -40,6 +46,13 @@ var ErrLost = errors.New("connection lost")
 // or why no answer came. The work may still be done, or be under way, when it
 // returns with an error.
 func travel[R any](ctx context.Context, w *way, call *Call, work func(Fate) (R, error)) (answer R, err error) {
+	if w.carrier != nil {
+		got, err := w.carrier(ctx, call, func(fate Fate) (any, error) { return work(fate) })
+		if err != nil {
+			return answer, err
+		}
+		return got.(R), nil
+	}
 	var fate Fate
 	if w.hook != nil {
 		fate = w.hook(call)

@@ -1,0 +1,135 @@
+//go:debug randseednop=0
+package executor_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/conformance/executor"
+	"github.com/gauntlet-dst/gauntlet/conformance/rpc"
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/search"
+)
+
+var (
+	universes = flag.Uint64("universes", 24, "how many random universes TestSweep and TestSameTwice run")
+	first     = flag.Uint64("seed", 1, "the first universe's seed")
+	verbose   = flag.Bool("lines", false, "print a line for each universe")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	runtime.GOMAXPROCS(1)
+	if _, err := rpc.Quiet(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// run runs a court's universe in a bubble of its own.
+func run(t *testing.T, court *sim.Court) (r *sim.Result) {
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		r, err = executor.Run(court)
+		require.NoError(t, err)
+	})
+	require.NotNil(t, r, "the universe did not end")
+	return r
+}
+
+// target is the conversion, with the order of events by latencies, as here.
+func target() sim.Target {
+	t := suite.Target()
+	t.Vary = func(c *sim.Config, _ sim.Assembly) { c.Arm = "narrow" }
+	return t
+}
+
+// drawn runs the universe of a seed.
+func drawn(t *testing.T, target sim.Target, seed uint64) *sim.Result {
+	court, err := sim.DrawCourt(target, seed)
+	require.NoError(t, err)
+	return run(t, court)
+}
+
+// TestCalm: without faults everything gets done, and every property holds.
+func TestCalm(t *testing.T) {
+	calm := target()
+	calm.Calm = true
+	for seed := uint64(1); seed <= 10; seed++ {
+		r := drawn(t, calm, seed)
+		require.Nil(t, r.Violation, "seed %d", seed)
+		require.False(t, r.Inconclusive)
+		require.Positive(t, r.Summary.Outcomes[0].N+r.Summary.Outcomes[1].N+r.Summary.Outcomes[2].N)
+	}
+}
+
+// TestSweep: whatever befalls the system, every property holds.
+func TestSweep(t *testing.T) {
+	kinds := map[string]int{}
+	for seed := *first; seed < *first+*universes; seed++ {
+		r := drawn(t, target(), seed)
+		if *verbose {
+			fmt.Println(r.Line())
+		}
+		for _, f := range r.Fired {
+			kinds[f.Name()]++
+		}
+		if v := r.Violation; v != nil {
+			t.Errorf("seed %d: %s: %s\n%s", seed, v.Invariant, v.Text, v.Stack)
+		}
+	}
+	fmt.Printf("executor: universes=%d fired=%v\n", *universes, kinds)
+}
+
+// TestEveryKind: every kind of fault can befall a system here.
+func TestEveryKind(t *testing.T) {
+	for _, kind := range fault.Kinds() {
+		only := target()
+		only.Search = search.Options{Kinds: []string{kind.Name}, Aims: []string{kind.Name}, Everywhere: true}
+		fired, seed := 0, *first
+		for ; fired == 0 && seed < *first+30; seed++ {
+			r := drawn(t, only, seed)
+			require.Nil(t, r.Violation, "%s, seed %d", kind.Name, seed)
+			fired += len(r.Fired)
+		}
+		require.Positive(t, fired, "%s never fired", kind.Name)
+	}
+}
+
+// TestSameTwice: the same seed gives the same verdict, and the same events.
+func TestSameTwice(t *testing.T) {
+	differ := 0
+	for seed := *first; seed < *first+*universes; seed++ {
+		var runs [2][]string
+		var results [2]*sim.Result
+		for i := range runs {
+			executor.Watch(func(now time.Duration, id uint64, what string) {
+				runs[i] = append(runs[i], fmt.Sprintf("%s %s %016x", now, what, id))
+			})
+			results[i] = drawn(t, target(), seed)
+		}
+		executor.Watch(nil)
+		require.Equal(t, executor.VerdictOf(results[0]), executor.VerdictOf(results[1]))
+		if results[0].Hash == results[1].Hash {
+			continue
+		}
+		differ++
+		n := 0
+		for n < min(len(runs[0]), len(runs[1])) && runs[0][n] == runs[1][n] {
+			n++
+		}
+		t.Logf("seed %d differs from event %d of %d on:\n%s\n%s", seed, n, len(runs[0]), strings.Join(runs[0][n-3:n+3], "\n"), strings.Join(runs[1][n-3:n+3], "\n"))
+	}
+	fmt.Printf("executor: %d of %d universes differed when they were run again\n", differ, *universes)
+}
