@@ -77,7 +77,9 @@ func (e *Engine) handle(req *Request, resp *Response) {
 		e.scan(req, resp)
 	case KindScanLock:
 		e.scanLock(req, resp)
-	case KindPrewrite:
+	case KindBufferBatchGet:
+		e.bufferBatchGet(req, resp)
+	case KindPrewrite, KindFlush:
 		e.prewrite(req, resp)
 	case KindCommit:
 		e.commit(req, resp)

@@ -79,6 +79,7 @@ var kinds = map[string]tikv.Kind{
 	"check-txn": tikv.KindCheckTxn, "check-secondary-locks": tikv.KindCheckSecondaryLocks, "resolve": tikv.KindResolve,
 	"heart-beat": tikv.KindTxnHeartBeat, "pessimistic-lock": tikv.KindPessimisticLock,
 	"pessimistic-rollback": tikv.KindPessimisticRollback, "delete-range": tikv.KindDeleteRange, "get-safe-point": tikv.KindSafePoint,
+	"flush": tikv.KindFlush, "buffer-batch-get": tikv.KindBufferBatchGet,
 }
 
 // flags are the arguments without a value.
@@ -155,7 +156,7 @@ func request(t *testing.T, d *datadriven.TestData) tikv.Request {
 			t.Fatalf("%s: unknown argument %s", d.Pos, arg.Key)
 		}
 	}
-	if kind == tikv.KindPrewrite && !d.HasArg("min") { // as the client does
+	if (kind == tikv.KindPrewrite || kind == tikv.KindFlush) && !d.HasArg("min") { // as the client does
 		req.MinCommitTS = req.StartTS + 1
 	}
 	return req
@@ -206,6 +207,8 @@ func setNumber(t *testing.T, req *tikv.Request, name, val string) bool {
 		req.TTLMS = number(t, val)
 	case "limit":
 		req.Limit = int(number(t, val))
+	case "generation":
+		req.Generation = number(t, val)
 	case "size":
 		req.TxnSize = uint32(number(t, val))
 	case "region":

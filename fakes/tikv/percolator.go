@@ -17,7 +17,8 @@ type txnState struct {
 	// bound is the newest timestamp handed out when the primary was locked: the
 	// commit timestamp of a two-phase commit, which is fetched later, is greater.
 	bound     uint64
-	mutations []Mutation  // what it locked, in that order; may share a request's memory
+	mutations []Mutation  // what it locked, in that order
+	shared    bool        // mutations is a request's memory
 	locks     int         // locks still standing
 	async     *asyncState // once a lock of an async commit stood
 }
@@ -55,16 +56,18 @@ func (e *Engine) standPrimary(t *txnState, r *row) {
 }
 
 // keep adds a mutation to what the transaction locked, or puts it in the place of
-// the key's pessimistic lock.
-func (t *txnState) keep(m *Mutation) {
+// what it held the key with.
+func (t *txnState) keep(m *Mutation, held bool) {
 	kept := Mutation{Op: m.stored(), Key: m.Key, Value: m.Value}
-	for i := range t.mutations {
-		if t.mutations[i].Op == OpPessimisticLock && t.mutations[i].Key == m.Key {
-			t.mutations[i] = kept
-			return
-		}
+	if !held {
+		t.mutations, t.shared = append(t.mutations, kept), false
+		return
 	}
-	t.mutations = append(t.mutations, kept)
+	if t.shared {
+		t.mutations, t.shared = slices.Clone(t.mutations), false
+	}
+	i := slices.IndexFunc(t.mutations, func(other Mutation) bool { return other.Key == m.Key })
+	t.mutations[i] = kept
 }
 
 // commit turns all of the request's locks into records or, on any failure,
@@ -112,7 +115,7 @@ func (e *Engine) commitRows(req *Request) {
 		}
 		if r.lock.op == OpPessimisticLock { // left behind: it was never prewritten
 			r.lock.op = OpLock
-			t.keep(&Mutation{Op: OpLock, Key: req.Keys[i]})
+			t.keep(&Mutation{Op: OpLock, Key: req.Keys[i]}, true)
 		}
 		if r == t.primaryRow {
 			e.recordCommit(t, req.CommitTS)
@@ -199,9 +202,11 @@ func (e *Engine) rollbackRow(r *row, key string, startTS uint64) {
 
 // release removes t's lock from r without committing it there.
 func (e *Engine) release(t *txnState, r *row, key string) {
-	if r == t.primaryRow {
+	primary := r == t.primaryRow
+	if primary {
 		e.decide(t)
-	} else if t.commitTS == 0 {
+	}
+	if t.commitTS == 0 && (!primary || r.lock.op == OpPessimisticLock) {
 		t.drop(key)
 	}
 	if r.lock.async {
@@ -310,6 +315,9 @@ func (e *Engine) txnHeartBeat(req *Request, resp *Response) {
 		return
 	}
 	r.lock.ttlMS = max(r.lock.ttlMS, req.TTLMS)
+	if r.lock.generation != 0 {
+		r.lock.minCommitTS = max(r.lock.minCommitTS, req.MinCommitTS)
+	}
 	resp.LockTTLMS = r.lock.ttlMS
 }
 

@@ -105,7 +105,7 @@ func (e *Engine) lockPessimistically(req *Request, key string, r *row, forUpdate
 	t := e.transaction(req)
 	if r.lock.startTS == 0 {
 		t.locks++
-		t.keep(&Mutation{Op: OpPessimisticLock, Key: key})
+		t.keep(&Mutation{Op: OpPessimisticLock, Key: key}, false)
 	}
 	r.lock = lockState{
 		startTS: req.StartTS, ttlMS: req.TTLMS, minCommitTS: req.MinCommitTS, forUpdateTS: forUpdateTS,

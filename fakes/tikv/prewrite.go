@@ -5,7 +5,9 @@ import (
 	"slices"
 )
 
-// prewrite locks all of the request's keys or, on any failure, none.
+// prewrite locks all of the request's keys or, on any failure, none. A flush is
+// the prewrite of a part of an optimistic two-phase commit, whose locks later ones
+// may replace.
 func (e *Engine) prewrite(req *Request, resp *Response) {
 	if e.tooLarge(req, resp) {
 		return
@@ -39,7 +41,7 @@ func (e *Engine) prewrite(req *Request, resp *Response) {
 	case resp.Status != StatusOK:
 	case req.UseAsyncCommit || req.TryOnePC:
 		e.prewriteAsync(req, resp, fresh)
-	case fresh > 0 || req.ForUpdateTS != 0:
+	case fresh > 0 || req.ForUpdateTS != 0 || req.Generation != 0:
 		e.lockKeys(req, fresh, 0)
 	}
 }
@@ -48,6 +50,9 @@ func (e *Engine) prewrite(req *Request, resp *Response) {
 var noRow row
 
 func (m *Mutation) makesSense(req *Request) bool {
+	if (req.Kind == KindFlush) != (req.Generation != 0) {
+		return false
+	}
 	switch m.Op {
 	case OpPut, OpInsert:
 		return len(m.Value) > 0
@@ -229,7 +234,7 @@ func (e *Engine) lockKeys(req *Request, fresh, async int) {
 	t := e.transaction(req)
 	whole := len(t.mutations) == 0 && fresh == len(req.Mutations) && plain(req.Mutations)
 	if whole {
-		t.mutations = slices.Clip(req.Mutations)
+		t.mutations, t.shared = slices.Clip(req.Mutations), true
 	}
 	for i := range req.Mutations {
 		m := &req.Mutations[i]
@@ -241,12 +246,12 @@ func (e *Engine) lockKeys(req *Request, fresh, async int) {
 			r = e.rows.ensure(m.Key)
 		}
 		held := r.lock.startTS == req.StartTS
-		if held && r.lock.op != OpPessimisticLock {
+		if held && r.lock.op != OpPessimisticLock && r.lock.generation >= req.Generation {
 			continue
 		}
 		lock := lockState{
 			startTS: req.StartTS, ttlMS: req.TTLMS, minCommitTS: req.MinCommitTS, forUpdateTS: req.ForUpdateTS,
-			primary: req.Primary, value: m.Value, txnSize: req.TxnSize, op: m.stored(),
+			generation: req.Generation, primary: req.Primary, value: m.Value, txnSize: req.TxnSize, op: m.stored(),
 		}
 		if held {
 			lock.ttlMS, lock.minCommitTS = max(lock.ttlMS, r.lock.ttlMS), max(lock.minCommitTS, r.lock.minCommitTS)
@@ -259,7 +264,7 @@ func (e *Engine) lockKeys(req *Request, fresh, async int) {
 		}
 		r.lock = lock
 		if !whole {
-			t.keep(m)
+			t.keep(m, held)
 		}
 		if m.Key == req.Primary {
 			e.standPrimary(t, r)

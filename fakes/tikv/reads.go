@@ -55,6 +55,15 @@ func (e *Engine) batchGet(req *Request, resp *Response) {
 	}
 }
 
+// bufferBatchGet reads what the transaction's own locks hold.
+func (e *Engine) bufferBatchGet(req *Request, resp *Response) {
+	for _, key := range req.Keys {
+		if r := e.rows.get(key); r != nil && r.lock.startTS == req.StartTS && r.lock.op <= OpDelete {
+			resp.Pairs = append(resp.Pairs, env.Pair{Key: key, Value: r.lock.value})
+		}
+	}
+}
+
 // look returns the put or delete of r that the request sees, nil if there is
 // none, and whether no lock is in the way. r may be nil. The record is overwritten
 // by the next call.

@@ -271,7 +271,7 @@ func (s *Regions) around(r *regionState) []Region {
 func (s *Regions) full(store uint64, kind Kind) bool {
 	switch s.disk[store] {
 	case DiskAlmostFull:
-		return kind == KindPrewrite || kind == KindPessimisticLock || kind == KindDeleteRange
+		return kind == KindPrewrite || kind == KindFlush || kind == KindPessimisticLock || kind == KindDeleteRange
 	case DiskAlreadyFull:
 		return kind.writes()
 	}
@@ -281,7 +281,7 @@ func (s *Regions) full(store uint64, kind Kind) bool {
 // writes reports whether requests of the kind go through the raft log.
 func (k Kind) writes() bool {
 	switch k {
-	case KindTSO, KindGet, KindScan, KindBatchGet, KindScanLock, KindSafePoint:
+	case KindTSO, KindGet, KindScan, KindBatchGet, KindBufferBatchGet, KindScanLock, KindSafePoint:
 		return false
 	}
 	return true
@@ -296,7 +296,7 @@ func (r *Region) contains(key string) bool {
 // of its range.
 func (r *Region) holds(req *Request) bool {
 	switch req.Kind {
-	case KindPrewrite, KindPessimisticLock:
+	case KindPrewrite, KindFlush, KindPessimisticLock:
 		return !slices.ContainsFunc(req.Mutations, func(m Mutation) bool { return !r.contains(m.Key) })
 	case KindCheckTxn, KindTxnHeartBeat:
 		return r.contains(req.Primary)

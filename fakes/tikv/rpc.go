@@ -38,13 +38,15 @@ const (
 	KindPessimisticRollback
 	KindCleanup
 	KindDeleteRange
-	KindSafePoint // the safe point of garbage collection, as PD keeps it
+	KindFlush          // a part of a transaction that is too large to be held by its client
+	KindBufferBatchGet // reads what the transaction itself has flushed
+	KindSafePoint      // the safe point of garbage collection, as PD keeps it
 )
 
 var kindNames = [...]string{
 	"", "tso", "get", "scan", "prewrite", "commit", "rollback", "check_txn", "resolve",
 	"batch_get", "scan_lock", "txn_heart_beat", "check_secondary_locks",
-	"pessimistic_lock", "pessimistic_rollback", "cleanup", "delete_range", "safe_point",
+	"pessimistic_lock", "pessimistic_rollback", "cleanup", "delete_range", "flush", "buffer_batch_get", "safe_point",
 }
 
 // String returns the kind's name as traces print it.
@@ -138,7 +140,10 @@ type Request struct {
 	// TxnSize: Prewrite. How many keys the transaction has, about; whoever
 	// meets a lock learns it.
 	TxnSize uint32
-	StartTS uint64 // the transaction, or the snapshot for reads
+	// Generation: Flush. It replaces the transaction's locks of those before; from
+	// 1 on.
+	Generation uint64
+	StartTS    uint64 // the transaction, or the snapshot for reads
 	// CommitTS: Commit; Resolve (0 rolls back).
 	CommitTS uint64
 	// CurrentTS, CallerTS: CheckTxn's time and the reader it is asked for (0:
@@ -150,8 +155,8 @@ type Request struct {
 	// PhysicalMS: TSO. The oracle's physical time in milliseconds, filled in by
 	// the Transport when the request is handled.
 	PhysicalMS int64
-	// MinCommitTS: Prewrite, PessimisticLock. The least commit timestamp. Readers
-	// push it, but not from 0.
+	// MinCommitTS: Prewrite, PessimisticLock, Flush; TxnHeartBeat of a transaction
+	// that flushes. The least commit timestamp. Readers push it, but not from 0.
 	MinCommitTS uint64
 	// MaxCommitTS: Prewrite with UseAsyncCommit or TryOnePC. If the commit
 	// timestamp would exceed it, the locks are those of a two-phase commit. 0
@@ -161,12 +166,12 @@ type Request struct {
 	// PessimisticRollback: the newest lock to be removed; Prewrite: not 0 in a
 	// pessimistic transaction.
 	ForUpdateTS uint64
-	Primary     string // Prewrite, PessimisticLock, CheckTxn, TxnHeartBeat
+	Primary     string // Prewrite, PessimisticLock, Flush, CheckTxn, TxnHeartBeat
 	Key         string // Get, Cleanup; Scan, ScanLock, DeleteRange: inclusive lower bound
 	EndKey      string // Scan, ScanLock, DeleteRange: exclusive upper bound, "" for none
 	Limit       int    // Scan; ScanLock (0: no limit)
-	TTLMS       uint64 // Prewrite, PessimisticLock; TxnHeartBeat: what it shall be at least
-	// Mutations: Prewrite; PessimisticLock (Op is OpPessimisticLock, and
+	TTLMS       uint64 // Prewrite, PessimisticLock, Flush; TxnHeartBeat: what it shall be at least
+	// Mutations: Prewrite, Flush; PessimisticLock (Op is OpPessimisticLock, and
 	// AssertNotExist fails on a key that has a value).
 	Mutations []Mutation
 	// ExpectedForUpdateTS: Prewrite. For each mutation, in their order, how new
@@ -175,7 +180,7 @@ type Request struct {
 	// Secondaries: Prewrite of the primary with UseAsyncCommit: all of the
 	// transaction's other keys that are locked.
 	Secondaries []string
-	// Keys: BatchGet, Commit, Rollback, PessimisticRollback, CheckSecondaryLocks;
+	// Keys: BatchGet, BufferBatchGet, Commit, Rollback, PessimisticRollback, CheckSecondaryLocks;
 	// Resolve (none: all keys of StartTS, within the region if one is given).
 	Keys []string
 	// Resolved and Committed: Get, BatchGet and Scan. Transactions whose locks
@@ -309,7 +314,7 @@ type Response struct {
 	ConflictStartTS uint64
 	Key             string     // the key that a failure is about
 	Value           []byte     // Get
-	Pairs           []env.Pair // Scan, BatchGet
+	Pairs           []env.Pair // Scan, BatchGet, BufferBatchGet (a nil value: deleted)
 	// Locks: StatusLocked: at least one; ScanLock; CheckSecondaryLocks: all, if
 	// no key is without one; CheckTxn: the primary's, if it stands.
 	Locks      []Lock

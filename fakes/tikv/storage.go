@@ -21,6 +21,7 @@ type lockState struct {
 	ttlMS       uint64
 	minCommitTS uint64
 	forUpdateTS uint64 // not 0 in a pessimistic transaction
+	generation  uint64 // not 0 in a transaction that flushes
 	primary     string
 	value       []byte
 	txnSize     uint32
