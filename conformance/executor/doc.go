@@ -10,7 +10,7 @@
 // (sim/inject, sim/search), the stores, and the judge (sim.Court). What they do
 // not share is how things come to pass: the scheduler, tasks, contexts, clocks,
 // the doorway, and the store's client. So a mistake in one of these shows as a
-// disagreement between the two: see agreement.go.
+// disagreement between the two: see agreement_test.go.
 //
 // # Conditions
 //

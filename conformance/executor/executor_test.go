@@ -22,9 +22,11 @@ import (
 )
 
 var (
-	universes = flag.Uint64("universes", 24, "how many random universes TestSweep and TestSameTwice run")
+	universes = flag.Uint64("universes", 12, "how many random universes TestSweep and TestSameTwice run")
 	first     = flag.Uint64("seed", 1, "the first universe's seed")
 	verbose   = flag.Bool("lines", false, "print a line for each universe")
+	smaller   = flag.Bool("small", false, "TestSweep runs small universes")
+	stop      = flag.Bool("stop", false, "TestSweep ends with the first violation")
 )
 
 func TestMain(m *testing.M) {
@@ -77,8 +79,13 @@ func TestCalm(t *testing.T) {
 // TestSweep: whatever befalls the system, every property holds.
 func TestSweep(t *testing.T) {
 	kinds := map[string]int{}
+	of := target()
+	if *smaller {
+		of = small()
+		of.Search.Budget = 0
+	}
 	for seed := *first; seed < *first+*universes; seed++ {
-		r := drawn(t, target(), seed)
+		r := drawn(t, of, seed)
 		if *verbose {
 			fmt.Println(r.Line())
 		}
@@ -87,6 +94,10 @@ func TestSweep(t *testing.T) {
 		}
 		if v := r.Violation; v != nil {
 			t.Errorf("seed %d: %s: %s\n%s", seed, v.Invariant, v.Text, v.Stack)
+			if *stop {
+				fmt.Printf("executor: violation in universe %d: %s\n", seed-*first+1, v.Invariant)
+				return
+			}
 		}
 	}
 	fmt.Printf("executor: universes=%d fired=%v\n", *universes, kinds)

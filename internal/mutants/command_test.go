@@ -38,8 +38,8 @@ func TestPrintedCommands(t *testing.T) {
 		return string(out)
 	}
 
-	first := report(t, paste("go test ./sim -run '^TestSim$' -seed=1 -seeds=2000 -stop="+m.invariant))
-	require.Contains(t, first, "FAIL "+m.invariant)
+	first := report(t, paste("go test ./sim -run '^TestSim$' -seed=1 -seeds=2000 -stop="+m.Invariant))
+	require.Contains(t, first, "FAIL "+m.Invariant)
 	require.LessOrEqual(t, strings.Count(first, "\n"), 30)
 	holdExample(t, first)
 	command := replayLine.FindStringSubmatch(first)[1]
@@ -52,7 +52,7 @@ func TestPrintedCommands(t *testing.T) {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	replayed := paste("go test ./sim -run '^TestSeeds$' -case=" + kept[1])
-	require.Contains(t, replayed, "FAIL "+m.invariant)
+	require.Contains(t, replayed, "FAIL "+m.Invariant)
 	require.Contains(t, paste(keepLine.FindStringSubmatch(first)[1]), "never overwritten")
 	again, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -1,8 +1,6 @@
 package mutants
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,20 +22,10 @@ const seeds = "2000"
 
 const root = "../.."
 
-// mutant is one planted bug, as its patch's first lines describe it.
-type mutant struct {
-	name      string
-	patch     []byte
-	invariant string // the one that must find it
-	script    string // the test that must find it instead, if few universes get there
-	rule      string
-	what      string
-}
-
 func TestMutants(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, "testdata", "mutants", "*.patch"))
 	require.NoError(t, err)
-	mutants := make([]mutant, len(files))
+	mutants := make([]Mutant, len(files))
 	for i, file := range files {
 		mutants[i] = read(t, file)
 	}
@@ -52,7 +40,7 @@ func TestMutants(t *testing.T) {
 	var planted, killed atomic.Int64
 	t.Run("planted", func(t *testing.T) {
 		for _, m := range mutants {
-			t.Run(m.name, func(t *testing.T) {
+			t.Run(m.Name, func(t *testing.T) {
 				t.Parallel()
 				planted.Add(1)
 				kill(t, m, rows)
@@ -73,21 +61,21 @@ func TestMutants(t *testing.T) {
 }
 
 // kill plants one bug; the invariant that its patch names must find it.
-func kill(t *testing.T, m mutant, rows []*hazard) {
+func kill(t *testing.T, m Mutant, rows []*hazard) {
 	binary := filepath.Join(t.TempDir(), "mutant.test")
 	build(t, binary, plant(t, m))
-	tell(rows, m.name, binary)
-	if m.script != "" {
-		out, err := test(binary, m.script)
-		require.Error(t, err, "%s is missed by %s", m.what, m.script)
-		require.Contains(t, out, "--- FAIL: "+m.script)
-		fmt.Printf("mutants: %-34s %-4s killed by %s\n", m.name, m.rule, m.script)
+	tell(rows, m.Name, binary)
+	if m.Script != "" {
+		out, err := test(binary, m.Script)
+		require.Error(t, err, "%s is missed by %s", m.What, m.Script)
+		require.Contains(t, out, "--- FAIL: "+m.Script)
+		fmt.Printf("mutants: %-34s %-4s killed by %s\n", m.Name, m.Rule, m.Script)
 		return
 	}
-	out, err := run(binary, m.invariant)
-	require.Error(t, err, "%s survived %s universes", m.what, seeds)
-	fmt.Printf("mutants: %-34s %-4s killed by %-28s within %s universes\n", m.name, m.rule, m.invariant, universes(out))
-	require.Contains(t, out, "FAIL "+m.invariant, "it was not %s that found it", m.invariant)
+	out, err := run(binary, m.Invariant)
+	require.Error(t, err, "%s survived %s universes", m.What, seeds)
+	fmt.Printf("mutants: %-34s %-4s killed by %-28s within %s universes\n", m.Name, m.Rule, m.Invariant, universes(out))
+	require.Contains(t, out, "FAIL "+m.Invariant, "it was not %s that found it", m.Invariant)
 }
 
 // toothless are the invariants that need no mutant, and why.
@@ -98,10 +86,10 @@ var toothless = map[string]string{
 
 // requireAllBitten: every invariant kills a mutant, and every rule stands against
 // one.
-func requireAllBitten(t *testing.T, mutants []mutant) {
+func requireAllBitten(t *testing.T, mutants []Mutant) {
 	bites, rules := map[string]bool{}, map[string]bool{}
 	for _, m := range mutants {
-		bites[m.invariant], rules[m.rule] = true, true
+		bites[m.Invariant], rules[m.Rule] = true, true
 	}
 	for _, name := range properties.Names() {
 		require.True(t, bites[name] || toothless[name] != "", "%s kills no mutant", name)
@@ -159,58 +147,18 @@ func tell(rows []*hazard, name, binary string) {
 var quoted = regexp.MustCompile("`([^`]+)`")
 
 // read takes a mutant's description from the lines before its diff.
-func read(t *testing.T, file string) mutant {
-	patch, err := os.ReadFile(file)
+func read(t *testing.T, file string) Mutant {
+	m, err := Read(file)
 	require.NoError(t, err)
-	m := mutant{name: strings.TrimSuffix(filepath.Base(file), ".patch"), patch: patch}
-	for line := range strings.Lines(string(patch)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		switch name {
-		case "invariant":
-			m.invariant = value
-		case "test":
-			m.script = value
-		case "rule":
-			m.rule = value
-		case "what":
-			m.what = value
-		}
-		if strings.HasPrefix(line, "--- ") {
-			break
-		}
-	}
-	require.True(t, (m.invariant == "") != (m.script == ""), "%s must name an invariant or a test", file)
-	require.NotEmpty(t, m.rule, "%s names no rule", file)
-	require.NotEmpty(t, m.what, "%s doesn't say what it breaks", file)
 	return m
 }
 
-var patched = regexp.MustCompile(`(?m)^\+\+\+ b/(\S+)`)
-
 // plant applies the patch to copies and returns the overlay that puts them in
 // the place of the originals.
-func plant(t *testing.T, m mutant) []byte {
-	dir := t.TempDir()
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	for _, match := range patched.FindAllSubmatch(m.patch, -1) {
-		name := string(match[1])
-		text, err := os.ReadFile(filepath.Join(root, name))
-		require.NoError(t, err, "the patch is about a file that is gone")
-		copied := filepath.Join(dir, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(copied), 0o755))
-		require.NoError(t, os.WriteFile(copied, text, 0o644))
-		original, err := filepath.Abs(filepath.Join(root, name))
-		require.NoError(t, err)
-		overlay.Replace[original] = copied
-	}
-	apply := exec.Command("git", "apply", "-")
-	apply.Dir, apply.Stdin = dir, bytes.NewReader(m.patch)
-	apply.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
-	out, err := apply.CombinedOutput()
-	require.NoError(t, err, "the patch no longer applies: mend it\n%s", out)
-	text, err := json.Marshal(overlay)
+func plant(t *testing.T, m Mutant) []byte {
+	overlay, err := m.Plant(root, t.TempDir())
 	require.NoError(t, err)
-	return text
+	return overlay
 }
 
 func build(t *testing.T, binary string, overlay []byte) {

@@ -1,0 +1,90 @@
+package mutants
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Mutant is one planted bug, as its patch's first lines describe it.
+type Mutant struct {
+	Name      string
+	Patch     []byte
+	Invariant string // the one that must find it
+	Script    string // the test that must find it instead, if few universes get there
+	Rule      string
+	What      string
+}
+
+// Read reads a patch of testdata/mutants.
+func Read(file string) (Mutant, error) {
+	patch, err := os.ReadFile(file)
+	if err != nil {
+		return Mutant{}, err
+	}
+	m := Mutant{Name: strings.TrimSuffix(filepath.Base(file), ".patch"), Patch: patch}
+	for line := range strings.Lines(string(patch)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch name {
+		case "invariant":
+			m.Invariant = value
+		case "test":
+			m.Script = value
+		case "rule":
+			m.Rule = value
+		case "what":
+			m.What = value
+		}
+		if strings.HasPrefix(line, "--- ") {
+			break
+		}
+	}
+	switch {
+	case (m.Invariant == "") == (m.Script == ""):
+		return m, fmt.Errorf("%s must name an invariant or a test", file)
+	case m.Rule == "":
+		return m, fmt.Errorf("%s names no rule", file)
+	case m.What == "":
+		return m, fmt.Errorf("%s doesn't say what it breaks", file)
+	}
+	return m, nil
+}
+
+var patched = regexp.MustCompile(`(?m)^\+\+\+ b/(\S+)`)
+
+// Plant applies the patch to copies in dir, an empty folder, of the files under
+// root, and returns the overlay that puts them in the place of the originals.
+func (m Mutant) Plant(root, dir string) ([]byte, error) {
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	for _, match := range patched.FindAllSubmatch(m.Patch, -1) {
+		name := string(match[1])
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return nil, fmt.Errorf("%s is about a file that is gone: %w", m.Name, err)
+		}
+		copied := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(copied), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(copied, text, 0o644); err != nil {
+			return nil, err
+		}
+		original, err := filepath.Abs(filepath.Join(root, name))
+		if err != nil {
+			return nil, err
+		}
+		overlay.Replace[original] = copied
+	}
+	apply := exec.Command("git", "apply", "-")
+	apply.Dir, apply.Stdin = dir, bytes.NewReader(m.Patch)
+	apply.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+	if out, err := apply.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s no longer applies: mend it\n%s", m.Name, out)
+	}
+	return json.Marshal(overlay)
+}
