@@ -98,7 +98,7 @@ func (s *stand) OnCall(decide func(kvcontract.Call) kvcontract.Fate) {
 }
 
 var calls = map[fake.Kind]kvcontract.Call{
-	fake.KindGet: kvcontract.Read, fake.KindScan: kvcontract.Read,
+	fake.KindGet: kvcontract.Read, fake.KindBatchGet: kvcontract.Read, fake.KindScan: kvcontract.Read,
 	fake.KindPrewrite: kvcontract.Prewrite, fake.KindCommit: kvcontract.Commit,
 }
 

@@ -2,6 +2,9 @@ package rpc
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
@@ -72,7 +75,7 @@ func describe(req *tikvrpc.Request) *Call {
 	case *kvrpcpb.GetRequest:
 		c.Kind, c.StartTS, c.Key = tikv.KindGet, m.Version, string(m.Key)
 	case *kvrpcpb.BatchGetRequest:
-		c.Kind, c.StartTS, keys = tikv.KindGet, m.Version, m.Keys
+		c.Kind, c.StartTS, keys = tikv.KindBatchGet, m.Version, m.Keys
 	case *kvrpcpb.ScanRequest:
 		c.Kind, c.StartTS, c.Key = tikv.KindScan, m.Version, string(m.StartKey)
 	case *kvrpcpb.PrewriteRequest:
@@ -85,6 +88,20 @@ func describe(req *tikvrpc.Request) *Call {
 		c.Kind, c.StartTS, c.Key = tikv.KindCheckTxn, m.LockTs, string(m.PrimaryKey)
 	case *kvrpcpb.ResolveLockRequest:
 		c.Kind, c.StartTS, keys = tikv.KindResolve, m.StartVersion, m.Keys
+	case *kvrpcpb.CheckSecondaryLocksRequest:
+		c.Kind, c.StartTS, keys = tikv.KindCheckSecondaryLocks, m.StartVersion, m.Keys
+	case *kvrpcpb.TxnHeartBeatRequest:
+		c.Kind, c.StartTS, c.Key = tikv.KindTxnHeartBeat, m.StartVersion, string(m.PrimaryLock)
+	case *kvrpcpb.PessimisticLockRequest:
+		c.Kind, c.StartTS, c.Key = tikv.KindPessimisticLock, m.StartVersion, string(m.Mutations[0].Key)
+	case *kvrpcpb.PessimisticRollbackRequest:
+		c.Kind, c.StartTS, keys = tikv.KindPessimisticRollback, m.StartVersion, m.Keys
+	case *kvrpcpb.ScanLockRequest:
+		c.Kind, c.StartTS, c.Key = tikv.KindScanLock, m.MaxVersion, string(m.StartKey)
+	case *kvrpcpb.CleanupRequest:
+		c.Kind, c.StartTS, c.Key = tikv.KindCleanup, m.StartVersion, string(m.Key)
+	case *kvrpcpb.DeleteRangeRequest:
+		c.Kind, c.Key = tikv.KindDeleteRange, string(m.StartKey)
 	}
 	if len(keys) > 0 {
 		c.Key = string(keys[0])
@@ -96,7 +113,11 @@ func (c *client) packed(address string, req *tikvrpc.Request) (deliver func() (a
 	if c.cluster.mock != nil {
 		return c.cluster.mock.packed(address, req)
 	}
-	return packed(&c.cluster.store, req)
+	id, err := strconv.ParseUint(strings.TrimPrefix(address, addressPrefix), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("no store has the address %q", address)
+	}
+	return packed(&wire.Store{ID: id, Handle: c.cluster.handle}, req)
 }
 
 // packed marshals a request as it is now. deliver lets the store execute what was
@@ -121,6 +142,18 @@ func packed(s *wire.Store, req *tikvrpc.Request) (deliver func() (any, error), e
 		return pack(m, s.KvCheckTxnStatus)
 	case *kvrpcpb.ResolveLockRequest:
 		return pack(m, s.KvResolveLock)
+	case *kvrpcpb.CheckSecondaryLocksRequest:
+		return pack(m, s.KvCheckSecondaryLocks)
+	case *kvrpcpb.TxnHeartBeatRequest:
+		return pack(m, s.KvTxnHeartBeat)
+	case *kvrpcpb.PessimisticLockRequest:
+		return pack(m, s.KvPessimisticLock)
+	case *kvrpcpb.PessimisticRollbackRequest:
+		return pack(m, s.KVPessimisticRollback)
+	case *kvrpcpb.ScanLockRequest:
+		return pack(m, s.KvScanLock)
+	case *kvrpcpb.DeleteRangeRequest:
+		return pack(m, s.KvDeleteRange)
 	case *kvrpcpb.StoreSafeTSRequest:
 		return pack(m, s.GetStoreSafeTS)
 	}

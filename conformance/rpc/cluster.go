@@ -48,7 +48,6 @@ type Config struct {
 // Cluster is a cluster of TiKV in this process. It may be used by several
 // goroutines at once.
 type Cluster struct {
-	store   wire.Store
 	stores  []uint64
 	seed    uint64
 	running sync.WaitGroup // calls whose callers may have left
@@ -69,16 +68,24 @@ func New(cfg Config) (*Cluster, error) {
 	for id := range max(cfg.Stores, 1) {
 		c.stores = append(c.stores, uint64(id+1))
 	}
-	regions, err := wire.NewRegions(cfg.Splits, c.stores...)
-	if err != nil {
-		return nil, err
+	regions := c.engine.Regions()
+	regions.Place(regions.Locate("").ID, c.stores...)
+	last := ""
+	for i, key := range cfg.Splits {
+		if key <= last {
+			return nil, fmt.Errorf("split %d is at %q, which is not behind %q", i+1, key, last)
+		}
+		regions.Split(key)
+		last = key
 	}
-	c.store = wire.Store{Regions: regions, Handle: c.handle}
+	c.engine.SyncMaxTS()
 	return c, nil
 }
 
-// Regions returns the cluster's regions, to split, merge and lead them.
-func (c *Cluster) Regions() *wire.Regions { return c.store.Regions }
+// placement tells of the engine's regions.
+func (c *Cluster) placement() wire.Placement {
+	return func(do func(*tikv.Regions)) { c.Inspect(func(e *tikv.Engine) { do(e.Regions()) }) }
+}
 
 // Inspect calls do with the engine while it handles nothing.
 func (c *Cluster) Inspect(do func(*tikv.Engine)) {

@@ -37,6 +37,10 @@ type Fate struct {
 	// Err is what a caller that learns at once of a loss is told; nil means
 	// ErrLost.
 	Err error
+	// TS: PD answers a call for a timestamp with this one, if it is not 0.
+	TS uint64
+	// Then, if set, is called in the caller's place once the answer has come.
+	Then func()
 }
 
 // ErrLost is a broken connection.
@@ -79,6 +83,9 @@ func travel[R any](ctx context.Context, w *way, call *Call, work func(Fate) (R, 
 	}
 	if !pause(ctx, back) {
 		return *new(R), ctx.Err()
+	}
+	if fate.Then != nil {
+		fate.Then()
 	}
 	return answer, err
 }

@@ -38,14 +38,14 @@ const getTS = "GetTS"
 var errPD = errors.New("no answer from PD")
 
 // ask carries a call to PD.
-func ask[R any](ctx context.Context, p *placement, method string, work func() (R, error)) (R, error) {
+func ask[R any](ctx context.Context, p *placement, method string, work func(Fate) (R, error)) (R, error) {
 	limited, cancel := context.WithTimeout(ctx, pdTimeout)
 	defer cancel()
 	call := &Call{Method: method}
 	if method == getTS {
 		call.Kind = tikv.KindTSO
 	}
-	answer, err := travel(limited, p.way, call, func(Fate) (R, error) { return work() })
+	answer, err := travel(limited, p.way, call, work)
 	switch {
 	case err == nil:
 		return answer, nil
@@ -72,7 +72,12 @@ func (p *placement) GetTSAsync(ctx context.Context) tso.TSFuture {
 	f := &future{done: make(chan struct{})}
 	p.cluster.running.Go(func() {
 		defer close(f.done)
-		f.ts, f.err = ask(ctx, p, getTS, func() (uint64, error) { return p.cluster.timestamp(), nil })
+		f.ts, f.err = ask(ctx, p, getTS, func(fate Fate) (uint64, error) {
+			if fate.TS != 0 {
+				return fate.TS, nil
+			}
+			return p.cluster.timestamp(), nil
+		})
 	})
 	return f
 }
@@ -101,15 +106,15 @@ func routed(r *wire.Placed, err error) (*router.Region, error) {
 }
 
 func (p *placement) GetRegion(ctx context.Context, key []byte, _ ...opt.GetRegionOption) (*router.Region, error) {
-	return ask(ctx, p, "GetRegion", func() (*router.Region, error) { return routed(p.cluster.Regions().Holding(key)) })
+	return ask(ctx, p, "GetRegion", func(Fate) (*router.Region, error) { return routed(p.cluster.placement().Holding(key)) })
 }
 
 func (p *placement) GetPrevRegion(ctx context.Context, key []byte, _ ...opt.GetRegionOption) (*router.Region, error) {
-	return ask(ctx, p, "GetPrevRegion", func() (*router.Region, error) { return routed(p.cluster.Regions().Before(key)) })
+	return ask(ctx, p, "GetPrevRegion", func(Fate) (*router.Region, error) { return routed(p.cluster.placement().Before(key)) })
 }
 
 func (p *placement) GetRegionByID(ctx context.Context, id uint64, _ ...opt.GetRegionOption) (*router.Region, error) {
-	return ask(ctx, p, "GetRegionByID", func() (*router.Region, error) { return routed(p.cluster.Regions().ByID(id), nil) })
+	return ask(ctx, p, "GetRegionByID", func(Fate) (*router.Region, error) { return routed(p.cluster.placement().ByID(id), nil) })
 }
 
 func (p *placement) ScanRegions(ctx context.Context, from, to []byte, limit int, opts ...opt.GetRegionOption) ([]*router.Region, error) {
@@ -117,9 +122,9 @@ func (p *placement) ScanRegions(ctx context.Context, from, to []byte, limit int,
 }
 
 func (p *placement) BatchScanRegions(ctx context.Context, ranges []router.KeyRange, limit int, _ ...opt.GetRegionOption) ([]*router.Region, error) {
-	return ask(ctx, p, "ScanRegions", func() (list []*router.Region, err error) {
+	return ask(ctx, p, "ScanRegions", func(Fate) (list []*router.Region, err error) {
 		for _, r := range ranges {
-			touched, err := p.cluster.Regions().Touching(r.StartKey, r.EndKey, 0)
+			touched, err := p.cluster.placement().Touching(r.StartKey, r.EndKey, 0)
 			if err != nil {
 				return nil, err
 			}
@@ -147,11 +152,11 @@ func store(id uint64) *metapb.Store {
 }
 
 func (p *placement) GetStore(ctx context.Context, id uint64, _ ...opt.GetStoreOption) (*metapb.Store, error) {
-	return ask(ctx, p, "GetStore", func() (*metapb.Store, error) { return store(id), nil })
+	return ask(ctx, p, "GetStore", func(Fate) (*metapb.Store, error) { return store(id), nil })
 }
 
 func (p *placement) GetAllStores(ctx context.Context, _ ...opt.GetStoreOption) ([]*metapb.Store, error) {
-	return ask(ctx, p, "GetAllStores", func() (list []*metapb.Store, err error) {
+	return ask(ctx, p, "GetAllStores", func(Fate) (list []*metapb.Store, err error) {
 		for _, id := range p.cluster.stores {
 			list = append(list, store(id))
 		}
@@ -166,7 +171,7 @@ type gcStates struct {
 }
 
 func (g gcStates) GetGCState(ctx context.Context) (gc.GCState, error) {
-	return ask(ctx, g.placement, "GetGCState", func() (gc.GCState, error) {
+	return ask(ctx, g.placement, "GetGCState", func(Fate) (gc.GCState, error) {
 		return gc.GCState{TxnSafePoint: g.cluster.txnSafePoint()}, nil
 	})
 }

@@ -64,15 +64,19 @@ func TestRegionsMove(t *testing.T) {
 	bubble(t, rpc.Config{Splits: []string{"m"}, Stores: 2}, func(t *testing.T, c *rpc.Cluster, open func(rpc.Hook) *clienttikv.KVStore) {
 		store := open(nil)
 		put(t, store, "1", "a", "n")
-		for _, move := range []func(){
-			func() { c.Regions().Split("c") },
-			func() { c.Regions().Lead("a", 2) },
-			func() { c.Regions().Merge("a") },
-			func() { c.Regions().Lead("n", 2) },
-			func() { c.Regions().Merge("a") },
-			func() { c.Regions().Split("b") },
+		lead := func(e *tikv.Engine, key string) {
+			e.Regions().TransferLeader(e.Regions().Locate(key).ID, 2)
+			e.SyncMaxTS()
+		}
+		for _, move := range []func(*tikv.Engine){
+			func(e *tikv.Engine) { e.Regions().Split("c") },
+			func(e *tikv.Engine) { lead(e, "a") },
+			func(e *tikv.Engine) { e.Regions().Merge("a") },
+			func(e *tikv.Engine) { lead(e, "n") },
+			func(e *tikv.Engine) { e.Regions().Merge("a") },
+			func(e *tikv.Engine) { e.Regions().Split("b") },
 		} {
-			move()
+			c.Inspect(move)
 			put(t, store, "2", "a", "b", "d", "n", "z")
 			require.Equal(t, "2", get(t, store, "d"))
 			require.Equal(t, "2", get(t, store, "z"))

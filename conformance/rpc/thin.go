@@ -12,10 +12,25 @@ import (
 )
 
 // Thin opens a new in-memory client over the cluster. hook decides the fate of its
-// calls; nil delivers all.
+// calls; nil delivers all. Without a Region it knows the cluster's regions as they
+// are.
 func (c *Cluster) Thin(hook Hook, cfg tikv.ClientConfig) *tikv.Client {
+	if cfg.Region == nil {
+		cfg.Region = c.region
+	}
 	w := c.way(hook)
 	return tikv.NewClient(transport{w}, process.NewClock(clock.New()), process.NewRand(c.seed<<8|w.number), cfg)
+}
+
+// region numbers the regions in the order of their keys.
+func (c *Cluster) region(key string) int {
+	n := 0
+	for _, r := range c.placement().All() {
+		if r.Start <= key {
+			n++
+		}
+	}
+	return n
 }
 
 // transport carries the in-memory client's requests.
@@ -36,6 +51,9 @@ func (t transport) Send(ctx context.Context, req *tikv.Request, resp *tikv.Respo
 	answer, err := travel(limited, t.way, call, func(fate Fate) (tikv.Response, error) {
 		if fate.Region != tikv.RegionOK {
 			return tikv.Response{Region: fate.Region}, nil
+		}
+		if fate.TS != 0 {
+			return tikv.Response{TS: fate.TS}, nil
 		}
 		var handled [1]tikv.Response
 		arrived := sent

@@ -67,7 +67,7 @@ func (h *history) step() {
 	start := rapid.SampledFrom(h.starts).Draw(h.t, "transaction")
 	keys := someKeys.Draw(h.t, "keys")
 	req := tikv.Request{StartTS: start, Primary: keys[0], Keys: keys}
-	switch rapid.IntRange(0, 5).Draw(h.t, "request") {
+	switch rapid.IntRange(0, 6).Draw(h.t, "request") {
 	case 0, 1:
 		req.Kind, req.TTLMS, req.MinCommitTS = tikv.KindPrewrite, 3000, start+1
 		for _, key := range keys {
@@ -91,6 +91,11 @@ func (h *history) step() {
 			return
 		}
 		req.Kind, req.CommitTS = tikv.KindResolve, check.CommitTS
+	case 6:
+		req.Kind, req.Key, req.CurrentTS = tikv.KindCleanup, keys[0], h.timestamp()
+	}
+	if rapid.IntRange(0, 3).Draw(h.t, "astray") == 0 {
+		req.Region = &tikv.RegionContext{ID: 99, PeerStore: StoreID} // which is not there
 	}
 	h.one(req)
 }

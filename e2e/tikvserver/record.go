@@ -18,7 +18,7 @@ const limitRecord = 0xff
 // writes reports whether requests of this kind may change rows or locks.
 func writes(kind tikv.Kind) bool {
 	switch kind {
-	case tikv.KindPrewrite, tikv.KindCommit, tikv.KindRollback, tikv.KindCheckTxn, tikv.KindResolve:
+	case tikv.KindPrewrite, tikv.KindCommit, tikv.KindRollback, tikv.KindCheckTxn, tikv.KindResolve, tikv.KindCleanup:
 		return true
 	}
 	return false
@@ -28,7 +28,13 @@ func encodeLimit(physicalMS int64) []byte {
 	return binary.AppendUvarint([]byte{limitRecord}, uint64(physicalMS))
 }
 
+// encodeRequest makes a record of a request that succeeded. It leaves the region
+// out, which need not be the same after a restart. A cleanup that succeeded is a
+// rollback.
 func encodeRequest(req *tikv.Request) []byte {
+	if req.Kind == tikv.KindCleanup {
+		req = &tikv.Request{Kind: tikv.KindRollback, StartTS: req.StartTS, Keys: []string{req.Key}}
+	}
 	b := []byte{byte(req.Kind), 0}
 	if req.RollbackIfMissing {
 		b[1] = 1

@@ -27,7 +27,7 @@ func grpcServer() *grpc.Server {
 // service, which clients ask when a call got no answer.
 func (s *Server) Store() *grpc.Server {
 	g := grpcServer()
-	tikvpb.RegisterTikvServer(g, &kv{Store: &wire.Store{Regions: s.regions, Handle: s.handle}})
+	tikvpb.RegisterTikvServer(g, &kv{Store: &wire.Store{ID: StoreID, Handle: s.handle, Plain: true}})
 	healthpb.RegisterHealthServer(g, health.NewServer())
 	return g
 }

@@ -35,7 +35,7 @@ func TestUnknownCommands(t *testing.T) {
 	require.Equal(t, codes.Unimplemented, status.Code(err))
 	_, err = store.KvPrewrite(ctx, &kvrpcpb.PrewriteRequest{Mutations: []*kvrpcpb.Mutation{{Op: kvrpcpb.Op_Insert}}})
 	require.ErrorContains(t, err, "no mutation Insert: the store has plain optimistic transactions only")
-	_, err = store.KvScan(ctx, &kvrpcpb.ScanRequest{Reverse: true})
+	_, err = store.KvTxnHeartBeat(ctx, &kvrpcpb.TxnHeartBeatRequest{})
 	require.Equal(t, codes.Unimplemented, status.Code(err))
 
 	stream, err := store.BatchCommands(ctx)
@@ -62,12 +62,12 @@ func TestRegionErrors(t *testing.T) {
 		require.NoError(t, err)
 		return resp
 	}
-	require.True(t, get(3, 2, 1, "n").NotFound)
+	require.True(t, get(1, 2, 1, "n").NotFound)
 	require.NotNil(t, get(9, 9, 1, "n").RegionError.GetRegionNotFound())
-	require.NotNil(t, get(3, 2, 2, "n").RegionError.GetStoreNotMatch())
-	require.NotNil(t, get(3, 2, 1, "a").RegionError.GetKeyNotInRegion())
-	current := get(3, 1, 1, "n").RegionError.GetEpochNotMatch().GetCurrentRegions()
-	require.Len(t, current, 1)
+	require.NotNil(t, get(1, 2, 2, "n").RegionError.GetStoreNotMatch())
+	require.NotNil(t, get(1, 2, 1, "a").RegionError.GetKeyNotInRegion())
+	current := get(1, 1, 1, "n").RegionError.GetEpochNotMatch().GetCurrentRegions()
+	require.Len(t, current, 2, "the region, and the one that was split off")
 	require.EqualValues(t, 2, current[0].RegionEpoch.Version)
 }
 

@@ -51,7 +51,7 @@ type Config struct {
 // Server is one cluster: its rows, its timestamps and its regions.
 type Server struct {
 	now     func() time.Time
-	regions *wire.Regions
+	regions wire.Placement
 	log     *wal.Log
 
 	mu      sync.Mutex // the engine's, and the order of the log
@@ -66,14 +66,32 @@ func New(cfg Config) (s *Server, dropped int64, err error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.regions, err = wire.NewRegions(cfg.Splits, StoreID); err != nil {
-		return nil, 0, fmt.Errorf("tikv-server: %w", err)
+	if err = s.split(cfg.Splits); err != nil {
+		return nil, 0, err
 	}
 	if s.log, dropped, err = wal.Open(cfg.Log, s.replay); err != nil {
 		return nil, 0, fmt.Errorf("tikv-server: the log: %w", err)
 	}
 	s.engine.Ledger().ForgetDecisions()
 	return s, dropped, nil
+}
+
+// split divides the keys among regions, which do not change any more.
+func (s *Server) split(keys []string) error {
+	regions, last := s.engine.Regions(), ""
+	for i, key := range keys {
+		if key <= last {
+			return fmt.Errorf("tikv-server: split %d is at %q, which is not behind %q", i+1, key, last)
+		}
+		regions.Split(key)
+		last = key
+	}
+	s.regions = func(do func(*tikv.Regions)) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		do(regions)
+	}
+	return nil
 }
 
 // Close closes the log. Nothing may be under way.
@@ -136,7 +154,7 @@ func changed(req *tikv.Request, resp *tikv.Response) bool {
 	if req.Kind == tikv.KindCheckTxn && resp.Action == tikv.ActionNone {
 		return false
 	}
-	return writes(req.Kind) && resp.Status == tikv.StatusOK
+	return writes(req.Kind) && resp.Region == tikv.RegionOK && resp.Status == tikv.StatusOK
 }
 
 // one handles one request.

@@ -1,0 +1,103 @@
+package wire
+
+import (
+	"context"
+	"time"
+
+	"github.com/pingcap/kvproto/pkg/kvrpcpb"
+
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+)
+
+// TiKV makes a pessimistic lock request wait for a lock in its way. The engine
+// answers at once, so that the store asks it again and again.
+const (
+	// defaultWait is how long it waits if the request does not say
+	// (pessimistic-txn.wait-for-lock-timeout).
+	defaultWait = time.Second
+	// waitStep is how often it asks, which TiKV does not: it is woken up.
+	waitStep = 5 * time.Millisecond
+)
+
+// KvPessimisticLock locks keys before the commit.
+func (s *Store) KvPessimisticLock(ctx context.Context, req *kvrpcpb.PessimisticLockRequest) (*kvrpcpb.PessimisticLockResponse, error) {
+	if err := s.only("pessimistic transaction"); err != nil {
+		return nil, err
+	}
+	force := req.WakeUpMode == kvrpcpb.PessimisticLockWakeUpMode_WakeUpModeForceLock
+	engine := tikv.Request{
+		Kind: tikv.KindPessimisticLock, StartTS: req.StartVersion, Primary: string(req.PrimaryLock), TTLMS: req.LockTtl,
+		ForUpdateTS: req.ForUpdateTs, MinCommitTS: req.MinCommitTs, ReturnValues: req.ReturnValues,
+		CheckExistence: req.CheckExistence, LockOnlyIfExists: req.LockOnlyIfExists, AllowLockWithConflict: force,
+		Mutations: make([]tikv.Mutation, len(req.Mutations)), Region: s.region(req.Context),
+	}
+	for i, m := range req.Mutations {
+		engine.Mutations[i] = tikv.Mutation{
+			Op: tikv.OpPessimisticLock, Key: string(m.Key), Assertion: tikv.Assertion(m.Assertion),
+		}
+	}
+	got, err := s.wait(ctx, &engine, req.WaitTimeout)
+	if err != nil {
+		return nil, err
+	}
+	resp := &kvrpcpb.PessimisticLockResponse{RegionError: regionError(&engine, &got), Errors: writeErrors(&engine, &got)}
+	for _, k := range got.LockedKeys {
+		switch {
+		case force:
+			resp.Results = append(resp.Results, lockResult(&engine, &k))
+		case req.ReturnValues:
+			resp.Values, resp.NotFounds = append(resp.Values, k.Value), append(resp.NotFounds, k.NotFound)
+		case req.CheckExistence:
+			resp.NotFounds = append(resp.NotFounds, k.NotFound)
+		}
+	}
+	if force && len(resp.Errors) > 0 {
+		resp.Results = append(resp.Results, &kvrpcpb.PessimisticLockKeyResult{Type: kvrpcpb.PessimisticLockKeyResultType_LockResultFailed})
+	}
+	return resp, nil
+}
+
+func lockResult(req *tikv.Request, k *tikv.LockedKey) *kvrpcpb.PessimisticLockKeyResult {
+	result := &kvrpcpb.PessimisticLockKeyResult{Value: k.Value}
+	if k.ConflictTS != 0 {
+		result.Type, result.LockedWithConflictTs = kvrpcpb.PessimisticLockKeyResultType_LockResultLockedWithConflict, k.ConflictTS
+	}
+	result.Existence = !k.NotFound && (req.ReturnValues || req.CheckExistence || k.ConflictTS != 0)
+	return result
+}
+
+// wait lets the engine handle a request until no lock is in its way, for at most
+// so many milliseconds; below 0, it does not wait.
+func (s *Store) wait(ctx context.Context, req *tikv.Request, timeoutMS int64) (tikv.Response, error) {
+	limit := time.Duration(timeoutMS) * time.Millisecond
+	if timeoutMS == 0 {
+		limit = defaultWait
+	}
+	for began := time.Now(); ; {
+		got, err := s.one(req)
+		if err != nil || got.Status != tikv.StatusLocked || time.Since(began)+waitStep > limit {
+			return got, err
+		}
+		select {
+		case <-time.After(waitStep):
+		case <-ctx.Done():
+			return got, nil
+		}
+	}
+}
+
+// KVPessimisticRollback removes pessimistic locks. (The odd name is kvproto's.)
+func (s *Store) KVPessimisticRollback(_ context.Context, req *kvrpcpb.PessimisticRollbackRequest) (*kvrpcpb.PessimisticRollbackResponse, error) {
+	if err := s.only("pessimistic transaction"); err != nil {
+		return nil, err
+	}
+	engine := tikv.Request{
+		Kind: tikv.KindPessimisticRollback, StartTS: req.StartVersion, ForUpdateTS: req.ForUpdateTs, Keys: texts(req.Keys),
+		Region: s.region(req.Context),
+	}
+	got, err := s.one(&engine)
+	if err != nil {
+		return nil, err
+	}
+	return &kvrpcpb.PessimisticRollbackResponse{RegionError: regionError(&engine, &got)}, nil
+}

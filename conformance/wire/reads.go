@@ -1,0 +1,107 @@
+package wire
+
+import (
+	"context"
+
+	"github.com/pingcap/kvproto/pkg/kvrpcpb"
+
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
+)
+
+// read is what all reads have in common.
+func (s *Store) read(kind tikv.Kind, ctx *kvrpcpb.Context, version uint64) tikv.Request {
+	return tikv.Request{
+		Kind: kind, StartTS: version, Resolved: ctx.GetResolvedLocks(), Committed: ctx.GetCommittedLocks(),
+		IsolationRC: ctx.GetIsolationLevel() == kvrpcpb.IsolationLevel_RC, Region: s.region(ctx),
+	}
+}
+
+// KvGet reads one key.
+func (s *Store) KvGet(_ context.Context, req *kvrpcpb.GetRequest) (*kvrpcpb.GetResponse, error) {
+	engine := s.read(tikv.KindGet, req.Context, req.Version)
+	engine.Key = string(req.Key)
+	got, err := s.one(&engine)
+	if err != nil {
+		return nil, err
+	}
+	return &kvrpcpb.GetResponse{
+		RegionError: regionError(&engine, &got), Error: readError(&got), Value: got.Value, NotFound: got.NotFound,
+	}, nil
+}
+
+// KvBatchGet reads several keys at once.
+func (s *Store) KvBatchGet(_ context.Context, req *kvrpcpb.BatchGetRequest) (*kvrpcpb.BatchGetResponse, error) {
+	engine := s.read(tikv.KindBatchGet, req.Context, req.Version)
+	engine.Keys = texts(req.Keys)
+	got, err := s.one(&engine)
+	if err != nil {
+		return nil, err
+	}
+	resp := &kvrpcpb.BatchGetResponse{RegionError: regionError(&engine, &got)}
+	if got.Status != tikv.StatusOK && got.Status != tikv.StatusLocked {
+		resp.Error = readError(&got)
+		return resp, nil
+	}
+	for _, p := range got.Pairs {
+		resp.Pairs = append(resp.Pairs, &kvrpcpb.KvPair{Key: []byte(p.Key), Value: p.Value})
+	}
+	for i := range got.Locks {
+		resp.Pairs = append(resp.Pairs, &kvrpcpb.KvPair{Key: []byte(got.Locks[i].Key), Error: locked(&got.Locks[i])})
+	}
+	return resp, nil
+}
+
+// KvScan reads a page. A locked row takes a place in it, with the lock instead of
+// a value, and the page goes on behind it.
+func (s *Store) KvScan(_ context.Context, req *kvrpcpb.ScanRequest) (*kvrpcpb.ScanResponse, error) {
+	if req.SampleStep > 0 {
+		return nil, unimplemented("sampled scan")
+	}
+	engine := s.read(tikv.KindScan, req.Context, req.Version)
+	engine.Key, engine.EndKey, engine.Reverse, engine.KeyOnly = string(req.StartKey), string(req.EndKey), req.Reverse, req.KeyOnly
+	resp := &kvrpcpb.ScanResponse{}
+	for len(resp.Pairs) < int(req.Limit) {
+		engine.Limit = int(req.Limit) - len(resp.Pairs)
+		page, err := s.one(&engine)
+		if err != nil {
+			return nil, err
+		}
+		if failed := regionError(&engine, &page); failed != nil {
+			return &kvrpcpb.ScanResponse{RegionError: failed}, nil
+		}
+		for _, p := range page.Pairs {
+			resp.Pairs = append(resp.Pairs, &kvrpcpb.KvPair{Key: []byte(p.Key), Value: p.Value})
+		}
+		if page.Status == tikv.StatusOK {
+			break
+		}
+		if page.Status != tikv.StatusLocked {
+			resp.Error = readError(&page)
+			break
+		}
+		resp.Pairs = append(resp.Pairs, &kvrpcpb.KvPair{Key: []byte(page.Key), Error: readError(&page)})
+		if engine.Key = page.Key; !req.Reverse {
+			engine.Key += "\x00"
+		}
+		if page.Key == "" && req.Reverse || req.EndKey != nil && !req.Reverse && engine.Key >= engine.EndKey {
+			break
+		}
+	}
+	return resp, nil
+}
+
+// KvScanLock lists the locks of transactions that began at or before a time.
+func (s *Store) KvScanLock(_ context.Context, req *kvrpcpb.ScanLockRequest) (*kvrpcpb.ScanLockResponse, error) {
+	engine := s.read(tikv.KindScanLock, req.Context, req.MaxVersion)
+	engine.Key, engine.EndKey, engine.Limit = string(req.StartKey), string(req.EndKey), int(req.Limit)
+	got, err := s.one(&engine)
+	if err != nil {
+		return nil, err
+	}
+	return &kvrpcpb.ScanLockResponse{RegionError: regionError(&engine, &got), Locks: lockInfos(got.Locks)}, nil
+}
+
+// GetStoreSafeTS says that no follower may be read: there is none.
+func (s *Store) GetStoreSafeTS(context.Context, *kvrpcpb.StoreSafeTSRequest) (*kvrpcpb.StoreSafeTSResponse, error) {
+	return &kvrpcpb.StoreSafeTSResponse{}, nil
+}
