@@ -162,6 +162,7 @@ func (c *client) ListUploads(ctx context.Context, prefix, afterKey, afterID stri
 	}
 	found = append(found, rest.found...)
 	slices.SortFunc(found, func(a, b env.Upload) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID)) })
+	found = slices.Compact(found) // some begin a page with what was listed last
 	n := min(limit, len(found))
 	return env.UploadListing{Uploads: found[:n], More: rest.more || n < len(found)}, nil
 }

@@ -184,16 +184,22 @@ func (c *client) ListUploads(ctx context.Context, prefix, afterKey, afterID stri
 	// One upload too many tells that there are more; the key of the last one on
 	// the page is read to its end, for the order within it.
 	rest, err := c.uploads(ctx, prefix, afterKey, func(listed []env.Upload) bool {
+		last := listed[len(listed)-1].Key
 		at := limit - len(found) - 1
-		return at < 0 || at < len(listed) && listed[at].Key != listed[len(listed)-1].Key
+		return last > afterKey && (at < 0 || at < len(listed) && listed[at].Key != last)
 	})
 	if err != nil {
 		return env.UploadListing{}, err
 	}
-	found = append(found, rest.Uploads...)
+	for _, u := range rest.Uploads {
+		if u.Key > afterKey || afterKey == "" {
+			found = append(found, u)
+		}
+	}
 	slices.SortFunc(found, func(a, b env.Upload) int {
 		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.ID, b.ID))
 	})
+	found = slices.Compact(found) // some begin a page with what was listed last
 	n := min(limit, maxPage, len(found))
 	return env.UploadListing{Uploads: found[:n], More: rest.More || n < len(found)}, nil
 }
@@ -218,6 +224,9 @@ func (c *client) uploads(ctx context.Context, prefix, afterKey string, enough fu
 			return all, nil
 		}
 		last := page.Uploads[len(page.Uploads)-1]
+		if last.Key == afterKey && last.ID == afterID {
+			return all, failure(&call.req, env.ClassInvalid, codeError("the listing does not get ahead"))
+		}
 		afterKey, afterID = last.Key, last.ID
 	}
 }

@@ -13,22 +13,54 @@ func (s *Store) checkKey(key string) string {
 		s.shows(MaxKey)
 		return "KeyTooLongError"
 	}
+	return ""
+}
+
+// fits reports whether an object may have the request's key, beside the others
+// there; else it says in resp why not. One that exists was let in before. A posix
+// gateway finds out when it makes the file, at the end of an upload, and then has
+// no word for some of it.
+func (s *Store) fits(req *Request, resp *Response, exists bool) bool {
+	if exists || !s.opts.Folders && s.opts.MaxSegment == 0 {
+		return true
+	}
+	code := s.checkSegments(req.Key)
+	if code == "" {
+		code = s.checkFolders(req.Key)
+	}
+	switch {
+	case code == "":
+		return true
+	case code == isDirectory && req.Kind == KindCompleteUpload:
+		resp.fail(env.ClassUndetermined, "InternalError")
+	default:
+		resp.fail(env.ClassInvalid, code)
+	}
+	return false
+}
+
+// isDirectory is versitygw's word for a key that is a folder of another's, and for
+// one whose part its file system finds too long.
+const isDirectory = "ExistingObjectIsDirectory"
+
+// checkSegments returns the error code for a part of a key that is too long, or "".
+func (s *Store) checkSegments(key string) string {
 	if s.opts.MaxSegment == 0 {
 		return ""
 	}
 	for segment := range strings.SplitSeq(key, "/") {
 		if len(segment) > s.opts.MaxSegment {
 			s.shows(MaxSegment)
-			return "ExistingObjectIsDirectory" // so versitygw, whose file system says ENAMETOOLONG
+			return isDirectory
 		}
 	}
 	return ""
 }
 
 // checkFolders returns the error code for a key that is a folder of an object's,
-// or within an object, or "". An object that exists was checked.
-func (s *Store) checkFolders(key string, exists bool) string {
-	if !s.opts.Folders || exists {
+// or within an object, or "".
+func (s *Store) checkFolders(key string) string {
+	if !s.opts.Folders {
 		return ""
 	}
 	for i := range len(key) {
@@ -43,7 +75,7 @@ func (s *Store) checkFolders(key string, exists bool) string {
 	folder := key + "/"
 	if at, _ := s.find(folder); at < len(s.objects) && strings.HasPrefix(s.objects[at].Key, folder) {
 		s.shows(Folders)
-		return "ExistingObjectIsDirectory"
+		return isDirectory
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package objstore
 import (
 	"cmp"
 	"crypto/md5"
+	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -27,11 +28,6 @@ type part struct {
 
 func (s *Store) createUpload(req *Request, resp *Response) {
 	if code := s.checkKey(req.Key); code != "" {
-		resp.fail(env.ClassInvalid, code)
-		return
-	}
-	_, exists := s.find(req.Key)
-	if code := s.checkFolders(req.Key, exists); code != "" {
 		resp.fail(env.ClassInvalid, code)
 		return
 	}
@@ -147,14 +143,27 @@ func (s *Store) completeEnded(req *Request, resp *Response) {
 		if at, exists := s.find(req.Key); exists {
 			s.shows(BlindCompletion)
 			resp.Object = s.objects[at].Object
-			s.lastTag++
-			resp.Object.ETag = opaqueETag(s.lastTag)
+			resp.Object.ETag = s.etagOfParts(req.Parts)
 			return
 		}
 	default:
 		s.shows(EndedCompletion)
 	}
 	resp.fail(env.ClassNotFound, "NoSuchUpload")
+}
+
+// etagOfParts is the ETag that an object of such parts would have.
+func (s *Store) etagOfParts(listed []env.Part) string {
+	var sums []byte
+	for _, p := range listed {
+		sum, err := hex.DecodeString(p.ETag)
+		if err != nil {
+			sum = []byte(p.ETag) // of no store's
+		}
+		sums = append(sums, sum...)
+	}
+	sum := md5.Sum(sums)
+	return s.etag(&sum, len(listed))
 }
 
 // samePart compares what a completion tells of a part; the size is no part of it.
@@ -279,14 +288,10 @@ func (s *Store) listUploads(req *Request, resp *Response) {
 		resp.fail(env.ClassInvalid, "InvalidArgument")
 		return
 	}
-	from := uint64(0) // of the key After, the last upload listed
-	if s.opts.UploadsByTime && req.AfterID != "" {
-		at, open := s.findUpload(req.After, req.AfterID)
-		if !open {
-			resp.fail(env.ClassInvalid, "InvalidArgument")
-			return
-		}
-		from = s.uploads[at].opened
+	marker, code := s.markerOf(req)
+	if code != "" {
+		resp.fail(env.ClassInvalid, code)
+		return
 	}
 	limit := min(req.Limit, maxPage)
 	at, _ := s.findUpload(max(req.After, req.Key), "")
@@ -295,8 +300,11 @@ func (s *Store) listUploads(req *Request, resp *Response) {
 			s.shows(UploadsByKey)
 			return // sorted by key: no other has this one
 		}
-		if up.Key == req.After && (req.AfterID == "" || from == 0 && up.ID <= req.AfterID || from > 0 && up.opened <= from) {
+		if up.Key == req.After && marker.listed(up) {
 			continue
+		}
+		if marker.nothing {
+			return
 		}
 		if len(resp.Uploads.Uploads) == limit {
 			resp.Uploads.More = true
@@ -304,6 +312,42 @@ func (s *Store) listUploads(req *Request, resp *Response) {
 		}
 		resp.Uploads.Uploads = append(resp.Uploads.Uploads, up.Upload)
 	}
+}
+
+// marker is where a page of uploads begins, within the key that it follows.
+type marker struct {
+	listed  func(up *upload) bool // of that key, those on the pages before
+	nothing bool                  // the page is empty
+}
+
+// markerOf is where the page begins that is asked for, or the code of an error.
+func (s *Store) markerOf(req *Request) (m marker, code string) {
+	m.listed = func(up *upload) bool { return req.AfterID == "" || up.ID <= req.AfterID }
+	inclusive := s.opts.InclusiveMarkers && req.After != ""
+	if !inclusive && (!s.opts.UploadsByTime || req.AfterID == "") {
+		return m, ""
+	}
+	at, open := s.findUpload(req.After, req.AfterID)
+	switch {
+	case inclusive:
+		s.shows(InclusiveMarkers)
+		m.listed = func(up *upload) bool { return req.AfterID != "" && open && s.precedes(up, s.uploads[at]) }
+		m.nothing = req.AfterID != "" && !open
+	case !open:
+		return m, "InvalidArgument"
+	default:
+		last := s.uploads[at]
+		m.listed = func(up *upload) bool { return up.opened <= last.opened }
+	}
+	return m, ""
+}
+
+// precedes reports whether a is listed before b, of the same key.
+func (s *Store) precedes(a, b *upload) bool {
+	if s.opts.UploadsByTime {
+		return a.opened < b.opened
+	}
+	return a.ID < b.ID
 }
 
 // inOrder returns the uploads whose keys have the prefix, in the order in which

@@ -72,6 +72,10 @@ type Options struct {
 	// KeyMarkers refuses a page of uploads that begins within a key, as versitygw
 	// does: only keys are markers.
 	KeyMarkers bool
+	// InclusiveMarkers begins a page of uploads with its marker, or with the first
+	// upload of a key that is one, and lists nothing behind an upload that has
+	// ended, as gofakes3 does.
+	InclusiveMarkers bool
 	// Unordered lists objects in an order that is not that of the keys, as S3's
 	// directory buckets do. Pages still add up to all of them.
 	Unordered bool
@@ -88,8 +92,8 @@ const (
 	// CompletionsOnce knows no upload that has ended: MinIO, and OSS.
 	CompletionsOnce
 	// CompletionsBlind says yes to every upload that there is not, if only an
-	// object has the key, with an ETag that nothing has: versitygw's posix
-	// gateway.
+	// object has the key, with the ETag that the listed parts would have come to:
+	// versitygw's posix gateway.
 	CompletionsBlind
 )
 
@@ -118,6 +122,7 @@ const (
 	UploadsByKey
 	UploadsByTime
 	KeyMarkers
+	InclusiveMarkers
 	Unordered
 	traits
 )
@@ -126,7 +131,7 @@ var traitNames = [traits]string{
 	"min-part", "no-empty-parts", "lax-parts", "max-key", "max-segment", "folders", "clean-keys",
 	"opaque-etags", "other-etags", "exists-409", "no-if-match", "weak-conditional", "no-conditional",
 	"contention", "condition-first", "repeated-completion", "ended-completion", "blind-completion",
-	"uploads-by-key", "uploads-by-time", "key-markers", "unordered",
+	"uploads-by-key", "uploads-by-time", "key-markers", "inclusive-markers", "unordered",
 }
 
 // String returns the trait's name as ledgers and marks have it.

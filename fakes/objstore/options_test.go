@@ -237,6 +237,16 @@ func TestTraits(t *testing.T) {
 			},
 			differs: [2]string{"invalid InvalidArgument", "ok"},
 		},
+		objstore.InclusiveMarkers: {
+			with: with(func(o *objstore.Options) { o.InclusiveMarkers = true }),
+			history: func(b *bench) []string {
+				id, _ := b.parts()
+				b.parts()
+				found := b.list(objstore.KindListUploads, "", "k", id).Uploads.Uploads
+				return []string{strings.Repeat("upload ", len(found))}
+			},
+			differs: [2]string{"upload upload ", "upload "},
+		},
 		objstore.Unordered: {
 			with: with(func(o *objstore.Options) { o.Unordered = true }),
 			history: func(b *bench) []string {

@@ -71,9 +71,10 @@ type Request struct {
 // Err and Code are set.
 type Response struct {
 	// Err is what the store itself answers: env.ClassNotFound (404),
-	// ClassConflict (412, 409), ClassInvalid (400), none of them with any
-	// effect. Whoever injects faults may answer env.ClassUnavailable (503:
-	// never handled) or env.ClassUndetermined (200 with an error inside).
+	// ClassConflict (412, 409), ClassInvalid (400), ClassUnavailable (409: another
+	// is writing), ClassUndetermined (500), none of them with any effect. Whoever
+	// injects faults may answer env.ClassUnavailable (503: never handled) or
+	// env.ClassUndetermined (200 with an error inside).
 	Err env.Class
 	// Code is S3's name for the error ("NoSuchUpload", "EntityTooSmall").
 	Code string

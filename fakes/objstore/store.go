@@ -149,11 +149,7 @@ func (s *Store) admits(req *Request, resp *Response, at int, exists bool) bool {
 		resp.fail(class, code)
 		return false
 	}
-	if code := s.checkFolders(req.Key, exists); code != "" {
-		resp.fail(env.ClassInvalid, code)
-		return false
-	}
-	return true
+	return s.fits(req, resp, exists)
 }
 
 // existsCode is OSS's word for a key that is taken.

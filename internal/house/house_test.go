@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"fakes/tikv":              {"core/env"},
 	"fakes/objstore":          {"core/env"},
 	"fakes/kvcontract":        {"core/env"},
-	"fakes/objcontract":       {"core/env"},
+	"fakes/objcontract":       {"core/env", "fakes/objstore"},
 	"sim/keyed":               {},
 	"sim/ops":                 {"fakes/tikv", "fakes/objstore"},
 	"sim/fault":               {"core/env", "fakes/tikv", "fakes/objstore", "sim/keyed", "sim/ops"},

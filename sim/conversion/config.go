@@ -71,18 +71,20 @@ type Config struct {
 // Stores are the stores' traits: one field for each way in which those in the
 // field differ. The fields of objstore.Options tell whose they are.
 type Stores struct {
-	OpaqueETags     bool
-	OtherETags      bool
-	UploadsByKey    bool
-	UploadsByTime   bool
-	KeyMarkers      bool
-	Completions     string // "repeat", "once" or "blind"
-	ConditionFirst  bool
-	LaxParts        bool
-	NoEmptyParts    bool
-	ExistsCode409   bool
-	NoIfMatch       bool
-	WeakConditional bool
+	OpaqueETags   bool
+	OtherETags    bool
+	UploadsByKey  bool
+	UploadsByTime bool
+	KeyMarkers    bool
+	// InclusiveMarkers begins pages of uploads with what was listed last.
+	InclusiveMarkers bool
+	Completions      string // "repeat", "once" or "blind"
+	ConditionFirst   bool
+	LaxParts         bool
+	NoEmptyParts     bool
+	ExistsCode409    bool
+	NoIfMatch        bool
+	WeakConditional  bool
 	// Contention is for how many requests a write is under way; 0 is for none.
 	Contention int
 	// StrictParts makes the store's smallest part as large as the configured
@@ -121,6 +123,7 @@ func (s *Stores) settings() []plan.Setting {
 		{Name: "store.other_etags", Bool: &s.OtherETags, Absent: "false"},
 		{Name: "store.uploads_by_time", Bool: &s.UploadsByTime, Absent: "false"},
 		{Name: "store.key_markers", Bool: &s.KeyMarkers, Absent: "false"},
+		{Name: "store.inclusive_markers", Bool: &s.InclusiveMarkers, Absent: "false"},
 		{Name: "store.condition_first", Bool: &s.ConditionFirst, Absent: "false"},
 		{Name: "store.lax_parts", Bool: &s.LaxParts, Absent: "false"},
 		{Name: "store.no_empty_parts", Bool: &s.NoEmptyParts, Absent: "false"},
@@ -140,7 +143,7 @@ func (s *Stores) draw(d keyed.Draw) {
 		ExistsCode409: d.Chance("exists_409", 200), WeakConditional: d.Chance("weak_conditional", 100),
 		StrictParts: d.Chance("strict_parts", 300), MaxKey: 1024, MaxRow: 6 << 20, MaxTxn: 100 << 20,
 		Probe: d.Chance("probe", 250), OtherETags: d.Chance("other_etags", 150),
-		UploadsByTime: d.Chance("uploads_by_time", 300), KeyMarkers: d.Chance("key_markers", 200),
+		UploadsByTime: d.Chance("uploads_by_time", 300), KeyMarkers: d.Chance("key_markers", 200), InclusiveMarkers: d.Chance("inclusive_markers", 150),
 		ConditionFirst: d.Chance("condition_first", 200), LaxParts: d.Chance("lax_parts", 100),
 		NoEmptyParts: d.Chance("no_empty_parts", 200), NoIfMatch: d.Chance("no_if_match", 200),
 		Folders: d.Chance("folders", 200), CleanKeys: d.Chance("clean_keys", 200),
@@ -176,7 +179,7 @@ func (s *Stores) options(partSize int64, noConditional bool) objstore.Options {
 		ExistsCode409: s.ExistsCode409, NoIfMatch: s.NoIfMatch, WeakConditional: s.WeakConditional, NoConditional: noConditional,
 		Contention: s.Contention, ConditionFirst: s.ConditionFirst,
 		Completions:  objstore.Completions(max(slices.Index(completions[:], s.Completions), 0)),
-		UploadsByKey: s.UploadsByKey, UploadsByTime: s.UploadsByTime, KeyMarkers: s.KeyMarkers,
+		UploadsByKey: s.UploadsByKey, UploadsByTime: s.UploadsByTime, KeyMarkers: s.KeyMarkers, InclusiveMarkers: s.InclusiveMarkers,
 	}
 }
 

@@ -58,6 +58,13 @@ var statuses = map[string]int{
 	"NoSuchBucket":       http.StatusNotFound,
 	"NotImplemented":     http.StatusNotImplemented,
 	"InvalidRange":       http.StatusRequestedRangeNotSatisfiable,
+
+	"ConditionalRequestConflict": http.StatusConflict,
+	"OperationAborted":           http.StatusConflict,
+	"ObjectParentIsFile":         http.StatusConflict,
+	"ExistingObjectIsDirectory":  http.StatusConflict,
+	"MissingContentLength":       http.StatusLengthRequired,
+	"InternalError":              http.StatusInternalServerError,
 }
 
 // Fail answers with an error.
@@ -126,9 +133,6 @@ func parse(r *http.Request, key string, query url.Values, body []byte) (req objs
 	case key == "" && r.Method == http.MethodGet && query.Has("uploads"):
 		req.Kind, req.Key = objstore.KindListUploads, query.Get("prefix")
 		req.After, req.AfterID = query.Get("key-marker"), query.Get("upload-id-marker")
-		if req.AfterID == "" && req.After != "" {
-			req.AfterID = "\xff" // behind the whole key
-		}
 		req.Limit, _ = strconv.Atoi(query.Get("max-uploads"))
 	case key == "" && r.Method == http.MethodGet && query.Get("list-type") == "2":
 		req.Kind, req.Key, req.After = objstore.KindList, query.Get("prefix"), query.Get("start-after")
