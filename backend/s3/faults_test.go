@@ -281,24 +281,6 @@ func statusOnly(status int) env.Class {
 	return env.ClassInvalid
 }
 
-// TestServiceUnavailableOfAProxy: a proxy may say 503 after it has sent a request
-// on. It has no request's id of the store.
-func TestServiceUnavailableOfAProxy(t *testing.T) {
-	for _, call := range calls {
-		w := newWorld(t, s3.Config{})
-		w.fault = func(rw http.ResponseWriter, _ *http.Request, handle func() *httptest.ResponseRecorder) {
-			handle()
-			rw.WriteHeader(http.StatusServiceUnavailable)
-		}
-		want := env.ClassUnavailable
-		if call.effect {
-			want = env.ClassUndetermined
-		}
-		require.Equal(t, want, env.ClassOf(call.do(t.Context(), w.objects, w.upload, w.part)), call.name)
-		require.Equal(t, call.effect, w.applied())
-	}
-}
-
 // TestDamagedBody: a body that is changed on its way is refused, and the next one
 // may come through.
 func TestDamagedBody(t *testing.T) {
@@ -310,17 +292,6 @@ func TestDamagedBody(t *testing.T) {
 		w.fault = damaged
 		require.Equal(t, env.ClassUnavailable, env.ClassOf(call.do(t.Context(), w.objects, w.upload, w.part)), call.name)
 		require.False(t, w.applied())
-	}
-}
-
-// TestNoConnection: a request that found no server was not sent.
-func TestNoConnection(t *testing.T) {
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
-	objects := open(t, s3.Config{Endpoint: closed.URL})
-	for _, call := range calls {
-		err := call.do(t.Context(), objects, "id", env.Part{Number: 1, ETag: "x"})
-		require.Equal(t, env.ClassUnavailable, env.ClassOf(err), "%s: %v", call.name, err)
 	}
 }
 

@@ -38,13 +38,21 @@ func BenchmarkStore(b *testing.B) {
 			store.Handle(&req, &resp)
 		})
 	}
-	run("list 100", func(i int) {
-		req = objstore.Request{Kind: objstore.KindList, Key: "out/", Limit: 100}
+	run("get", func(i int) {
+		req = objstore.Request{Kind: objstore.KindGet, Key: keys[i%1000], Length: -1}
+		store.Handle(&req, &resp)
+	})
+	run("put if absent", func(i int) {
+		req = objstore.Request{Kind: objstore.KindPut, Key: keys[i%1000], Cond: env.IfAbsent}
+		store.Handle(&req, &resp)
+	})
+	run("list 1000", func(i int) {
+		req = objstore.Request{Kind: objstore.KindList, Key: "out/", Limit: 1000}
 		store.Handle(&req, &resp)
 	})
 	body := make([]byte, 1000)
-	parts := make([]env.Part, 2)
-	run("multipart 2x1000", func(i int) {
+	parts := make([]env.Part, 10)
+	run("multipart 10x1000", func(i int) {
 		req = objstore.Request{Kind: objstore.KindCreateUpload, Key: keys[i%1000]}
 		store.Handle(&req, &resp)
 		id := resp.UploadID
