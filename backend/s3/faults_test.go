@@ -105,7 +105,10 @@ type world struct {
 
 func newWorld(t *testing.T, cfg s3.Config) *world {
 	n := &network{server: s3test.New(bucket, objstore.New(objstore.Options{}))}
-	w := &world{network: n, objects: serve(t, n, cfg)}
+	server := httptest.NewServer(n)
+	t.Cleanup(server.Close)
+	cfg.Endpoint = server.URL
+	w := &world{network: n, objects: open(t, s3.Config{Endpoint: server.URL})} // with time enough
 	_, err := w.objects.Put(t.Context(), "there", []byte("a body to read"), env.Always)
 	require.NoError(t, err)
 	w.upload, err = w.objects.CreateUpload(t.Context(), "k")
@@ -113,6 +116,7 @@ func newWorld(t *testing.T, cfg s3.Config) *world {
 	w.part, err = w.objects.UploadPart(t.Context(), "k", w.upload, 1, []byte("a part"))
 	require.NoError(t, err)
 	w.before = len(n.server.Effects())
+	w.objects = open(t, cfg)
 	return w
 }
 
@@ -180,7 +184,7 @@ func TestNoAnswer(t *testing.T) {
 			t.Run(row.name+"/"+call.name, func(t *testing.T) {
 				cfg := s3.Config{}
 				if row.slow {
-					cfg.Timeout = 100 * time.Millisecond
+					cfg.Timeout = 500 * time.Millisecond
 				}
 				w := newWorld(t, cfg)
 				w.fault = row.fault

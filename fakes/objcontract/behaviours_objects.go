@@ -1,6 +1,7 @@
 package objcontract
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -215,7 +216,10 @@ func (b *bench) uploadTo(key string) string {
 	}))
 }
 
-// sorted reports whether ids are in order.
+// sorted reports whether uploads are in the order of keys and ids, which may be
+// numbers.
 func sorted(uploads []env.Upload) bool {
-	return slices.IsSortedFunc(uploads, func(a, b env.Upload) int { return strings.Compare(a.Key+"\x00"+a.ID, b.Key+"\x00"+b.ID) })
+	return slices.IsSortedFunc(uploads, func(a, b env.Upload) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), cmp.Compare(len(a.ID), len(b.ID)), strings.Compare(a.ID, b.ID))
+	})
 }
