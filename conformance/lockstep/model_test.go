@@ -16,6 +16,9 @@ type model struct {
 	// marks is when the newest transaction began that was rolled back on a key, or
 	// left its locks on it: one that began before conflicts with what is left of it.
 	marks [keys]int
+	// maybe is the same for transactions of which it is not known whether they left
+	// anything: the client could not tell what became of them, and left it so.
+	maybe [keys]int
 	txns  [slots]*snapshot
 	// Counted for the test's own sake.
 	commits, conflicts, undetermined, begun int
@@ -62,8 +65,9 @@ func (m *model) seen(s *snapshot, key int) string {
 	return m.at(key, s.began)
 }
 
-// answer is what the i-th operation returns.
-func (m *model) answer(i int, o op) string {
+// answer is what the i-th operation returns: got, if that is one of several right
+// answers.
+func (m *model) answer(i int, o op, got string) string {
 	if o.verb == pass {
 		return ""
 	}
@@ -99,7 +103,7 @@ func (m *model) answer(i int, o op) string {
 		m.txns[o.slot] = nil
 	case commit:
 		m.txns[o.slot] = nil
-		return m.commit(i, s, o.meet).String()
+		return m.commit(i, s, o.meet, got).String()
 	}
 	return ""
 }
@@ -122,35 +126,25 @@ func (m *model) pairs(s *snapshot, from, limit int) string {
 
 // commit is a transaction's end: what its caller is told, and what is so from now
 // on, which is not always the same.
-func (m *model) commit(i int, s *snapshot, meet trouble) env.Class {
+func (m *model) commit(i int, s *snapshot, meet trouble, got string) env.Class {
 	if len(s.writes) == 0 {
 		return env.ClassNone
 	}
 	if meet == lost {
-		m.drop(s)
-		if m.async {
-			m.undetermined++
-			return env.ClassUndetermined
+		if !m.async { // an async commit leaves nothing, not even a mark of its end
+			m.drop(s, &m.marks)
 		}
-		return env.ClassDeadline
+		return m.unheard()
 	}
-	for key := range s.writes {
-		list := m.versions[key]
-		if m.marks[key] > s.began || len(list) > 0 && list[len(list)-1].at > s.began {
-			m.drop(s)
-			if meet == replyLost { // the refusal's
-				return env.ClassDeadline
-			}
-			m.conflicts++
-			return env.ClassConflict
-		}
+	if m.conflicting(s, got) {
+		return m.refuse(s, meet, got)
 	}
 	switch {
 	case meet == replyLost && !m.async:
-		m.drop(s)
+		m.drop(s, &m.marks)
 		return env.ClassDeadline
-	case meet == zombie:
-		m.drop(s)
+	case meet == zombie && !m.async:
+		m.drop(s, &m.marks)
 		for key := range s.writes {
 			m.versions[key] = append(m.versions[key], version{at: m.now + 1, value: valueOf(i) + "z"})
 		}
@@ -158,7 +152,7 @@ func (m *model) commit(i int, s *snapshot, meet trouble) env.Class {
 		m.conflicts++
 		return env.ClassConflict
 	case (meet == commitLost || meet == dies) && !m.async:
-		m.drop(s)
+		m.drop(s, &m.marks)
 		m.undetermined++
 		return env.ClassUndetermined
 	}
@@ -175,9 +169,52 @@ func (m *model) commit(i int, s *snapshot, meet trouble) env.Class {
 	return env.ClassNone
 }
 
-// drop leaves what a transaction that is not committed leaves.
-func (m *model) drop(s *snapshot) {
+// conflicting reports whether something newer than its snapshot is in a
+// transaction's way.
+func (m *model) conflicting(s *snapshot, got string) bool {
 	for key := range s.writes {
-		m.marks[key] = max(m.marks[key], s.began)
+		list := m.versions[key]
+		if m.marks[key] > s.began || len(list) > 0 && list[len(list)-1].at > s.began {
+			return true
+		}
+	}
+	for key := range s.writes {
+		if m.maybe[key] > s.began && got == env.ClassConflict.String() {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse ends a transaction that conflicts.
+func (m *model) refuse(s *snapshot, meet trouble, got string) env.Class {
+	// Whose commit is decided by prewrites cannot tell once one was not answered, and
+	// does not clean up; a refusal of another prewrite may come before it knows.
+	unsure := m.async && (meet == lostOnce || meet == replyLostOnce) && got == env.ClassUndetermined.String()
+	if unsure || m.async && meet == replyLost {
+		m.drop(s, &m.maybe)
+		return m.unheard()
+	}
+	m.drop(s, &m.marks)
+	if meet == replyLost { // the refusal's
+		return m.unheard()
+	}
+	m.conflicts++
+	return env.ClassConflict
+}
+
+// unheard is what is told of a prewrite that was never answered.
+func (m *model) unheard() env.Class {
+	if m.async {
+		m.undetermined++
+		return env.ClassUndetermined
+	}
+	return env.ClassDeadline
+}
+
+// drop leaves what a transaction that is not committed leaves.
+func (m *model) drop(s *snapshot, marks *[keys]int) {
+	for key := range s.writes {
+		marks[key] = max(marks[key], s.began)
 	}
 }

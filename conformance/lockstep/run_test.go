@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tikv/client-go/v2/config"
 
 	"github.com/gauntlet-dst/gauntlet/backend/tikv"
 	"github.com/gauntlet-dst/gauntlet/conformance/rpc"
@@ -25,8 +26,9 @@ type system struct {
 	cluster func() (*rpc.Cluster, error)
 	// open returns a client of its own.
 	open func(t *testing.T, c *rpc.Cluster, hook rpc.Hook) (kv env.KV, closed func() error)
-	// async: transactions are decided by their prewrites.
-	async bool
+	// async and onePC are the client's options: with both, a transaction within one
+	// region is committed by its prewrite alone.
+	async, onePC bool
 }
 
 func engine() (*rpc.Cluster, error) { return rpc.New(rpc.Config{Splits: splits}) }
@@ -54,6 +56,7 @@ type runner struct {
 	kv, other env.KV // the transactions' client, and one for what happens meanwhile
 	txns      [slots]env.Txn
 	writes    [slots]map[int]bool
+	async     bool // no call comes between prewrite and decision
 
 	mu   sync.Mutex
 	hook rpc.Hook // what befalls the first client's calls now
@@ -62,10 +65,11 @@ type runner struct {
 // run returns what each operation of a history returned, and at last what the store
 // holds.
 func (s *system) run(t *testing.T, h history) (answers []string) {
+	defer config.UpdateGlobal(func(c *config.Config) { c.EnableAsyncCommit, c.Enable1PC = s.async, s.onePC })()
 	synctest.Test(t, func(t *testing.T) {
 		cluster, err := s.cluster()
 		require.NoError(t, err)
-		r := &runner{}
+		r := &runner{async: s.async}
 		var closeFirst, closeOther func() error
 		r.kv, closeFirst = s.open(t, cluster, r.fate)
 		r.other, closeOther = s.open(t, cluster, nil)
@@ -185,7 +189,7 @@ func shown(pairs []env.Pair) string {
 func (r *runner) trouble(i int, o op, startTS uint64, die func()) rpc.Hook {
 	kinds := []fake.Kind{fake.KindGet, fake.KindScan}
 	switch {
-	case o.meet == none:
+	case o.meet == none, r.async && o.meet >= overtaken:
 		return nil
 	case o.meet >= commitLostOnce:
 		kinds = []fake.Kind{fake.KindCommit}
