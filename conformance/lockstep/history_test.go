@@ -2,6 +2,7 @@ package lockstep_test
 
 import (
 	"fmt"
+	"sort"
 	"strings"
 	"time"
 
@@ -75,6 +76,8 @@ const (
 func keyOf(i int) string { return string(rune('a'+i)) + "key" }
 
 var splits = []string{"c", "e"}
+
+func regionOf(key string) int { return sort.SearchStrings(splits, key+"\x00") }
 
 func (o op) String() string {
 	text := verbs[o.verb]

@@ -64,7 +64,7 @@ var (
 // judge compares a system's answers with the model's, and tells the first
 // difference with the history up to it.
 func (s *system) judge(t *rapid.T, h history, answers []string) *model {
-	m := &model{async: s.async}
+	m := &model{async: s.async, onePC: s.onePC}
 	for i, got := range answers {
 		want, what := "", "at last"
 		if i < len(h) {

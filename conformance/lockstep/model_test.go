@@ -11,6 +11,7 @@ import (
 // be told, by definition and not by an engine's code. Time is a count of events.
 type model struct {
 	async    bool // commits as soon as it is prewritten
+	onePC    bool // and within one region by that alone
 	now      int
 	versions [keys][]version
 	// marks is when the newest transaction began that was rolled back on a key, or
@@ -195,12 +196,22 @@ func (m *model) refuse(s *snapshot, meet trouble, got string) env.Class {
 		m.drop(s, &m.maybe)
 		return m.unheard()
 	}
-	m.drop(s, &m.marks)
+	if !m.onePC || !s.inOneRegion() { // else nothing was locked that could be left
+		m.drop(s, &m.marks)
+	}
 	if meet == replyLost { // the refusal's
 		return m.unheard()
 	}
 	m.conflicts++
 	return env.ClassConflict
+}
+
+func (s *snapshot) inOneRegion() bool {
+	regions := map[int]bool{}
+	for key := range s.writes {
+		regions[regionOf(keyOf(key))] = true
+	}
+	return len(regions) == 1
 }
 
 // unheard is what is told of a prewrite that was never answered.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
 	"strings"
 	"sync"
 	"testing"
@@ -36,8 +35,7 @@ func engine() (*rpc.Cluster, error) { return rpc.New(rpc.Config{Splits: splits})
 func mock() (*rpc.Cluster, error) { return rpc.NewMock(1) }
 
 func thin(_ *testing.T, c *rpc.Cluster, hook rpc.Hook) (env.KV, func() error) {
-	region := func(key string) int { return sort.SearchStrings(splits, key+"\x00") }
-	return c.Thin(hook, fake.ClientConfig{Region: region}), func() error { return nil }
+	return c.Thin(hook, fake.ClientConfig{Region: regionOf}), func() error { return nil }
 }
 
 func real(t *testing.T, c *rpc.Cluster, hook rpc.Hook) (env.KV, func() error) {
