@@ -16,6 +16,8 @@ import (
 	pd "github.com/tikv/pd/client"
 
 	"github.com/gauntlet-dst/gauntlet/conformance/rpc"
+	"github.com/gauntlet-dst/gauntlet/conformance/wire"
+	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 )
 
 // RPCClient carries requests to a cluster.
@@ -75,7 +77,7 @@ func BootstrapWithSingleStore(c Cluster) (storeID, peerID, regionID uint64) {
 // BootstrapWithMultiRegions splits at the keys.
 func BootstrapWithMultiRegions(c Cluster, keys ...[]byte) (storeID uint64, regionIDs, peerIDs []uint64) {
 	for _, key := range keys {
-		c.cluster.Regions().Split(string(key))
+		c.split(string(key))
 	}
 	for _, key := range append([][]byte{nil}, keys...) {
 		region, leader, _, _ := c.GetRegionByKey(key)
@@ -95,21 +97,28 @@ func (c Cluster) AllocID() uint64 {
 
 // Split lets a region begin at a key. Which ids it gets is the cluster's choice.
 func (c Cluster) Split(_, _ uint64, key []byte, _ []uint64, _ uint64) {
-	c.cluster.Regions().Split(string(key))
+	c.split(string(key))
+}
+
+func (c Cluster) split(key string) {
+	c.cluster.Inspect(func(e *tikv.Engine) { e.Regions().Split(key) })
 }
 
 // SplitKeys splits the keys between two single bytes into count regions.
 func (c Cluster) SplitKeys(start, end []byte, count int) {
 	from, to := int(min(start[0], end[0])), int(max(start[0], end[0]))
 	for i := 1; i < count; i++ {
-		c.cluster.Regions().Split(string([]byte{byte(from + (to-from)*i/count)}))
+		c.split(string([]byte{byte(from + (to-from)*i/count)}))
 	}
 }
 
 // GetRegionByKey returns the region that holds a key, and its leader; there are no
 // buckets, and no replica is down.
 func (c Cluster) GetRegionByKey(key []byte) (*metapb.Region, *metapb.Peer, *metapb.Buckets, []*metapb.Peer) {
-	placed, err := c.cluster.Regions().Holding(codec.EncodeBytes(nil, key))
+	regions := wire.Placement(func(do func(*tikv.Regions)) {
+		c.cluster.Inspect(func(e *tikv.Engine) { do(e.Regions()) })
+	})
+	placed, err := regions.Holding(codec.EncodeBytes(nil, key))
 	if err != nil {
 		panic(err) // it is encoded
 	}
