@@ -39,6 +39,15 @@ func (in *incarnation) open() (env.KV, error) {
 // store is another's.
 func (in *incarnation) closeStore() { _ = in.store.Close() }
 
+// operations are what the simulator calls the requests of its own client. The
+// others are the client's own business: heartbeats, safe points.
+var operations = map[tikv.Kind]ops.Op{
+	tikv.KindTSO: ops.TSO, tikv.KindGet: ops.KVGet, tikv.KindBatchGet: ops.KVGet, tikv.KindScan: ops.KVScan,
+	tikv.KindPrewrite: ops.Prewrite, tikv.KindCommit: ops.Commit,
+	tikv.KindRollback: ops.Rollback, tikv.KindCleanup: ops.Rollback,
+	tikv.KindCheckTxn: ops.CheckTxn, tikv.KindResolve: ops.Resolve,
+}
+
 // carry carries one call of the client.
 func (in *incarnation) carry(ctx context.Context, c *rpc.Call, work func(rpc.Fate) (any, error)) (any, error) {
 	if c.Kind == 0 && c.Real == nil {
@@ -59,11 +68,9 @@ func (in *incarnation) carry(ctx context.Context, c *rpc.Call, work func(rpc.Fat
 		}
 		m.result = conflict(m)
 	}
-	// What the engine knows nothing of is the client's own business, and so are the
-	// timestamps that it asks for every two seconds for nobody.
-	if m.spared = c.Kind == 0 || c.Kind == tikv.KindTSO && m.owner.task == nil; !m.spared {
-		m.Op = ops.OfKV(c.Kind)
-	}
+	// The timestamps that the client asks for every two seconds are for nobody.
+	op, known := operations[c.Kind]
+	m.Op, m.spared = op, !known || op == ops.TSO && m.owner.task == nil
 	in.u.mu.Lock()
 	m.spared = m.spared || in.opening
 	if known, ok := in.owners[m.startTS]; ok && m.owner.task == nil {
