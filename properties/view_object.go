@@ -56,12 +56,14 @@ func takeObject(v *view, e *sim.Effect) {
 	}
 	v.place(known)
 	up := v.uploads[o.UploadID]
+	if up == nil && o.UploadID != "" {
+		// It is being opened, or somebody else had it open before time began.
+		up = &upload{id: o.UploadID, object: known, open: true, created: e.Moment()}
+		v.uploads[o.UploadID] = up
+	}
 	switch o.Kind {
 	case objstore.EffectPut:
 		known.stored = e.Moment()
-	case objstore.EffectCreateUpload:
-		up = &upload{id: o.UploadID, object: known, open: true, created: e.Moment()}
-		v.uploads[o.UploadID] = up
 	case objstore.EffectUploadPart:
 		up.store(schema.Part{Number: o.Number, ETag: o.ETag, Size: o.Size})
 	case objstore.EffectComplete:

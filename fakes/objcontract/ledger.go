@@ -97,7 +97,7 @@ func Observe(server Server) (seen []Answer) {
 }
 
 // Compare holds a server against the ledger: its rows are right, and there is no
-// other difference.
+// other difference. It prints a line of what it compared.
 func Compare(t *testing.T, name string, server Server) {
 	answers, deviations, err := Ledger()
 	require.NoError(t, err)
@@ -105,6 +105,12 @@ func Compare(t *testing.T, name string, server Server) {
 	for _, d := range deviations {
 		if d.Server == name {
 			rows[d.Behaviour] = d
+		}
+	}
+	deviating, shown := len(rows), 0
+	for _, d := range rows {
+		if len(d.Traits) > 0 {
+			shown++
 		}
 	}
 	seen := Observe(server)
@@ -123,6 +129,7 @@ func Compare(t *testing.T, name string, server Server) {
 		delete(rows, is.Behaviour)
 	}
 	require.Empty(t, rows, "behaviours that there are not")
+	fmt.Printf("ledger: %s behaviours=%d equal=%d deviating=%d shown_by_options=%d\n", name, len(seen), len(seen)-deviating, deviating, shown)
 }
 
 var _ Server = (*objstore.Store)(nil)
