@@ -47,7 +47,7 @@ type Engine struct {
 	found   []*row     // scratch of the write commands
 	minimum []uint64   // scratch of prewriteAsync
 	refuted *Mutation  // of a prewrite: the first whose assertion is false
-	through write      // scratch of look
+	through write      // scratch of lookPast
 }
 
 // New returns an empty store.
@@ -62,10 +62,6 @@ func (e *Engine) Handle(req *Request, resp *Response) {
 		e.handleInRegion(req, resp)
 		return
 	}
-	e.handle(req, resp)
-}
-
-func (e *Engine) handle(req *Request, resp *Response) {
 	switch req.Kind {
 	case KindTSO:
 		resp.TS = e.oracle.timestamp(req.PhysicalMS)

@@ -339,7 +339,7 @@ func (e *Engine) resolve(req *Request, resp *Response) {
 	work := *req
 	if len(work.Keys) == 0 {
 		work.Keys = e.lockedKeys(req.StartTS)
-		if req.Region != nil { // which goes from Key to EndKey
+		if req.Key != "" || req.EndKey != "" { // the bounds of a region
 			work.Keys = slices.DeleteFunc(work.Keys, func(key string) bool {
 				return key < req.Key || req.EndKey != "" && key >= req.EndKey
 			})

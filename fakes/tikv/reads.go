@@ -12,13 +12,21 @@ func (e *Engine) get(req *Request, resp *Response) {
 		return
 	}
 	e.raiseMaxTS(req.StartTS)
-	w, free := e.look(req, req.Key, e.rows.get(req.Key))
-	if !free {
-		resp.Status, resp.Key = StatusLocked, req.Key
-		resp.Locks = []Lock{e.describe(req.Key, e.rows.get(req.Key))}
-		return
+	r := e.rows.get(req.Key)
+	var w *write
+	if r != nil && r.lock.startTS == 0 {
+		w = r.at(req.StartTS)
+	} else if r != nil {
+		var free bool
+		if w, free = e.lookPast(req, req.Key, r); !free {
+			resp.Status, resp.Key = StatusLocked, req.Key
+			resp.Locks = []Lock{e.describe(req.Key, r)}
+			return
+		}
 	}
-	e.recordRead(req, req.Key, w)
+	if e.opts.RecordReads {
+		e.recordRead(req, req.Key, w)
+	}
 	if w == nil || w.op == OpDelete {
 		resp.NotFound = true
 		return
@@ -42,13 +50,20 @@ func (e *Engine) batchGet(req *Request, resp *Response) {
 	e.raiseMaxTS(req.StartTS)
 	for _, key := range req.Keys {
 		r := e.rows.get(key)
-		w, free := e.look(req, key, r)
-		if !free {
-			resp.Status, resp.Key = StatusLocked, key
-			resp.Locks = append(resp.Locks, e.describe(key, r))
-			continue
+		var w *write
+		if r != nil && r.lock.startTS == 0 {
+			w = r.at(req.StartTS)
+		} else if r != nil {
+			var free bool
+			if w, free = e.lookPast(req, key, r); !free {
+				resp.Status, resp.Key = StatusLocked, key
+				resp.Locks = append(resp.Locks, e.describe(key, r))
+				continue
+			}
 		}
-		e.recordRead(req, key, w)
+		if e.opts.RecordReads {
+			e.recordRead(req, key, w)
+		}
 		if w != nil && w.op == OpPut {
 			resp.Pairs = append(resp.Pairs, env.Pair{Key: key, Value: w.value})
 		}
@@ -64,16 +79,14 @@ func (e *Engine) bufferBatchGet(req *Request, resp *Response) {
 	}
 }
 
-// look returns the put or delete of r that the request sees, nil if there is
-// none, and whether no lock is in the way. r may be nil. The record is overwritten
-// by the next call.
-func (e *Engine) look(req *Request, key string, r *row) (w *write, free bool) {
-	switch {
-	case r == nil:
-		return nil, true
-	case r.lock.startTS == 0 || !r.blocks(req, key):
+// lookPast returns the put or delete of r that the request sees, nil if there is
+// none, and whether the lock on r is not in the way. The record is overwritten by
+// the next call.
+func (e *Engine) lookPast(req *Request, key string, r *row) (w *write, free bool) {
+	if !r.blocks(req, key) {
 		return r.at(req.StartTS), true
-	case !slices.Contains(req.Committed, r.lock.startTS):
+	}
+	if !slices.Contains(req.Committed, r.lock.startTS) {
 		return nil, false
 	}
 	commitTS := e.txns[r.lock.startTS].commitTS
@@ -141,11 +154,7 @@ func (e *Engine) scan(req *Request, resp *Response) {
 		e.pairs = make([]env.Pair, 0, 2*pagesTogether)
 	}
 	page, seen := len(e.pairs), len(e.seen)
-	if req.Reverse {
-		e.scanBack(req, resp)
-	} else {
-		e.scanRows(req, resp)
-	}
+	e.scanRows(req, resp)
 	if end := len(e.pairs); end > page {
 		resp.Pairs = e.pairs[page:end:end]
 	}
@@ -186,80 +195,56 @@ const pagesTogether = 64
 
 // scanRows appends the page to e.pairs.
 func (e *Engine) scanRows(req *Request, resp *Response) {
-	page := len(e.pairs)
-	c, i := e.rows.place(req.Key)
-	for ; c < len(e.rows.chunks); c, i = c+1, 0 {
-		chunk := e.rows.chunks[c]
-		for ; i < len(chunk); i++ {
-			if len(e.pairs)-page == req.Limit || req.EndKey != "" && chunk[i].key >= req.EndKey {
+	page, recording := len(e.pairs), e.records(req)
+	way := e.rows.walk(req.Key, req.EndKey)
+	next := way.next
+	if req.Reverse {
+		way = e.rows.walk(req.EndKey, req.Key)
+		next = way.last
+	}
+	for rows := next(); rows != nil; rows = next() {
+		for n := range rows {
+			if len(e.pairs)-page == req.Limit {
 				return
 			}
-			if !e.scanRow(req, resp, &chunk[i]) {
-				return
+			at := &rows[n]
+			if req.Reverse {
+				at = &rows[len(rows)-1-n]
+			}
+			var w *write
+			if at.row.lock.startTS == 0 {
+				w = at.row.at(req.StartTS)
+			} else {
+				var free bool
+				if w, free = e.lookPast(req, at.key, at.row); !free {
+					resp.Status, resp.Key = StatusLocked, at.key
+					resp.Locks = []Lock{e.describe(at.key, at.row)}
+					return
+				}
+			}
+			if w == nil || w.op == OpDelete {
+				continue
+			}
+			e.pairs = append(e.pairs, env.Pair{Key: at.key, Value: w.value})
+			if recording {
+				e.seen = append(e.seen, Read{StartTS: req.StartTS, Key: at.key, Version: w.commitTS})
 			}
 		}
 	}
-}
-
-// scanBack appends the page of a reverse scan to e.pairs.
-func (e *Engine) scanBack(req *Request, resp *Response) {
-	page := len(e.pairs)
-	c, i := len(e.rows.chunks), 0
-	if req.Key != "" {
-		c, i = e.rows.place(req.Key)
-	}
-	for {
-		if i == 0 {
-			if c == 0 {
-				return
-			}
-			c--
-			i = len(e.rows.chunks[c])
-		}
-		i--
-		at := &e.rows.chunks[c][i]
-		if len(e.pairs)-page == req.Limit || at.key < req.EndKey || !e.scanRow(req, resp, at) {
-			return
-		}
-	}
-}
-
-// scanRow appends what the request sees of one row to the page. It reports false
-// if a lock ends the page.
-func (e *Engine) scanRow(req *Request, resp *Response, at *entry) bool {
-	var w *write
-	if at.row.lock.startTS == 0 {
-		w = at.row.at(req.StartTS)
-	} else {
-		var free bool
-		if w, free = e.look(req, at.key, at.row); !free {
-			resp.Status, resp.Key = StatusLocked, at.key
-			resp.Locks = []Lock{e.describe(at.key, at.row)}
-			return false
-		}
-	}
-	if w == nil || w.op == OpDelete {
-		return true
-	}
-	e.pairs = append(e.pairs, env.Pair{Key: at.key, Value: w.value})
-	if e.records(req) {
-		e.seen = append(e.seen, Read{StartTS: req.StartTS, Key: at.key, Version: w.commitTS})
-	}
-	return true
 }
 
 // scanLock lists the locks of transactions that began at or before StartTS.
 func (e *Engine) scanLock(req *Request, resp *Response) {
 	e.raiseMaxTS(req.StartTS)
-	c, i := e.rows.place(req.Key)
-	for ; c < len(e.rows.chunks); c, i = c+1, 0 {
-		for chunk := e.rows.chunks[c]; i < len(chunk); i++ {
-			at := &chunk[i]
-			if req.EndKey != "" && at.key >= req.EndKey || req.Limit > 0 && len(resp.Locks) == req.Limit {
-				return
+	way := e.rows.walk(req.Key, req.EndKey)
+	for rows := way.next(); rows != nil; rows = way.next() {
+		for i := range rows {
+			l := &rows[i].row.lock
+			if l.startTS == 0 || l.startTS > req.StartTS {
+				continue
 			}
-			if l := &at.row.lock; l.startTS != 0 && l.startTS <= req.StartTS {
-				resp.Locks = append(resp.Locks, e.describe(at.key, at.row))
+			if resp.Locks = append(resp.Locks, e.describe(rows[i].key, rows[i].row)); len(resp.Locks) == req.Limit {
+				return
 			}
 		}
 	}

@@ -211,13 +211,14 @@ func (e *Engine) handleInRegion(req *Request, resp *Response) {
 		return
 	}
 	work := *req
+	work.Region = nil
 	work.clamp(&r.Region)
 	if r.undetermined == UndeterminedOff || !req.Kind.writes() {
-		e.handle(&work, resp)
+		e.Handle(&work, resp)
 		return
 	}
 	if r.undetermined == UndeterminedApplied {
-		e.handle(&work, resp)
+		e.Handle(&work, resp)
 	}
 	*resp = Response{Region: RegionUndetermined}
 }

@@ -167,8 +167,8 @@ type Request struct {
 	// pessimistic transaction.
 	ForUpdateTS uint64
 	Primary     string // Prewrite, PessimisticLock, Flush, CheckTxn, TxnHeartBeat
-	Key         string // Get, Cleanup; Scan, ScanLock, DeleteRange: inclusive lower bound
-	EndKey      string // Scan, ScanLock, DeleteRange: exclusive upper bound, "" for none
+	Key         string // Get, Cleanup; Scan, ScanLock, DeleteRange, Resolve: inclusive lower bound
+	EndKey      string // Scan, ScanLock, DeleteRange, Resolve: exclusive upper bound, "" for none
 	Limit       int    // Scan; ScanLock (0: no limit)
 	TTLMS       uint64 // Prewrite, PessimisticLock, Flush; TxnHeartBeat: what it shall be at least
 	// Mutations: Prewrite, Flush; PessimisticLock (Op is OpPessimisticLock, and
@@ -181,7 +181,7 @@ type Request struct {
 	// transaction's other keys that are locked.
 	Secondaries []string
 	// Keys: BatchGet, BufferBatchGet, Commit, Rollback, PessimisticRollback, CheckSecondaryLocks;
-	// Resolve (none: all keys of StartTS, within the region if one is given).
+	// Resolve (none: all keys of StartTS, within Key and EndKey).
 	Keys []string
 	// Resolved and Committed: Get, BatchGet and Scan. Transactions whose locks
 	// don't concern this snapshot: rolled back, or bound to commit after it; and

@@ -169,6 +169,60 @@ func (t *table) place(key string) (c, i int) {
 	return c, lo
 }
 
+// walk is a way through a range of rows, chunk by chunk.
+type walk struct {
+	chunks        [][]entry // those that the range touches
+	first, behind int       // where it begins in the first of them and ends in the last
+}
+
+// walk returns the way through [from, to); to "" is the end. Nothing may be
+// inserted or dropped meanwhile.
+func (t *table) walk(from, to string) walk {
+	if len(t.chunks) == 0 || to != "" && to <= from {
+		return walk{}
+	}
+	c, i := t.place(from)
+	last := len(t.chunks) - 1
+	behind := len(t.chunks[last])
+	if to != "" {
+		last, behind = t.place(to)
+	}
+	return walk{chunks: t.chunks[c : last+1], first: i, behind: behind}
+}
+
+// next returns the next part of the range, nil behind the last.
+func (w *walk) next() []entry {
+	for len(w.chunks) > 0 {
+		part := w.chunks[0]
+		if len(w.chunks) == 1 {
+			part = part[:w.behind]
+		}
+		part = part[w.first:]
+		w.chunks, w.first = w.chunks[1:], 0
+		if len(part) > 0 {
+			return part
+		}
+	}
+	return nil
+}
+
+// last returns the last part of the range and takes it away, nil before the first.
+func (w *walk) last() []entry {
+	for len(w.chunks) > 0 {
+		n := len(w.chunks) - 1
+		part := w.chunks[n][:w.behind]
+		if w.chunks = w.chunks[:n]; n == 0 {
+			part = part[w.first:]
+		} else {
+			w.behind = len(w.chunks[n-1])
+		}
+		if len(part) > 0 {
+			return part
+		}
+	}
+	return nil
+}
+
 // get returns key's row, or nil.
 func (t *table) get(key string) *row {
 	c, i := t.place(key)
