@@ -66,8 +66,29 @@ type stand struct {
 	clock  env.Clock
 	opened []*tikv.KV
 
-	mu     sync.Mutex
-	decide func(kvcontract.Call) kvcontract.Fate
+	mu      sync.Mutex
+	decide  func(kvcontract.Call) kvcontract.Fate
+	primary map[uint64]string // of the in-memory client's transactions
+}
+
+// follows reports whether c commits keys other than the primary, which happens
+// behind the caller's back.
+func (s *stand) follows(c *rpc.Call) bool {
+	switch {
+	case c.Real != nil && c.Kind == fake.KindCommit:
+		return c.Real.Commit().CommitRole != kvrpcpb.CommitRole_Primary
+	case c.Thin == nil:
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.Kind == fake.KindPrewrite {
+		if s.primary == nil {
+			s.primary = map[uint64]string{}
+		}
+		s.primary[c.StartTS] = c.Thin.Primary
+	}
+	return c.Kind == fake.KindCommit && c.Thin.Keys[0] != s.primary[c.StartTS]
 }
 
 func (s *stand) close() {
@@ -103,8 +124,8 @@ var calls = map[fake.Kind]kvcontract.Call{
 }
 
 func (s *stand) fate(c *rpc.Call) rpc.Fate {
-	if c.Kind == fake.KindCommit && c.Real != nil && c.Real.Commit().CommitRole != kvrpcpb.CommitRole_Primary {
-		return rpc.Fate{} // other keys' commits follow in the background
+	if s.follows(c) {
+		return rpc.Fate{}
 	}
 	s.mu.Lock()
 	decide := s.decide

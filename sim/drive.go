@@ -125,9 +125,11 @@ func (p Process) Alive() bool  { return p.p.alive }
 func (p Process) Paused() bool { return p.p.paused }
 
 // Quiet reports whether no task of the process is calling a store or computing.
+// What the client of TiKV does behind its callers' backs does not count: it may go
+// on for minutes, and nobody waits for it.
 func (p Process) Quiet() bool {
 	for _, t := range p.p.tasks {
-		if !t.idle() {
+		if !t.idle() && !t.behind() {
 			return false
 		}
 	}

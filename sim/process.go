@@ -119,6 +119,19 @@ type waitPlace struct {
 // idle reports whether the task neither calls a store nor computes.
 func (t *task) idle() bool { return t.where.op == ops.Sleep || t.where.op == ops.Wait }
 
+// behind reports whether the task outlives who started it: its scope does not
+// end with the process's.
+func (t *task) behind() bool {
+	if t.group == nil {
+		return false
+	}
+	n := t.group.ctx.scope
+	for n.parent != nil {
+		n = n.parent
+	}
+	return n != t.proc.root
+}
+
 type wakeReason uint8
 
 const (

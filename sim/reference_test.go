@@ -65,7 +65,7 @@ func holdPage(t *testing.T, file, text string) {
 func examplePlan(t *testing.T) string {
 	p, err := sim.Draft(counter.Target(false), 42)
 	require.NoError(t, err)
-	f, err := fault.Parse("pause at w1/main raise kv.commit counter #2 phase=before for=1m30s clock=stops")
+	f, err := fault.Parse("pause at w0/main raise kv.commit counter #2 phase=before for=1m30s clock=stops")
 	require.NoError(t, err)
 	p.Why, p.Expect, p.Faults = []string{"A worker freezes with a commit in hand."}, "none", []*fault.Fault{f}
 	r, err := sim.Replay(counter.Target(false), p)

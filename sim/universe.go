@@ -109,7 +109,8 @@ func newUniverse(seed uint64, config Config, system System, bounds Bounds) *Univ
 func (u *Universe) newEnv(p *process) *env.Env {
 	b := u.bounds
 	kv := tikv.ClientConfig{
-		RPCTimeout: b.RPCTimeout, Region: u.system.Region, MaxEntry: b.MaxEntry, MaxTxn: b.MaxTxn,
+		Group:      runtimeSeam{p}.Group,
+		RPCTimeout: b.RPCTimeout, PDTimeout: min(b.RPCTimeout, 3*time.Second), Region: u.system.Region, MaxEntry: b.MaxEntry, MaxTxn: b.MaxTxn,
 		Told: func(startTS uint64, err error) { u.noteCommit(p, startTS, err) },
 	}
 	return &env.Env{

@@ -18,6 +18,9 @@ type txn struct {
 	store *tikv.KVStore
 	inner *transaction.KVTxn
 	err   error // the first write that the client refused to buffer
+	// spent: Commit or Rollback was called. The client itself panics when a
+	// committed transaction is read.
+	spent bool
 }
 
 var _ env.Txn = (*txn)(nil)
@@ -25,10 +28,25 @@ var _ env.Txn = (*txn)(nil)
 // StartTS returns the snapshot's timestamp.
 func (t *txn) StartTS() uint64 { return t.inner.StartTS() }
 
+// usable returns why the transaction takes no reads, or nil.
+func (t *txn) usable(ctx context.Context, op, key string) error {
+	if t.spent {
+		return spent(op, key)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func spent(op, key string) error {
+	return &env.Error{Class: env.ClassInvalid, Op: op, Key: key, Err: opaque{"the transaction is spent"}}
+}
+
 // Get returns the value of key.
 func (t *txn) Get(ctx context.Context, key string) ([]byte, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if err := t.usable(ctx, "get", key); err != nil {
+		return nil, err
 	}
 	entry, err := t.inner.Get(ctx, []byte(key))
 	if err != nil {
@@ -39,16 +57,23 @@ func (t *txn) Get(ctx context.Context, key string) ([]byte, error) {
 
 // Put buffers a write.
 func (t *txn) Put(key string, value []byte) {
-	t.buffered(key, t.inner.Set([]byte(key), value))
+	if !t.spent {
+		t.buffered(key, t.inner.Set([]byte(key), value))
+	}
 }
 
 // Delete buffers a deletion.
 func (t *txn) Delete(key string) {
-	t.buffered(key, t.inner.Delete([]byte(key)))
+	if !t.spent {
+		t.buffered(key, t.inner.Delete([]byte(key)))
+	}
 }
 
 // Lock buffers locks. In an optimistic transaction this calls nobody.
 func (t *txn) Lock(keys ...string) {
+	if t.spent {
+		return
+	}
 	for _, key := range keys {
 		lock := clientkv.NewLockCtx(t.inner.StartTS(), clientkv.LockNoWait, time.Time{})
 		t.buffered(key, t.inner.LockKeys(context.Background(), lock, []byte(key)))
@@ -65,17 +90,18 @@ func (t *txn) buffered(key string, err error) {
 
 // Commit applies all writes.
 func (t *txn) Commit(ctx context.Context) error {
+	if t.spent {
+		return spent("commit", "")
+	}
 	if t.err != nil {
 		t.Rollback()
 		return t.err
-	}
-	if !t.inner.Valid() {
-		return &env.Error{Class: env.ClassInvalid, Op: "commit"}
 	}
 	if ctx.Err() != nil && t.inner.Len() > 0 {
 		t.Rollback()
 		return context.Cause(ctx)
 	}
+	t.spent = true
 	if err := t.inner.Commit(ctx); err != nil {
 		return commitError(ctx, err)
 	}
@@ -84,6 +110,7 @@ func (t *txn) Commit(ctx context.Context) error {
 
 // Rollback drops the buffered writes.
 func (t *txn) Rollback() {
+	t.spent = true
 	if t.inner.Valid() {
 		_ = t.inner.Rollback() // nothing but memory is given back: it has no error
 	}
@@ -91,8 +118,11 @@ func (t *txn) Rollback() {
 
 // Scan returns one page of the snapshot with the transaction's writes on top.
 func (t *txn) Scan(ctx context.Context, from, to string, limit int) ([]env.Pair, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if err := t.usable(ctx, "scan", from); err != nil {
+		return nil, err
+	}
+	if limit < 1 {
+		return nil, &env.Error{Class: env.ClassInvalid, Op: "scan", Key: from, Err: opaque{"the limit is below 1"}}
 	}
 	own, err := t.own(from, to)
 	if err != nil {

@@ -25,7 +25,7 @@ var makes = map[string][]string{
 	"reap":            {"kv.begin", "kv.get", "kv.scan", "kv.prewrite", "kv.commit"},
 	"try_claim_merge": {"kv.begin", "kv.get", "kv.scan", "kv.prewrite", "kv.commit"},
 	"renew_merge":     {"kv.begin", "kv.get", "kv.prewrite", "kv.commit"},
-	"merge":           {"kv.begin", "kv.get", "kv.scan", "objects.put", "objects.get", "objects.head", "objects.create_upload", "objects.upload_part", "objects.complete_upload"},
+	"merge":           {"kv.begin", "kv.get", "kv.scan", "objects.put", "objects.get", "objects.head", "objects.create_upload", "objects.upload_part", "objects.complete_upload", "objects.abort_upload"},
 	"flip":            {"kv.begin", "kv.get", "kv.prewrite", "kv.commit"},
 	"collect":         {"kv.begin", "kv.get", "kv.scan", "kv.prewrite", "kv.commit", "objects.list", "objects.delete", "objects.abort_upload", "objects.list_uploads"},
 }

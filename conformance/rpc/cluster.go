@@ -10,6 +10,7 @@
 package rpc
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -52,6 +53,8 @@ type Cluster struct {
 	seed    uint64
 	running sync.WaitGroup // calls whose callers may have left
 	mock    *mock          // in place of store, if it is not nil
+	closed  context.Context
+	end     context.CancelFunc
 
 	mu        sync.Mutex
 	engine    *tikv.Engine
@@ -62,6 +65,7 @@ type Cluster struct {
 // New returns a cluster. It fails if the splits don't rise.
 func New(cfg Config) (*Cluster, error) {
 	c := &Cluster{engine: cfg.Engine, seed: cfg.Seed}
+	c.closed, c.end = context.WithCancel(context.Background())
 	if c.engine == nil {
 		c.engine = tikv.New(tikv.Options{})
 	}
@@ -109,9 +113,11 @@ func (c *Cluster) txnSafePoint() uint64 {
 	return c.safePoint
 }
 
-// Close waits until no call is under way any more, also of those whose callers
-// have left. All clients must be closed.
+// Close ends what the in-memory clients do behind their callers' backs, and waits
+// until no call is under way any more, also of those whose callers have left. All
+// other clients must be closed.
 func (c *Cluster) Close() error {
+	c.end()
 	c.running.Wait()
 	if c.mock != nil {
 		return c.mock.stores.Close()

@@ -19,6 +19,11 @@ func (c *Cluster) Thin(hook Hook, cfg tikv.ClientConfig) *tikv.Client {
 		cfg.Region = c.region
 	}
 	w := c.way(hook)
+	cfg.Group = func(ctx context.Context) env.Group {
+		ctx, end := context.WithCancel(ctx)
+		context.AfterFunc(c.closed, end)
+		return process.NewRuntime(env.Process{Name: "thin"}).Group(ctx)
+	}
 	return tikv.NewClient(transport{w}, process.NewClock(clock.New()), process.NewRand(c.seed<<8|w.number), cfg)
 }
 

@@ -18,20 +18,24 @@ type Pair struct {
 
 // Txn is one optimistic transaction. Reads see the snapshot at StartTS with
 // the transaction's own writes on top; writes are buffered until Commit. A Txn
-// is used by one task and is spent after Commit or Rollback. Values returned
-// by reads and passed to Put must not be changed afterwards.
+// is used by one task. It is spent after Commit or Rollback: from then on Get,
+// Scan and Commit fail with ErrInvalid, and the other calls do nothing. Values
+// returned by reads and passed to Put must not be changed afterwards.
 type Txn interface {
 	// StartTS is the snapshot's timestamp, ordered with every commit's.
 	StartTS() uint64
-	// Get returns the value of key. Errors: ErrNotFound, ErrUnavailable, the
+	// Get returns the value of key. A second Get of a key may be answered from
+	// memory. Errors: ErrNotFound, ErrUnavailable, ErrInvalid (spent), the
 	// context's.
 	Get(ctx context.Context, key string) ([]byte, error)
 	// Scan returns up to limit pairs with from <= key < to, in key order: one
-	// page. limit is at least 1; to == "" means no upper bound. A page shorter
-	// than limit is the last. Errors: ErrUnavailable, the context's.
+	// page. limit is at least 1, else ErrInvalid; to == "" means no upper
+	// bound. A page shorter than limit is the last. Errors: ErrUnavailable,
+	// ErrInvalid, the context's.
 	Scan(ctx context.Context, from, to string, limit int) ([]Pair, error)
-	// Put buffers a write. value must hold at least one byte, or Commit fails
-	// with ErrInvalid.
+	// Put buffers a write. value must hold at least one byte, and key and value
+	// keep within the store's limits; else Commit fails with ErrInvalid, even if
+	// a later Put of the key is in order.
 	Put(key string, value []byte)
 	// Delete buffers a deletion.
 	Delete(key string)

@@ -2,6 +2,7 @@ package tikv
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -13,22 +14,34 @@ type ClientConfig struct {
 	// Region maps a key to its region. Regions are ranges: Region never falls
 	// as keys grow. A request never spans two. Nil means one region.
 	Region func(key string) int
-	// BatchBytes bounds the keys and values of one prewrite, and the keys of
-	// one commit or rollback (one key is always sent): 16 KiB.
+	// Group makes a group of tasks of the client's process, as env.Runtime's does.
+	// In such tasks the client prewrites several batches at once, and does what
+	// the real client does behind its caller's back: it commits the other batches
+	// once the primary's has committed, rolls a failed transaction back, resolves
+	// the locks that a reader has passed, and fetches timestamps while somebody
+	// waits for a lock. All but the first go on when the caller's context ends,
+	// and end with the process. Nil: all that happens in the caller's place.
+	Group func(ctx context.Context) env.Group
+	// BatchBytes is the size of keys and values at which a prewrite is full, and
+	// that of keys for a commit or rollback: 16 KiB.
 	BatchBytes int
-	// RPCTimeout bounds one try: 5 s. (The real client waits 30 s, but learns
-	// of a dead connection sooner.)
+	// RPCTimeout bounds one try: 30 s. A Scan has twice that.
 	RPCTimeout time.Duration
-	// ReadBudget, WriteBudget and TSOBudget bound the pauses and failed tries
-	// of one Get or Scan (40 s), of the prewrites and of the commit of one
+	// PDTimeout bounds one try to fetch a timestamp: 3 s.
+	PDTimeout time.Duration
+	// ReadBudget, WriteBudget and TSOBudget bound the pauses between the tries of
+	// one Get or Scan (40 s), of the prewrites and of the commit of one
 	// transaction (80 s each), and of fetching a timestamp (30 s). BusyBudget
 	// bounds the pauses for a busy server, which don't count otherwise: 10 min.
+	// The tries themselves count nowhere: a store that never answers a commit
+	// keeps it busy for 26 minutes.
 	ReadBudget  time.Duration
 	WriteBudget time.Duration
 	TSOBudget   time.Duration
 	BusyBudget  time.Duration
-	// LockTTL is how long a transaction's locks protect it from its start on,
-	// plus the time that it has run before it commits: 3 s, whole milliseconds.
+	// LockTTL is how long the locks of a small transaction protect it from its
+	// start on, plus the time that it has run before it commits: 3 s, whole
+	// milliseconds. Those of a large one stand longer.
 	LockTTL time.Duration
 	// MaxKey is the longest key that a transaction may write, in bytes: 65535,
 	// which is the real client's limit. MaxEntry bounds a key and its value
@@ -36,9 +49,6 @@ type ClientConfig struct {
 	// as the real client has none by itself. TiDB sets 6 MiB and 100 MiB, since
 	// TiKV refuses raft entries above 8 MiB.
 	MaxKey, MaxEntry, MaxTxn int
-	// CleanupTimeout bounds each call that removes the locks of a failed
-	// transaction, or commits secondary keys: 1 s. None of them is repeated.
-	CleanupTimeout time.Duration
 	// Told, if set, is shown what each Commit is about to return, nil included.
 	Told func(startTS uint64, err error)
 }
@@ -49,13 +59,13 @@ func (cfg ClientConfig) withDefaults() ClientConfig {
 			*d = def
 		}
 	}
-	orDuration(&cfg.RPCTimeout, 5*time.Second)
+	orDuration(&cfg.RPCTimeout, 30*time.Second)
+	orDuration(&cfg.PDTimeout, 3*time.Second)
 	orDuration(&cfg.ReadBudget, 40*time.Second)
 	orDuration(&cfg.WriteBudget, 80*time.Second)
 	orDuration(&cfg.TSOBudget, 30*time.Second)
 	orDuration(&cfg.BusyBudget, 10*time.Minute)
 	orDuration(&cfg.LockTTL, 3*time.Second)
-	orDuration(&cfg.CleanupTimeout, time.Second)
 	if cfg.MaxKey <= 0 {
 		cfg.MaxKey = 65535
 	}
@@ -65,13 +75,22 @@ func (cfg ClientConfig) withDefaults() ClientConfig {
 	return cfg
 }
 
-// Client is one process's client: an env.KV over a Transport. It holds no
-// state that changes, so the tasks of the process may share it.
+// Client is one process's client: an env.KV over a Transport. The tasks of the
+// process may share it.
 type Client struct {
 	transport Transport
 	clock     env.Clock
 	rand      env.Rand
 	cfg       ClientConfig
+
+	mu      sync.Mutex       // of what follows; never held across a call
+	last    uint64           // the newest timestamp of the oracle
+	lastAt  time.Duration    // when it came, on the process's monotonic clock
+	ticking bool             // a task fetches timestamps from time to time
+	ticked  time.Duration    // when it last did
+	waiting int              // how many tasks wait for locks
+	fates   fates            // of transactions that are known to be decided
+	running [jobCount]uint64 // the names in use
 }
 
 var _ env.KV = (*Client)(nil)
@@ -87,10 +106,24 @@ type exchange struct {
 	resp Response
 }
 
+// lane is what one task of a transaction calls with.
+type lane struct {
+	exchange
+	side *exchange // for asking about locks, while the answer is in use
+	bo   backoff
+}
+
+func (l *lane) sideExchange() *exchange {
+	if l.side == nil {
+		l.side = new(exchange)
+	}
+	return l.side
+}
+
 // Begin takes a start timestamp.
 func (c *Client) Begin(ctx context.Context) (env.Txn, error) {
 	t := &txn{c: c}
-	ts, err := c.timestamp(ctx, &t.main)
+	ts, err := c.timestamp(ctx, &t.lane.exchange)
 	if err != nil {
 		return nil, err
 	}
@@ -105,20 +138,35 @@ func (c *Client) timestamp(ctx context.Context, x *exchange) (uint64, error) {
 	if err := c.send(ctx, x, &bo); err != nil {
 		return 0, err
 	}
+	c.heard(x.resp.TS)
 	return x.resp.TS, nil
+}
+
+// timeout bounds one try of a request.
+func (c *Client) timeout(kind Kind) time.Duration {
+	switch kind {
+	case KindTSO:
+		return c.cfg.PDTimeout
+	case KindScan:
+		return 2 * c.cfg.RPCTimeout
+	}
+	return c.cfg.RPCTimeout
 }
 
 // send carries x.req until it is answered by the store, and leaves the answer
 // in x.resp. It fails with the context's cause or, when bo's budget is spent,
 // with ErrUnavailable; then bo.maybe tells whether a try may have been handled,
-// or may still be.
+// or may still be. Like the real client, which sees nothing but a failed call,
+// it takes that for possible of every commit that was not answered, also of one
+// that was refused or that ctx kept from being sent. If the region of a commit
+// does not know, the error is ErrUndetermined.
 func (c *Client) send(ctx context.Context, x *exchange, bo *backoff) error {
 	for {
 		if ctx.Err() != nil {
+			bo.maybe = bo.maybe || x.req.Kind == KindCommit
 			return context.Cause(ctx)
 		}
-		sent := c.clock.Monotonic()
-		err := c.transport.Send(ctx, &x.req, &x.resp, c.cfg.RPCTimeout)
+		err := c.transport.Send(ctx, &x.req, &x.resp, c.timeout(x.req.Kind))
 		var why reason
 		switch {
 		case err == nil && x.resp.Region == RegionOK:
@@ -126,19 +174,15 @@ func (c *Client) send(ctx context.Context, x *exchange, bo *backoff) error {
 		case err == nil:
 			why = regionReasons[x.resp.Region]
 			if x.resp.Region == RegionUndetermined && x.req.Kind == KindCommit {
-				bo.maybe = true
-				return unavailable(&x.req)
+				return &env.Error{Class: env.ClassUndetermined, Op: "commit", Key: x.req.subject()}
 			}
 		default:
-			if env.ClassOf(err) != env.ClassUnavailable {
+			if x.req.Kind == KindCommit || env.ClassOf(err) != env.ClassUnavailable {
 				bo.maybe = true
 			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			// A process that was frozen meanwhile finds that hours have passed;
-			// the try has still cost no more than its timeout.
-			bo.spent += min(c.clock.Monotonic()-sent, c.cfg.RPCTimeout)
 			why = reasonRPC
 			if x.req.Kind == KindTSO {
 				why = reasonPD

@@ -2,7 +2,8 @@ package tikv
 
 import (
 	"context"
-	"errors"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -22,45 +23,18 @@ func (t *txn) Commit(ctx context.Context) error {
 
 func (t *txn) commit(ctx context.Context) error {
 	if t.done {
-		return &env.Error{Class: env.ClassInvalid, Op: "commit"}
+		return spent("commit", "")
 	}
 	t.done = true
-	if len(t.buffer) == 0 {
+	switch {
+	case t.refused != nil:
+		return t.refused
+	case len(t.buffer) == 0:
 		return nil
-	}
-	if key, why := t.refused(); why != nil {
-		return &env.Error{Class: env.ClassInvalid, Op: "commit", Key: key, Err: why}
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
 	return t.twoPhase(ctx)
-}
-
-// What a transaction is refused for before anything is sent.
-var (
-	errEmptyValue = errors.New("empty value")
-	errKeySize    = errors.New("key is too large")
-	errEntrySize  = errors.New("entry is too large")
-	errTxnSize    = errors.New("transaction is too large")
-)
-
-// refused returns the write that breaks a limit, and why.
-func (t *txn) refused() (key string, why error) {
-	cfg, total := &t.c.cfg, 0
-	for i := range t.buffer {
-		m := &t.buffer[i]
-		size := len(m.Key) + len(m.Value)
-		total += size
-		switch {
-		case m.Op == OpPut && len(m.Value) == 0:
-			return m.Key, errEmptyValue
-		case len(m.Key) > cfg.MaxKey:
-			return m.Key[:64], errKeySize
-		case cfg.MaxEntry > 0 && size > cfg.MaxEntry:
-			return m.Key, errEntrySize
-		case cfg.MaxTxn > 0 && total > cfg.MaxTxn:
-			return m.Key, errTxnSize
-		}
-	}
-	return "", nil
 }
 
 // primary is the key whose commit decides the transaction: the first, so that
@@ -72,53 +46,82 @@ func (t *txn) twoPhase(ctx context.Context) error {
 	for i := range t.buffer {
 		keys[i] = t.buffer[i].Key
 	}
-	if sent, err := t.prewrite(ctx); err != nil {
-		t.cleanup(ctx, keys[:sent])
+	if err := t.prewrite(ctx); err != nil {
+		t.rollBack(ctx, keys)
 		return err
 	}
 	commitTS, err := t.commitTimestamp(ctx)
 	if err != nil {
-		t.cleanup(ctx, keys)
+		t.rollBack(ctx, keys)
 		return err
 	}
 	n := t.keyBatch(keys)
 	commitTS, err = t.commitPrimary(ctx, keys[:n], commitTS)
 	if err != nil {
-		if env.ClassOf(err) != env.ClassUndetermined {
-			t.cleanup(ctx, keys)
+		if !t.lane.bo.maybe {
+			t.rollBack(ctx, keys)
 		}
 		return err
 	}
-	t.commitSecondaries(ctx, keys[n:], commitTS)
+	t.commitOthers(ctx, keys[n:], commitTS)
 	return nil
 }
 
-// prewrite locks all keys, the primary's batch first. On an error, sent is the
-// number of keys on which the transaction may have left a lock, or may still.
-func (t *txn) prewrite(ctx context.Context) (sent int, err error) {
-	ttl := t.c.cfg.LockTTL + t.c.clock.Monotonic() - t.begun
-	t.bo = backoff{budget: t.c.cfg.WriteBudget}
-	for sent < len(t.buffer) {
-		n := sent + t.mutationBatch(t.buffer[sent:])
-		t.bo.maybe = false
-		if err := t.prewriteBatch(ctx, t.buffer[sent:n:n], uint64(ttl.Milliseconds())); err != nil {
-			if t.bo.maybe {
-				sent = n
-			}
-			return sent, err
-		}
-		sent = n
+// prewrite locks all keys: the primary's batch in the caller's task, the others
+// at the same time in tasks of their own. The first that fails stops the rest.
+func (t *txn) prewrite(ctx context.Context) error {
+	ttl := uint64((t.lockTTL() + t.c.clock.Monotonic() - t.begun).Milliseconds())
+	t.lane.bo = backoff{budget: t.c.cfg.WriteBudget}
+	n := t.mutationBatch(t.buffer)
+	if n == len(t.buffer) {
+		return t.prewriteBatch(ctx, &t.lane, t.buffer, ttl)
 	}
-	return sent, nil
+	ctx, stop := t.c.clock.WithCancel(ctx)
+	defer stop(nil)
+	g := t.c.group(ctx)
+	for rest := t.buffer[n:]; len(rest) > 0; {
+		batch := rest[:t.mutationBatch(rest)]
+		rest = rest[len(batch):]
+		t.c.spawn(g, jobPrewrite, func(ctx context.Context) error {
+			err := t.prewriteBatch(ctx, &lane{bo: backoff{budget: t.c.cfg.WriteBudget}}, slices.Clip(batch), ttl)
+			if err != nil {
+				stop(err)
+			}
+			return nil
+		})
+	}
+	if err := t.prewriteBatch(ctx, &t.lane, t.buffer[:n:n], ttl); err != nil {
+		stop(err)
+	}
+	_ = g.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
-func (t *txn) prewriteBatch(ctx context.Context, batch []Mutation, ttlMS uint64) error {
-	x := &t.main
+// lockTTL is how long the locks protect a transaction of this size: the square
+// root of its MiB times six seconds, but not less than the configured time and
+// not more than twenty seconds.
+func (t *txn) lockTTL() time.Duration {
+	ttl := t.c.cfg.LockTTL
+	if t.size < t.c.cfg.BatchBytes {
+		return ttl
+	}
+	bySize := time.Duration(6000*math.Sqrt(float64(t.size)/(1<<20))) * time.Millisecond
+	return max(ttl, min(bySize, maxLockTTL))
+}
+
+// maxLockTTL bounds what a transaction's size adds to its locks' time.
+const maxLockTTL = 20 * time.Second
+
+func (t *txn) prewriteBatch(ctx context.Context, l *lane, batch []Mutation, ttlMS uint64) error {
+	x := &l.exchange
 	x.req = Request{
 		Kind: KindPrewrite, StartTS: t.startTS, MinCommitTS: t.startTS + 1, Primary: t.primary(), TTLMS: ttlMS, Mutations: batch,
 	}
 	for {
-		if err := t.c.send(ctx, x, &t.bo); err != nil {
+		if err := t.c.send(ctx, x, &l.bo); err != nil {
 			return err
 		}
 		switch x.resp.Status {
@@ -136,7 +139,7 @@ func (t *txn) prewriteBatch(ctx context.Context, batch []Mutation, ttlMS uint64)
 				return conflict("prewrite", lock.Key)
 			}
 		}
-		if err := t.waitLocks(ctx, x.resp.Locks); err != nil {
+		if err := t.waitLocks(ctx, l); err != nil {
 			return err
 		}
 	}
@@ -148,7 +151,7 @@ func conflict(op, key string) error {
 
 // commitTimestamp fetches a commit timestamp that makes sense for t.
 func (t *txn) commitTimestamp(ctx context.Context) (uint64, error) {
-	ts, err := t.c.timestamp(ctx, &t.main)
+	ts, err := t.c.timestamp(ctx, &t.lane.exchange)
 	if err != nil {
 		return 0, err
 	}
@@ -163,17 +166,17 @@ func (t *txn) commitTimestamp(ctx context.Context) (uint64, error) {
 // decides the transaction. ErrUndetermined is the only error after which it may
 // be committed. It returns the timestamp that the store accepted.
 func (t *txn) commitPrimary(ctx context.Context, keys []string, commitTS uint64) (uint64, error) {
-	t.bo = backoff{budget: t.c.cfg.WriteBudget}
-	x := &t.main
+	t.lane.bo = backoff{budget: t.c.cfg.WriteBudget}
+	x := &t.lane.exchange
 	for {
 		x.req = Request{Kind: KindCommit, StartTS: t.startTS, CommitTS: commitTS, Keys: keys}
-		if err := t.c.send(ctx, x, &t.bo); err != nil {
+		if err := t.c.send(ctx, x, &t.lane.bo); err != nil {
 			return 0, t.commitError(ctx, err)
 		}
 		// The store has handled this try. An earlier try that is still on its
 		// way can only find the same: a commit, or no lock, or a timestamp that
 		// is too old.
-		t.bo.maybe = false
+		t.lane.bo.maybe = false
 		switch x.resp.Status {
 		case StatusOK:
 			return commitTS, nil
@@ -190,8 +193,9 @@ func (t *txn) commitPrimary(ctx context.Context, keys []string, commitTS uint64)
 }
 
 // commitError classifies the failure to get an answer to the primary's commit.
+// With the last try unanswered the outcome is undetermined, and the locks stay.
 func (t *txn) commitError(ctx context.Context, err error) error {
-	if !t.bo.maybe {
+	if !t.lane.bo.maybe {
 		return err
 	}
 	undetermined := &env.Error{Class: env.ClassUndetermined, Op: "commit", Key: t.primary()}
@@ -201,36 +205,34 @@ func (t *txn) commitError(ctx context.Context, err error) error {
 	return undetermined
 }
 
-// commitSecondaries tries once to commit the other batches. What remains is
-// committed by whoever meets the locks.
-func (t *txn) commitSecondaries(ctx context.Context, keys []string, commitTS uint64) {
-	x := &t.main
-	for len(keys) > 0 && ctx.Err() == nil {
+// commitOthers commits the batches behind the primary's, behind the caller's
+// back. What remains is committed by whoever meets the locks.
+func (t *txn) commitOthers(ctx context.Context, keys []string, commitTS uint64) {
+	for len(keys) > 0 {
 		n := t.keyBatch(keys)
-		x.req = Request{Kind: KindCommit, StartTS: t.startTS, CommitTS: commitTS, Keys: keys[:n:n]}
-		if t.c.transport.Send(ctx, &x.req, &x.resp, t.c.cfg.CleanupTimeout) != nil {
-			return
-		}
+		t.c.sendBehind(ctx, jobCommit, commitBudget, Request{Kind: KindCommit, StartTS: t.startTS, CommitTS: commitTS, Keys: keys[:n:n]})
 		keys = keys[n:]
 	}
 }
 
-// cleanup tries once to roll back the given keys, the primary first, also when
-// the context is what ended the transaction. What remains is rolled back by
-// whoever meets the locks once their TTL is over.
-func (t *txn) cleanup(ctx context.Context, keys []string) {
-	if ctx.Err() != nil {
-		ctx = context.WithoutCancel(ctx)
+// rollBack rolls all keys back behind the caller's back: the primary's batch
+// first, and the others only if that was done. It may be committed, if a region
+// did not know it. What remains is rolled back by whoever meets the locks once
+// their TTL is over.
+func (t *txn) rollBack(ctx context.Context, keys []string) {
+	rollback := func(keys []string) Request {
+		return Request{Kind: KindRollback, StartTS: t.startTS, Keys: slices.Clip(keys)}
 	}
-	x := &t.main
-	for len(keys) > 0 {
+	t.c.behind(ctx, jobRollback, func(ctx context.Context) {
 		n := t.keyBatch(keys)
-		x.req = Request{Kind: KindRollback, StartTS: t.startTS, Keys: keys[:n:n]}
-		if t.c.transport.Send(ctx, &x.req, &x.resp, t.c.cfg.CleanupTimeout) != nil {
+		if !t.c.sent(ctx, rollbackBudget, rollback(keys[:n])) {
 			return
 		}
-		keys = keys[n:]
-	}
+		for rest := keys[n:]; len(rest) > 0; rest = rest[n:] {
+			n = t.keyBatch(rest)
+			t.c.sendBehind(ctx, jobRollback, rollbackBudget, rollback(rest[:n]))
+		}
+	})
 }
 
 // mutationBatch returns how many of the mutations go into the next request.
@@ -238,10 +240,10 @@ func (t *txn) mutationBatch(mutations []Mutation) int {
 	size := 0
 	for i := range mutations {
 		m := &mutations[i]
-		size += len(m.Key) + len(m.Value)
 		if i > 0 && t.endsBatch(mutations[0].Key, m.Key, size) {
 			return i
 		}
+		size += len(m.Key) + len(m.Value)
 	}
 	return len(mutations)
 }
@@ -250,17 +252,17 @@ func (t *txn) mutationBatch(mutations []Mutation) int {
 func (t *txn) keyBatch(keys []string) int {
 	size := 0
 	for i, key := range keys {
-		size += len(key)
 		if i > 0 && t.endsBatch(keys[0], key, size) {
 			return i
 		}
+		size += len(key)
 	}
 	return len(keys)
 }
 
-// endsBatch reports whether a batch that begins with first must end before
-// key, which would bring it to size bytes.
+// endsBatch reports whether a batch that begins with first and holds size bytes
+// must end before key.
 func (t *txn) endsBatch(first, key string, size int) bool {
 	cfg := &t.c.cfg
-	return size > cfg.BatchBytes || cfg.Region != nil && cfg.Region(first) != cfg.Region(key)
+	return size >= cfg.BatchBytes || cfg.Region != nil && cfg.Region(first) != cfg.Region(key)
 }

@@ -2,6 +2,9 @@ package tikv_test
 
 import (
 	"context"
+	"iter"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -23,9 +26,24 @@ type world struct {
 	seed   uint64
 	// fault decides about a request before it is handled; nil means none.
 	fault func(req *tikv.Request, resp *tikv.Response) fault
+	// arrived, if set, is called when the answer to a request has come.
+	arrived func(req *tikv.Request)
 	// silent makes a lost request cost its whole timeout; else the caller
 	// learns of it at once, as from a broken connection.
 	silent bool
+	// tasks are what clients do beside their callers, current the one that runs:
+	// nil is the test itself.
+	tasks   []*task
+	current *task
+}
+
+// task is a coroutine of the world.
+type task struct {
+	at  time.Duration // when it goes on, or as soon as ctx has ended
+	ctx context.Context
+	// resume lets it run until it pauses, and reports false if it has ended.
+	resume func() bool
+	pause  func()
 }
 
 // fault is what becomes of one RPC.
@@ -51,7 +69,10 @@ func newWorld(t testingT) *world {
 	return &world{t: t, engine: tikv.New(tikv.Options{RecordReads: true, CheckSafePoint: true}), rpcs: map[tikv.Kind]int{}, now: time.Hour, seed: 1}
 }
 
-func (w *world) client(cfg tikv.ClientConfig) *tikv.Client { return tikv.NewClient(w, w, w, cfg) }
+func (w *world) client(cfg tikv.ClientConfig) *tikv.Client {
+	cfg.Group = w.group
+	return tikv.NewClient(w, w, w, cfg)
+}
 
 func (w *world) Send(ctx context.Context, req *tikv.Request, resp *tikv.Response, timeout time.Duration) error {
 	w.rpcs[req.Kind]++
@@ -81,6 +102,9 @@ func (w *world) Send(ctx context.Context, req *tikv.Request, resp *tikv.Response
 	if fate == deliver {
 		*resp = handled
 	}
+	if w.arrived != nil {
+		w.arrived(&copied)
+	}
 	return nil
 }
 
@@ -95,15 +119,113 @@ type timer struct {
 
 type timerKey struct{}
 
-// pass lets d go by, or what is left until ctx's deadline.
+// pass lets d go by, or what is left until ctx's deadline or its end. Whatever
+// other tasks do meanwhile happens.
 func (w *world) pass(ctx context.Context, d time.Duration) {
-	if tm, ok := ctx.Value(timerKey{}).(timer); ok && ctx.Err() == nil && w.now+d >= tm.at {
-		w.now = max(w.now, tm.at)
-		tm.cancel(context.DeadlineExceeded)
-		return
+	until := w.now + d
+	tm, timed := ctx.Value(timerKey{}).(timer)
+	timed = timed && ctx.Err() == nil && until >= tm.at
+	if timed {
+		until = max(w.now, tm.at)
 	}
-	w.now += d
+	if t := w.current; t != nil {
+		t.at, t.ctx = until, ctx
+		t.pause()
+	} else {
+		w.run(ctx, until)
+	}
+	if timed && w.now >= until {
+		tm.cancel(context.DeadlineExceeded)
+	}
 }
+
+// run lets the tasks run until that time, or until ctx ends.
+func (w *world) run(ctx context.Context, until time.Duration) {
+	began := ctx.Err() == nil
+	for w.step(until) {
+		if began && ctx.Err() != nil {
+			return
+		}
+	}
+	w.now = max(w.now, until)
+}
+
+// idle lets the tasks run until none is left.
+func (w *world) idle() {
+	for w.step(math.MaxInt64) {
+	}
+}
+
+// step resumes the task that goes on first, if one does by then.
+func (w *world) step(until time.Duration) bool {
+	first, at := -1, until
+	for i, t := range w.tasks {
+		due := t.at
+		if t.ctx.Err() != nil {
+			due = min(due, w.now)
+		}
+		if due < at || due == at && first < 0 {
+			first, at = i, due
+		}
+	}
+	if first < 0 {
+		return false
+	}
+	t, before := w.tasks[first], w.current
+	w.now, w.current = max(w.now, at), t
+	more := t.resume()
+	w.current = before
+	if !more {
+		w.tasks = slices.DeleteFunc(w.tasks, func(other *task) bool { return other == t })
+	}
+	return true
+}
+
+// group is an env.Group of the world's tasks.
+type group struct {
+	w       *world
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	running int
+	first   error
+}
+
+func (w *world) group(ctx context.Context) env.Group {
+	if ctx.Done() == nil {
+		ctx = context.WithValue(ctx, timerKey{}, nil) // the deadline is the caller's alone
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &group{w: w, ctx: ctx, cancel: cancel}
+}
+
+func (g *group) Spawn(name string, fn func(context.Context) error) {
+	g.running++
+	t := &task{at: g.w.now, ctx: context.Background()}
+	next, _ := iter.Pull(func(yield func(struct{}) bool) {
+		t.pause = func() { yield(struct{}{}) }
+		err := fn(g.ctx)
+		g.running--
+		if err != nil && g.first == nil {
+			g.first = err
+			g.cancel(err)
+		}
+	})
+	t.resume = func() bool {
+		_, more := next()
+		return more
+	}
+	g.w.tasks = append(g.w.tasks, t)
+}
+
+func (g *group) Wait() error {
+	require.Nil(g.w.t, g.w.current, "a task waits for tasks")
+	for g.running > 0 {
+		require.True(g.w.t, g.w.step(math.MaxInt64))
+	}
+	return g.first
+}
+
+func (g *group) Cancel(cause error) { g.cancel(cause) }
 
 func (w *world) Sleep(ctx context.Context, d time.Duration) error {
 	if ctx.Err() == nil && d > 0 {

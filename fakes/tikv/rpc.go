@@ -6,9 +6,9 @@
 //
 // The engine knows optimistic and pessimistic transactions, two-phase, async and
 // one-phase commit. The thin client's transactions are optimistic two-phase
-// commits. Its lock resolution asks the oracle for the current time where the
-// real client uses a timestamp that may be up to two seconds old: an orphan lock
-// is removed as soon as its TTL is over, not up to two seconds later.
+// commits, and it shows its caller what the real client shows: the same errors,
+// as late, and as much done behind the caller's back. Its time for judging locks
+// may be up to two seconds old, so that an orphan lock stands for three to five.
 package tikv
 
 import (

@@ -3,6 +3,7 @@ package tikv_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,6 +55,8 @@ func TestWriteConflictIsImmediate(t *testing.T) {
 	w.rpcs = map[tikv.Kind]int{}
 	isClass(t, env.ClassConflict, loser.Commit(context.Background()))
 	require.Equal(t, map[tikv.Kind]int{tikv.KindPrewrite: 1}, w.rpcs)
+	w.idle()
+	require.Equal(t, 1, w.rpcs[tikv.KindRollback], "behind the caller's back, and all keys")
 	require.Equal(t, "", w.get(c, "a"))
 	require.Empty(t, w.engine.Locks())
 }
@@ -79,19 +82,28 @@ func TestWriteSkewNeedsLock(t *testing.T) {
 
 func TestOrphanLock(t *testing.T) {
 	for _, key := range []string{"a", "b"} { // the primary and a secondary
-		w := newWorld(t)
-		c := w.client(tikv.ClientConfig{})
-		w.orphan(c, "a", "b")
-		start := w.now
-		w.rpcs = map[tikv.Kind]int{}
-		require.Equal(t, "", w.get(c, key), "a reader goes ahead of the lock")
-		within(t, w.now-start, 0, 2*time.Millisecond)
-		require.Equal(t, 1, w.rpcs[tikv.KindCheckTxn])
-		require.Equal(t, 2, w.rpcs[tikv.KindGet])
+		var took []time.Duration
+		for phase := range 60 {
+			w := newWorld(t)
+			c := w.client(tikv.ClientConfig{})
+			w.now += time.Duration(phase) * 2 * time.Second / 60
+			w.seed += uint64(phase)
+			w.orphan(c, "a", "b")
+			start := w.now
+			w.rpcs = map[tikv.Kind]int{}
+			require.Equal(t, "", w.get(c, key), "a reader goes ahead of the lock")
+			within(t, w.now-start, 0, 2*time.Millisecond)
+			require.Equal(t, map[tikv.Kind]int{tikv.KindTSO: 1, tikv.KindGet: 2, tikv.KindCheckTxn: 1}, w.rpcs)
 
-		w.put(c, "new", key)
-		within(t, w.now-start, 3*time.Second-10*time.Millisecond, 3*time.Second+100*time.Millisecond)
-		require.Equal(t, "new", w.get(c, key))
+			w.put(c, "new", key)
+			took = append(took, w.now-start)
+			require.Equal(t, "new", w.get(c, key))
+		}
+		slices.Sort(took)
+		// Its own time, and up to two seconds until the client learns that it is over.
+		within(t, took[0], 3*time.Second, 3800*time.Millisecond)
+		within(t, took[30], 3500*time.Millisecond, 4800*time.Millisecond)
+		within(t, took[59], 4800*time.Millisecond, 5010*time.Millisecond)
 	}
 }
 
@@ -199,16 +211,37 @@ func TestLostCommitTurnsOutRolledBack(t *testing.T) {
 	})
 	isClass(t, env.ClassConflict, tx.Commit(context.Background()))
 	require.Equal(t, "2", w.get(c, "a"))
+	w.idle()
 	require.Empty(t, w.engine.Locks(), "its own secondaries are cleaned up")
 }
 
-func TestCommitRefusedIsUnavailable(t *testing.T) {
+// A client that was refused cannot tell that from a lost request.
+func TestCommitRefusedIsUndetermined(t *testing.T) {
 	w := newWorld(t)
 	c := w.client(tikv.ClientConfig{})
 	tx := w.buffer(c, "1", "a", "b")
 	w.fault = only(tikv.KindCommit, refuse)
-	isClass(t, env.ClassUnavailable, tx.Commit(context.Background()))
-	require.Empty(t, w.engine.Locks())
+	isClass(t, env.ClassUndetermined, tx.Commit(context.Background()))
+	require.Len(t, w.engine.Locks(), 2)
+	require.Zero(t, w.rpcs[tikv.KindRollback])
+}
+
+// The commit timestamp has come, and the context ends before the commit is
+// sent: the client has begun to commit, and does not look whether it was sent.
+func TestContextEndedJustBeforeCommit(t *testing.T) {
+	w := newWorld(t)
+	tx := w.buffer(w.client(tikv.ClientConfig{}), "1", "a")
+	ctx, cancel := context.WithCancel(context.Background())
+	w.arrived = func(req *tikv.Request) {
+		if req.Kind == tikv.KindTSO {
+			cancel()
+		}
+	}
+	err := tx.Commit(ctx)
+	isClass(t, env.ClassUndetermined, err)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, w.rpcs[tikv.KindCommit])
+	require.Len(t, w.engine.Locks(), 1)
 }
 
 func TestPrewriteLostForEver(t *testing.T) {
@@ -220,6 +253,7 @@ func TestPrewriteLostForEver(t *testing.T) {
 		start := w.now
 		isClass(t, env.ClassUnavailable, tx.Commit(context.Background()))
 		within(t, w.now-start, 80*time.Second, 82*time.Second)
+		w.idle()
 		require.Empty(t, w.engine.Locks(), "cleaned up")
 		require.Equal(t, 1, w.rpcs[tikv.KindRollback])
 		w.fault = nil
@@ -227,22 +261,46 @@ func TestPrewriteLostForEver(t *testing.T) {
 	}
 }
 
+// A store that does not answer costs the whole time-out of every try, and only
+// the pauses in between count against the budget.
 func TestStoreSilentForEver(t *testing.T) {
+	for _, c := range []struct {
+		kind      tikv.Kind
+		class     env.Class
+		low, high time.Duration
+	}{
+		{tikv.KindPrewrite, env.ClassUnavailable, 26 * time.Minute, 31 * time.Minute},
+		{tikv.KindCommit, env.ClassUndetermined, 26 * time.Minute, 31 * time.Minute},
+		{tikv.KindGet, env.ClassUnavailable, 14 * time.Minute, 18 * time.Minute},
+		{tikv.KindScan, env.ClassUnavailable, 28 * time.Minute, 35 * time.Minute},
+	} {
+		w := newWorld(t)
+		w.silent = true
+		tx := w.buffer(w.client(tikv.ClientConfig{}), "1", "a", "b")
+		w.fault = only(c.kind, lose)
+		start := w.now
+		var err error
+		switch c.kind {
+		case tikv.KindGet:
+			_, err = tx.Get(context.Background(), "c")
+		case tikv.KindScan:
+			_, err = tx.Scan(context.Background(), "c", "", 1)
+		default:
+			err = tx.Commit(context.Background())
+		}
+		isClass(t, c.class, err)
+		within(t, w.now-start, c.low, c.high)
+	}
+}
+
+func TestCommitSilentOnce(t *testing.T) {
 	w := newWorld(t)
 	w.silent = true
-	c := w.client(tikv.ClientConfig{})
-	tx := w.buffer(c, "1", "a", "b")
-	w.fault = func(req *tikv.Request, _ *tikv.Response) fault {
-		if req.Kind == tikv.KindTSO {
-			return deliver
-		}
-		return lose
-	}
+	tx := w.buffer(w.client(tikv.ClientConfig{}), "1", "a", "b")
+	w.once(only(tikv.KindCommit, lose))
 	start := w.now
-	isClass(t, env.ClassUnavailable, tx.Commit(context.Background()))
-	within(t, w.now-start, 80*time.Second, 89*time.Second)
-	_, err := w.begin(c).Get(context.Background(), "a")
-	isClass(t, env.ClassUnavailable, err)
+	require.NoError(t, tx.Commit(context.Background()))
+	within(t, w.now-start, 30*time.Second, 30200*time.Millisecond)
 }
 
 func TestContextCancelledDuringPrewriteAndCommit(t *testing.T) {
@@ -262,6 +320,7 @@ func TestContextCancelledDuringPrewriteAndCommit(t *testing.T) {
 		require.ErrorIs(t, err, cause)
 		if kind == tikv.KindPrewrite {
 			require.Equal(t, cause, err)
+			w.idle()
 			require.Empty(t, w.engine.Locks(), "cleaned up in spite of the context")
 		}
 	}
@@ -278,6 +337,7 @@ func TestContextEndedBeforeCommitIsDefinite(t *testing.T) {
 		return deliver
 	}
 	require.Equal(t, context.Canceled, tx.Commit(ctx))
+	w.idle()
 	require.Empty(t, w.engine.Locks())
 }
 
@@ -298,9 +358,75 @@ func TestPausedCommitterIsRolledBack(t *testing.T) {
 	require.Equal(t, "", w.get(c, "a"))
 }
 
+// regional puts each key into a region of its own.
+func regional(key string) int { return int(key[0]) }
+
+// Once the primary's batch is committed, Commit returns; the others follow.
+func TestCommitReturnsWithThePrimary(t *testing.T) {
+	w := newWorld(t)
+	c := w.client(tikv.ClientConfig{Region: regional})
+	start := w.now
+	w.put(c, "1", "a", "b", "c")
+	require.Equal(t, 4*latency, w.now-start, "two timestamps, prewrites at once, the primary's commit")
+	require.Equal(t, map[tikv.Kind]int{tikv.KindTSO: 2, tikv.KindPrewrite: 3, tikv.KindCommit: 1}, w.rpcs)
+	require.Len(t, w.engine.Locks(), 2)
+	w.idle()
+	require.Empty(t, w.engine.Locks())
+	require.Equal(t, 3, w.rpcs[tikv.KindCommit])
+}
+
+// The prewrite that fails first decides, and stops the others.
+func TestOnePrewriteFails(t *testing.T) {
+	w := newWorld(t)
+	c := w.client(tikv.ClientConfig{Region: regional})
+	loser := w.buffer(c, "loser", "a", "b", "c")
+	w.put(c, "winner", "c")
+	w.fault = func(req *tikv.Request, _ *tikv.Response) fault {
+		if req.Kind == tikv.KindPrewrite && req.Mutations[0].Key == "b" {
+			return lose
+		}
+		return deliver
+	}
+	start := w.now
+	isClass(t, env.ClassConflict, loser.Commit(context.Background()))
+	within(t, w.now-start, latency, latency)
+	w.idle()
+	require.Empty(t, w.engine.Locks())
+	require.Equal(t, 3, w.rpcs[tikv.KindRollback])
+	require.Equal(t, "winner", w.get(c, "c"))
+}
+
+// Nobody waits for a primary's batch to be prewritten before the others: a
+// reader may meet a secondary's lock whose primary is not there yet.
+func TestSecondaryOvertakesItsPrimary(t *testing.T) {
+	w := newWorld(t)
+	c, other := w.client(tikv.ClientConfig{Region: regional}), w.client(tikv.ClientConfig{})
+	tries, read := 0, false
+	w.fault = func(req *tikv.Request, _ *tikv.Response) fault {
+		if req.Kind != tikv.KindPrewrite || req.Mutations[0].Key != "a" {
+			return deliver
+		}
+		if tries++; tries == 1 {
+			w.group(context.Background()).Spawn("reader", func(context.Context) error {
+				w.now += latency
+				require.Len(t, w.engine.Locks(), 1)
+				require.Equal(t, "", w.get(other, "b"))
+				read = true
+				return nil
+			})
+			return lose
+		}
+		return deliver
+	}
+	w.put(c, "1", "a", "b")
+	w.idle()
+	require.True(t, read)
+	require.Equal(t, "1", w.get(other, "b"))
+}
+
 func TestSecondariesLeftBehind(t *testing.T) {
 	w := newWorld(t)
-	c := w.client(tikv.ClientConfig{Region: func(key string) int { return int(key[0]) }})
+	c := w.client(tikv.ClientConfig{Region: regional})
 	tx := w.buffer(c, "1", "a", "b", "c")
 	commits := 0
 	w.fault = func(req *tikv.Request, _ *tikv.Response) fault {
@@ -313,15 +439,71 @@ func TestSecondariesLeftBehind(t *testing.T) {
 		return deliver
 	}
 	require.NoError(t, tx.Commit(context.Background()))
+	start := w.now
+	w.idle()
+	within(t, w.now-start, 82*time.Second, 84*time.Second)
 	require.Len(t, w.engine.Locks(), 2)
 	w.fault = nil
 	w.rpcs = map[tikv.Kind]int{}
-	start := w.now
-	require.Equal(t, "1", w.get(c, "b"))
+	start = w.now
+	reader := w.begin(c)
+	for range 2 {
+		page, err := reader.Scan(context.Background(), "", "", 10)
+		require.NoError(t, err)
+		require.Len(t, page, 3)
+	}
+	value, err := reader.Get(context.Background(), "b")
+	require.NoError(t, err)
+	require.Equal(t, "1", string(value))
 	within(t, w.now-start, 0, 2*time.Millisecond)
-	require.Equal(t, map[tikv.Kind]int{tikv.KindTSO: 2, tikv.KindGet: 2, tikv.KindCheckTxn: 1, tikv.KindResolve: 1}, w.rpcs)
-	w.put(c, "2", "c")
-	require.Empty(t, w.engine.Locks())
+	w.idle()
+	require.Equal(t, map[tikv.Kind]int{
+		tikv.KindTSO: 1, tikv.KindScan: 3, tikv.KindGet: 1, // the other lock's transaction is known
+		tikv.KindCheckTxn: 1, tikv.KindResolve: 1,
+	}, w.rpcs)
+	require.Len(t, w.engine.Locks(), 1, "the lock that was met is removed behind the reader's back")
+}
+
+// A reader needs neither the oracle nor the removal of a lock to pass it.
+func TestReaderPassesLocksAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		commits int // of the transaction that left the locks
+		fault   func(*tikv.Request, *tikv.Response) fault
+		want    string
+	}{
+		"orphan, oracle down":          {0, only(tikv.KindTSO, lose), ""},
+		"committed, oracle down":       {1, only(tikv.KindTSO, lose), "orphan"},
+		"committed, resolves lost":     {1, only(tikv.KindResolve, lose), "orphan"},
+		"committed, resolver too busy": {1, region(tikv.KindResolve, tikv.RegionServerIsBusy), "orphan"},
+	} {
+		w := newWorld(t)
+		client := w.client(tikv.ClientConfig{Region: regional})
+		ctx, die := w.WithCancel(context.Background())
+		commits := 0
+		w.fault = func(req *tikv.Request, _ *tikv.Response) fault {
+			if req.Kind != tikv.KindCommit {
+				return deliver
+			}
+			if commits++; commits > c.commits {
+				die(nil)
+				return lose
+			}
+			return deliver
+		}
+		_ = w.buffer(client, "orphan", "a", "b").Commit(ctx)
+		w.idle()
+		reader := w.begin(client)
+		w.fault = c.fault
+		start := w.now
+		value, err := reader.Get(context.Background(), "b")
+		within(t, w.now-start, 3*latency, 3*latency)
+		if c.want == "" {
+			isClass(t, env.ClassNotFound, err)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, string(value), name)
+	}
 }
 
 func TestRegionErrors(t *testing.T) {
@@ -358,6 +540,7 @@ func TestRegionErrors(t *testing.T) {
 				start = w.now
 				isClass(t, env.ClassUnavailable, tx.Commit(context.Background()))
 				within(t, w.now-start, r.low, r.max)
+				w.idle()
 				require.Empty(t, w.engine.Locks())
 			})
 		}
@@ -380,6 +563,48 @@ func TestRegionUndetermined(t *testing.T) {
 	start := w.now
 	isClass(t, env.ClassUndetermined, tx.Commit(context.Background()))
 	within(t, w.now-start, 0, time.Millisecond)
+	w.idle()
+	require.Equal(t, 1, w.rpcs[tikv.KindRollback])
+	require.Empty(t, w.engine.Locks())
+}
+
+// The region committed and does not know: the rollback finds that out with the
+// primary, and spares the rest.
+func TestRegionUndeterminedCommitted(t *testing.T) {
+	w := newWorld(t)
+	c := w.client(tikv.ClientConfig{Region: regional})
+	w.once(func(req *tikv.Request, resp *tikv.Response) fault {
+		if req.Kind != tikv.KindCommit {
+			return deliver
+		}
+		var handled tikv.Response
+		w.engine.Handle(req, &handled)
+		*resp = tikv.Response{Region: tikv.RegionUndetermined}
+		return answered
+	})
+	isClass(t, env.ClassUndetermined, w.buffer(c, "1", "a", "b").Commit(context.Background()))
+	w.idle()
+	require.Equal(t, "1", w.get(c, "a"))
+	require.Equal(t, "1", w.get(c, "b"))
+}
+
+// The locks of a large transaction stand longer.
+func TestLockTTLBySize(t *testing.T) {
+	for _, c := range []struct {
+		size int
+		ttl  uint64
+	}{{2, 3000}, {16 << 10, 3000}, {256 << 10, 3000}, {1000 << 10, 5929}, {1 << 20, 6000}, {4 << 20, 12000}, {40 << 20, 20000}} {
+		w := newWorld(t)
+		var ttl uint64
+		w.fault = func(req *tikv.Request, _ *tikv.Response) fault {
+			if req.Kind == tikv.KindPrewrite {
+				ttl = req.TTLMS
+			}
+			return deliver
+		}
+		w.put(w.client(tikv.ClientConfig{}), string(make([]byte, c.size-1)), "a")
+		require.Equal(t, c.ttl, ttl, "%d bytes", c.size)
+	}
 }
 
 func TestOracleDown(t *testing.T) {
@@ -395,6 +620,7 @@ func TestOracleDown(t *testing.T) {
 	start = w.now
 	isClass(t, env.ClassUnavailable, tx.Commit(context.Background()))
 	within(t, w.now-start, 30*time.Second, 33*time.Second)
+	w.idle()
 	require.Empty(t, w.engine.Locks(), "cleaned up")
 }
 
@@ -423,6 +649,7 @@ func TestOracleGoesBack(t *testing.T) {
 		return answered
 	}
 	isClass(t, env.ClassUnavailable, tx.Commit(context.Background()))
+	w.idle()
 	require.Empty(t, w.engine.Locks())
 }
 
@@ -431,6 +658,7 @@ func TestTransactionOlderThanADay(t *testing.T) {
 	tx := w.buffer(w.client(tikv.ClientConfig{}), "1", "a")
 	w.now += 25 * time.Hour
 	isClass(t, env.ClassUnavailable, tx.Commit(context.Background()))
+	w.idle()
 	require.Empty(t, w.engine.Locks())
 }
 
@@ -475,7 +703,7 @@ func TestPrimaryThatNeverCame(t *testing.T) {
 	require.Equal(t, tikv.StatusOK, resp.Status)
 	began := w.now
 	require.Equal(t, "", w.get(c, "s"))
-	within(t, w.now-began, 3*time.Second, 4*time.Second)
+	within(t, w.now-began, 3*time.Second, 5100*time.Millisecond)
 	require.Equal(t, []uint64{start}, w.engine.Ledger().Rollbacks)
 	w.put(c, "new", "s")
 	require.Empty(t, w.engine.Locks())
@@ -498,7 +726,7 @@ func TestFrozenProcessTriesAgain(t *testing.T) {
 
 func TestBatchesByRegionAndSize(t *testing.T) {
 	w := newWorld(t)
-	c := w.client(tikv.ClientConfig{BatchBytes: 8, Region: func(key string) int { return int(key[0]) }})
+	c := w.client(tikv.ClientConfig{BatchBytes: 8, Region: regional})
 	var batches [][]string
 	w.fault = func(req *tikv.Request, _ *tikv.Response) fault {
 		switch req.Kind {
@@ -515,6 +743,7 @@ func TestBatchesByRegionAndSize(t *testing.T) {
 		return deliver
 	}
 	w.put(c, "xx", "b1", "a3", "a2", "a1")
+	w.idle()
 	require.Equal(t, [][]string{{"a1", "a2"}, {"a3"}, {"b1"}, {"a1", "a2", "a3"}, {"b1"}}, batches)
 	require.Equal(t, []string{"a1", "a2", "a3", "b1"}, keysOf(w.engine.Ledger().Commits[0].Writes))
 }

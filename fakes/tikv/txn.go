@@ -2,6 +2,7 @@ package tikv
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -15,12 +16,19 @@ type txn struct {
 	// buffer holds the writes and locks in key order. It becomes the request's
 	// mutations as it is, so nothing touches it once done is set.
 	buffer []Mutation
-	done   bool
-	// resolved are transactions whose locks don't concern this snapshot.
-	resolved []uint64
-	main     exchange
-	side     *exchange // for resolving locks, while main's answer is in use
-	bo       backoff
+	size   int // of the keys and values in buffer
+	// refused is why the first write that breaks a limit was not buffered. As
+	// with the real client, the transaction cannot commit any more, whatever is
+	// written later.
+	refused error
+	done    bool
+	// seen are the answers to Gets, nil for a missing key: a second Get of a key
+	// asks nobody. Scans neither fill it nor use it.
+	seen []env.Pair
+	// resolved are transactions whose locks don't concern this snapshot;
+	// committed those that are committed in it, locks or not.
+	resolved, committed []uint64
+	lane                lane
 }
 
 var _ env.Txn = (*txn)(nil)
@@ -45,15 +53,50 @@ func (t *txn) search(key string) (i int, found bool) {
 	return lo, lo < len(t.buffer) && t.buffer[lo].Key == key
 }
 
+// What is refused when it is written, before anything is sent.
+var (
+	errEmptyValue = errors.New("empty value")
+	errKeySize    = errors.New("key is too large")
+	errEntrySize  = errors.New("entry is too large")
+	errTxnSize    = errors.New("transaction is too large")
+)
+
+// limit returns which limit m breaks, or nil.
+func (t *txn) limit(m *Mutation) error {
+	cfg, size := &t.c.cfg, len(m.Key)+len(m.Value)
+	switch {
+	case m.Op == OpPut && len(m.Value) == 0:
+		return errEmptyValue
+	case len(m.Key) > cfg.MaxKey:
+		return errKeySize
+	case cfg.MaxEntry > 0 && size > cfg.MaxEntry:
+		return errEntrySize
+	case cfg.MaxTxn > 0 && t.size+size > cfg.MaxTxn:
+		return errTxnSize
+	}
+	return nil
+}
+
 func (t *txn) set(m Mutation) {
 	if t.done {
 		return
 	}
 	i, found := t.search(m.Key)
 	if found {
-		if m.Op != OpLock {
-			t.buffer[i] = m
+		if m.Op == OpLock {
+			return
 		}
+		t.size -= len(t.buffer[i].Key) + len(t.buffer[i].Value)
+	}
+	if why := t.limit(&m); why != nil {
+		if t.refused == nil {
+			t.refused = &env.Error{Class: env.ClassInvalid, Op: "commit", Key: m.Key[:min(len(m.Key), 64)], Err: why}
+		}
+		return
+	}
+	t.size += len(m.Key) + len(m.Value)
+	if found {
+		t.buffer[i] = m
 		return
 	}
 	if t.buffer == nil {
@@ -80,16 +123,53 @@ func (t *txn) Lock(keys ...string) {
 // Rollback drops the buffered writes.
 func (t *txn) Rollback() { t.done = true }
 
+// usable returns why the transaction takes no reads any more, or nil.
+func (t *txn) usable(ctx context.Context, op, key string) error {
+	if t.done {
+		return spent(op, key)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// spent is the error of every call on a transaction after its Commit or
+// Rollback.
+func spent(op, key string) error {
+	return &env.Error{Class: env.ClassInvalid, Op: op, Key: key, Err: errSpent}
+}
+
+var errSpent = errors.New("the transaction is spent")
+
 // Get returns key's value: the transaction's own, else the snapshot's.
 func (t *txn) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := t.usable(ctx, "get", key); err != nil {
+		return nil, err
+	}
 	if i, found := t.search(key); found && t.buffer[i].Op != OpLock {
 		if t.buffer[i].Op == OpDelete {
 			return nil, notFound(key)
 		}
 		return t.buffer[i].Value, nil
 	}
-	t.bo = backoff{budget: t.c.cfg.ReadBudget}
-	x := &t.main
+	for i := range t.seen {
+		if t.seen[i].Key == key {
+			return found(key, t.seen[i].Value)
+		}
+	}
+	value, err := t.get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	t.seen = append(t.seen, env.Pair{Key: key, Value: value})
+	return found(key, value)
+}
+
+// get returns the snapshot's value of key, nil if there is none.
+func (t *txn) get(ctx context.Context, key string) ([]byte, error) {
+	t.lane.bo = backoff{budget: t.c.cfg.ReadBudget}
+	x := &t.lane.exchange
 	x.req = Request{Kind: KindGet, StartTS: t.startTS, Key: key}
 	if err := t.read(ctx); err != nil {
 		return nil, err
@@ -103,20 +183,28 @@ func (t *txn) Get(ctx context.Context, key string) ([]byte, error) {
 		}
 	}
 	if x.resp.NotFound {
-		return nil, notFound(key)
+		return nil, nil
 	}
 	return x.resp.Value, nil
+}
+
+// found is what Get returns for a value, nil for none.
+func found(key string, value []byte) ([]byte, error) {
+	if value == nil {
+		return nil, notFound(key)
+	}
+	return value, nil
 }
 
 func notFound(key string) error {
 	return &env.Error{Class: env.ClassNotFound, Op: "get", Key: key}
 }
 
-// read sends main's read request. Its answer is StatusOK or StatusLocked.
+// read sends the lane's read request. Its answer is StatusOK or StatusLocked.
 func (t *txn) read(ctx context.Context) error {
-	x := &t.main
-	x.req.Resolved = t.resolved
-	if err := t.c.send(ctx, x, &t.bo); err != nil {
+	x := &t.lane.exchange
+	x.req.Resolved, x.req.Committed = t.resolved, t.committed
+	if err := t.c.send(ctx, x, &t.lane.bo); err != nil {
 		return err
 	}
 	switch x.resp.Status {
@@ -128,8 +216,16 @@ func (t *txn) read(ctx context.Context) error {
 	return unavailable(&x.req) // the safe point has passed this snapshot
 }
 
+var errLimit = errors.New("the limit is below 1")
+
 // Scan returns one page of the snapshot with the transaction's writes on top.
 func (t *txn) Scan(ctx context.Context, from, to string, limit int) ([]env.Pair, error) {
+	if err := t.usable(ctx, "scan", from); err != nil {
+		return nil, err
+	}
+	if limit < 1 {
+		return nil, &env.Error{Class: env.ClassInvalid, Op: "scan", Key: from, Err: errLimit}
+	}
 	own := t.written(from, to)
 	if own == nil {
 		return t.scanStore(ctx, from, to, limit)
@@ -192,8 +288,8 @@ func merge(out, page []env.Pair, own []Mutation, last bool, limit int) ([]env.Pa
 
 // scanStore returns one page of the snapshot.
 func (t *txn) scanStore(ctx context.Context, from, to string, limit int) ([]env.Pair, error) {
-	t.bo = backoff{budget: t.c.cfg.ReadBudget}
-	x := &t.main
+	t.lane.bo = backoff{budget: t.c.cfg.ReadBudget}
+	x := &t.lane.exchange
 	x.req = Request{Kind: KindScan, StartTS: t.startTS, Key: from, EndKey: to, Limit: limit}
 	var out []env.Pair
 	for {

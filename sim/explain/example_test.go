@@ -56,20 +56,20 @@ func ExampleFailure() {
 	//   seed 0x000000000000002a  arm=narrow  workers=2
 	//   faults: 1 of the 1 that fired (needed: without it the run passes):
 	//     pause at w1/main raise kv.get counter #2 phase=after for=600ms
-	//   second: event 94 at 0.412s: w1 raised the counter to 2
+	//   second: event 96 at 0.446s: w1 raised the counter to 2
 	//   the steps that matter (virtual time):
 	//       0.012s  w0/main          raise kv.prewrite counter raised/w0/1/1: locked
 	//       0.018s  w1/main          raise kv.commit counter raised/w1/1/1
 	//       0.064s  w1/main          -- fault: pause phase=after for=600ms
 	//       0.064s  w1               -- pause: 600ms
-	//       0.072s  w0/main          raise kv.prewrite counter raised/w0/1/1: write conflict
-	//       0.135s  w0/main          raise kv.commit counter raised/w0/1/2
-	//       0.249s  w0/main          raise kv.commit counter raised/w0/1/3
-	//       0.319s  w0/main          raise kv.commit counter raised/w0/1/4
-	//       0.400s  w0/main          raise kv.commit counter raised/w0/1/5
-	//       0.400s                   -- heal
-	//       0.400s  w1               -- resume
-	//       0.412s  w1/main          raise kv.commit counter raised/w1/1/2   <- violation
+	//       0.117s  w0/main          raise kv.prewrite counter raised/w0/1/1: write conflict
+	//       0.201s  w0/main          raise kv.commit counter raised/w0/1/2
+	//       0.292s  w0/main          raise kv.commit counter raised/w0/1/3
+	//       0.368s  w0/main          raise kv.commit counter raised/w0/1/4
+	//       0.435s  w0/main          raise kv.commit counter raised/w0/1/5
+	//       0.435s                   -- heal
+	//       0.435s  w1               -- resume
+	//       0.446s  w1/main          raise kv.commit counter raised/w1/1/2   <- violation
 }
 
 // Reduction takes away what the failure does not need, and weakens what it does.
