@@ -33,7 +33,7 @@ func TestMutants(t *testing.T) {
 	rows := hazards(t)
 
 	clean := filepath.Join(t.TempDir(), "clean.test")
-	build(t, clean, nil)
+	build(t, clean, "./sim", nil)
 	out, err := run(clean, "none")
 	require.NoError(t, err, "the correct core fails:\n%s", out)
 
@@ -60,13 +60,41 @@ func TestMutants(t *testing.T) {
 	fmt.Printf("mutants: %d of %d killed, each by the invariant or test that its patch names\n", killed.Load(), planted.Load())
 }
 
+// TestEngineMutants plants bugs into the in-memory TiKV. Snapshot isolation must
+// find each in the sweep, and the engine's own model those that no transaction of
+// the sweep gets to.
+func TestEngineMutants(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "testdata", "mutants", "engine", "*.patch"))
+	require.NoError(t, err)
+	var planted, killed, swept atomic.Int64
+	t.Run("planted", func(t *testing.T) {
+		for _, file := range files {
+			m := read(t, file)
+			require.Contains(t, []string{"snapshot-isolation", ""}, m.Invariant, file)
+			t.Run(m.Name, func(t *testing.T) {
+				t.Parallel()
+				planted.Add(1)
+				kill(t, m, nil)
+				killed.Add(1)
+				if m.Invariant != "" {
+					swept.Add(1)
+				}
+			})
+		}
+	})
+	if int(planted.Load()) == len(files) {
+		require.GreaterOrEqual(t, swept.Load(), int64(10), "too few are found in the sweep") // two more are among TestMutants' own
+	}
+	fmt.Printf("mutants: engine: %d of %d killed, %d of them in the sweep\n", killed.Load(), planted.Load(), swept.Load())
+}
+
 // kill plants one bug; the invariant that its patch names must find it.
 func kill(t *testing.T, m Mutant, rows []*hazard) {
 	binary := filepath.Join(t.TempDir(), "mutant.test")
-	build(t, binary, plant(t, m))
+	build(t, binary, m.Package, plant(t, m))
 	tell(rows, m.Name, binary)
 	if m.Script != "" {
-		out, err := test(binary, m.Script)
+		out, err := test(binary, m.Package, m.Script, checks[m.Package]...)
 		require.Error(t, err, "%s is missed by %s", m.What, m.Script)
 		require.Contains(t, out, "--- FAIL: "+m.Script)
 		fmt.Printf("mutants: %-34s %-4s killed by %s\n", m.Name, m.Rule, m.Script)
@@ -77,6 +105,9 @@ func kill(t *testing.T, m Mutant, rows []*hazard) {
 	fmt.Printf("mutants: %-34s %-4s killed by %-28s within %s universes\n", m.Name, m.Rule, m.Invariant, universes(out))
 	require.Contains(t, out, "FAIL "+m.Invariant, "it was not %s that found it", m.Invariant)
 }
+
+// checks makes the tests of a package that draw at random draw enough.
+var checks = map[string][]string{"./fakes/tikv": {"-rapid.checks=2000", "-rapid.nofailfile"}}
 
 // toothless are the invariants that need no mutant, and why.
 var toothless = map[string]string{
@@ -139,7 +170,7 @@ func tell(rows []*hazard, name, binary string) {
 		if !slices.Contains(h.mutants, name) || h.told.Load() {
 			continue
 		}
-		out, err := test(binary, strings.Join(h.scripts, "$|^"))
+		out, err := test(binary, "./sim", strings.Join(h.scripts, "$|^"))
 		h.told.Store(h.told.Load() || err != nil && strings.Contains(out, "--- FAIL: "))
 	}
 }
@@ -161,26 +192,26 @@ func plant(t *testing.T, m Mutant) []byte {
 	return overlay
 }
 
-func build(t *testing.T, binary string, overlay []byte) {
+func build(t *testing.T, binary, pkg string, overlay []byte) {
 	args := []string{"test", "-c", "-o", binary}
 	if overlay != nil {
 		file := filepath.Join(t.TempDir(), "overlay.json")
 		require.NoError(t, os.WriteFile(file, overlay, 0o644))
 		args = append(args, "-overlay", file)
 	}
-	cmd := exec.Command("go", append(args, "./sim")...)
+	cmd := exec.Command("go", append(args, pkg)...)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "it does not build, which is no kill:\n%s", out)
 }
 
 func run(binary, invariant string) (string, error) {
-	return test(binary, "TestSim", "-seed", "1", "-seeds", seeds, "-stop", invariant)
+	return test(binary, "./sim", "TestSim", "-seed", "1", "-seeds", seeds, "-stop", invariant)
 }
 
-func test(binary, name string, flags ...string) (string, error) {
+func test(binary, pkg, name string, flags ...string) (string, error) {
 	cmd := exec.Command(binary, append([]string{"-test.run", "^" + name + "$"}, flags...)...)
-	cmd.Dir = filepath.Join(root, "sim")
+	cmd.Dir = filepath.Join(root, pkg)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
