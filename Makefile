@@ -42,8 +42,17 @@ s3: ## the S3 backend: a faulty network, then real servers
 	@test -x $(VERSITYGW)/versitygw || GOBIN=$(VERSITYGW) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 	cd backend/s3 && PATH="$(VERSITYGW):$$PATH" go test -count=1 $(TESTFLAGS) ./...
 
-conformance: ## the in-memory TiKV beside the real client over the same engine
+# A checkout of github.com/tikv/client-go, at the commit that go.mod has: its
+# integration tests are not part of its module.
+CLIENT_GO ?=
+
+conformance: ## the in-memory TiKV beside the real client (CLIENT_GO=its checkout: its suite, too)
 	go test -vet=off -count=1 -timeout 20m $(TESTFLAGS) ./conformance/...
+ifdef CLIENT_GO
+	go run ./conformance/clientgo $(CLIENT_GO)
+else
+	@echo "clientgo: not run: CLIENT_GO=CHECKOUT was not given"
+endif
 
 # What the programs write is in LOGS, a file for each run.
 LOGS ?=

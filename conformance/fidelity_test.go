@@ -2,10 +2,15 @@ package conformance_test
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/gauntlet-dst/gauntlet/fakes/kvcontract"
+	"github.com/gauntlet-dst/gauntlet/fakes/objcontract"
 )
 
 const document = "../docs/FIDELITY.md"
@@ -65,6 +70,86 @@ mocktikv has no expected failure: the contract asks for nothing that it lacks.
 		"| | situation | the real client shows | in-memory |\n|---|---|---|---|\n")
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.id, r.situation, r.shows(), r.thin)
+	}
+	b.WriteString(objectStores(t))
+	b.WriteString(suite(t))
+	return b.String()
+}
+
+// objectStores tells what package objcontract's ledger says of each server.
+func objectStores(t *testing.T) string {
+	answers, deviations, err := objcontract.Ledger()
+	require.NoError(t, err)
+	type count struct{ all, hides, alarms, words, traits int }
+	var servers []string
+	counts := map[string]*count{}
+	for _, d := range deviations {
+		c := counts[d.Server]
+		if c == nil {
+			c = &count{}
+			counts[d.Server] = c
+			servers = append(servers, d.Server)
+		}
+		c.all++
+		switch d.Errs {
+		case objcontract.Hides:
+			c.hides++
+		case objcontract.Alarms:
+			c.alarms++
+		case objcontract.Words:
+			c.words++
+		}
+		if len(d.Traits) > 0 {
+			c.traits++
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `
+## Object stores
+
+Package `+"`fakes/objcontract`"+` shows %d behaviours to the in-memory store, which is S3 by its documentation, and to real
+servers, and keeps where they differ in `+"`testdata/ledger`"+`. A difference hides bugs if the in-memory store does more than
+the server, raises false alarms if it does less, and is one of words if both refuse. Those with an option can be switched
+on, and the simulator's universes draw them. `+"`make s3`"+`
+
+| server | equal | hides bugs | false alarms | words | of these, with an option |
+|---|---|---|---|---|---|
+`, len(answers))
+	for _, server := range servers {
+		c := counts[server]
+		fmt.Fprintf(&b, "| %s | %d of %d | %d | %d | %d | %d of %d |\n",
+			server, len(answers)-c.all, len(answers), c.hides, c.alarms, c.words, c.traits, c.all)
+	}
+	return b.String()
+}
+
+// suite tells which tests of the real client's own suite cannot pass, and why.
+func suite(t *testing.T) string {
+	text, err := os.ReadFile("clientgo/expected")
+	require.NoError(t, err)
+	var reasons []string
+	tests := map[string][]string{}
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		test, reason, found := strings.Cut(line, ": ")
+		require.True(t, found, "clientgo/expected: %q", line)
+		if tests[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		tests[reason] = append(tests[reason], test[strings.LastIndex(test, "/")+1:])
+	}
+	slices.Sort(reasons)
+	var b strings.Builder
+	b.WriteString(`
+## The real client's own suite
+
+Its module does not come with its integration tests: ` + "`make conformance CLIENT_GO=CHECKOUT`" + ` runs them over the engine where
+a checkout of github.com/tikv/client-go at go.mod's commit is given. These cannot pass:
+
+| what is missing | tests |
+|---|---|
+`)
+	for _, reason := range reasons {
+		fmt.Fprintf(&b, "| %s | %s |\n", reason, strings.Join(tests[reason], ", "))
 	}
 	return b.String()
 }
