@@ -53,7 +53,7 @@ func (w *world) close() {
 	require.NoError(w, w.Cluster.Close())
 	// The client's pools and tickers end by themselves, and what clients still do
 	// behind their callers ends when their patience does.
-	time.Sleep(30 * time.Minute)
+	time.Sleep(2 * time.Hour)
 }
 
 // row notes what do shows, under the row's name. A panic is what it shows, too.

@@ -45,7 +45,7 @@ func NewMockTiKV(string, any) (clienttikv.Client, Cluster, pd.Client, error) {
 	}
 	c := Cluster{&state{cluster: cluster, ids: 1000, delays: map[delayed]time.Duration{}}}
 	stores, placement := cluster.Connect(c.delay)
-	return stores, c, placement, nil
+	return faults{stores}, c, placement, nil
 }
 
 // New is NewMockTiKV with the results in another order.
