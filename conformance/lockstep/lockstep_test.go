@@ -15,6 +15,7 @@ import (
 )
 
 var systems = []system{
+	{name: "thin over the engine", cluster: engine, open: thin},
 	{name: "real over the engine", cluster: engine, open: real},
 	{name: "real over mocktikv", cluster: mock, open: real},
 	{name: "real over the engine, async commit", cluster: engine, open: real, async: true},
@@ -39,7 +40,10 @@ func TestLockStep(t *testing.T) {
 			if *only != "" && s.name != *only {
 				continue
 			}
-			m := s.judge(rt, h, s.run(t, h))
+			m := &model{async: s.async, onePC: s.onePC}
+			if difference := s.run(t, h, m); difference != "" {
+				rt.Fatalf("%s: %s", s.name, difference)
+			}
 			begun += m.begun
 			commits += m.commits
 			conflicts += m.conflicts
@@ -60,21 +64,3 @@ var (
 	least  = flag.Int("least", 1, "how many transactions there must be at least, all systems together")
 	only   = flag.String("system", "", "run one system alone")
 )
-
-// judge compares a system's answers with the model's, and tells the first
-// difference with the history up to it.
-func (s *system) judge(t *rapid.T, h history, answers []string) *model {
-	m := &model{async: s.async, onePC: s.onePC}
-	for i, got := range answers {
-		want, what := "", "at last"
-		if i < len(h) {
-			want, what = m.answer(i, h[i], got), h[i].String()
-		} else {
-			want = m.all(&snapshot{began: m.tick()}) // what the store holds
-		}
-		if got != want {
-			t.Fatalf("%s: %s: %q, want %q\n%s", s.name, what, got, want, h[:min(i+1, len(h))])
-		}
-	}
-	return m
-}

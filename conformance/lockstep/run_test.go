@@ -60,9 +60,9 @@ type runner struct {
 	hook rpc.Hook // what befalls the first client's calls now
 }
 
-// run returns what each operation of a history returned, and at last what the store
-// holds.
-func (s *system) run(t *testing.T, h history) (answers []string) {
+// run lets the system live through a history, in step with the model, and returns the
+// first difference between the two, "" if there is none.
+func (s *system) run(t *testing.T, h history, m *model) (difference string) {
 	defer config.UpdateGlobal(func(c *config.Config) { c.EnableAsyncCommit, c.Enable1PC = s.async, s.onePC })()
 	synctest.Test(t, func(t *testing.T) {
 		cluster, err := s.cluster()
@@ -71,17 +71,23 @@ func (s *system) run(t *testing.T, h history) (answers []string) {
 		var closeFirst, closeOther func() error
 		r.kv, closeFirst = s.open(t, cluster, r.fate)
 		r.other, closeOther = s.open(t, cluster, nil)
-		for i, o := range h {
-			answers = append(answers, r.do(i, o))
+		for i := 0; i < len(h) && difference == ""; i++ {
+			o := m.tame(h[i])
+			got := r.do(i, o)
+			if want := m.answer(i, o, got); got != want {
+				difference = fmt.Sprintf("%s: %q, want %q\n%s", o, got, want, h[:i+1])
+			}
 		}
 		time.Sleep(nap)
-		answers = append(answers, r.state())
+		if got, want := r.state(), m.all(&snapshot{began: m.tick()}); difference == "" && got != want {
+			difference = fmt.Sprintf("at last %q, want %q\n%s", got, want, h)
+		}
 		require.NoError(t, closeFirst())
 		require.NoError(t, closeOther())
 		require.NoError(t, cluster.Close())
 		time.Sleep(time.Minute) // the client's pools and tickers end by themselves
 	})
-	return answers
+	return difference
 }
 
 func (r *runner) fate(c *rpc.Call) rpc.Fate {
