@@ -381,6 +381,9 @@ func (s *Store) findUpload(key, id string) (at int, open bool) {
 }
 
 func (u *upload) find(number int) (at int, exists bool) {
+	if at = number - 1; at < len(u.parts) && at >= 0 && u.parts[at].Number == number {
+		return at, true // there is no gap before it
+	}
 	return slices.BinarySearchFunc(u.parts, number, func(p *part, number int) int {
 		return cmp.Compare(p.Number, number)
 	})
