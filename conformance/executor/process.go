@@ -264,7 +264,7 @@ func (in *incarnation) resume() {
 	u.running.Go(func() {
 		for _, released := range held {
 			close(released)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 		}
 	})
 }

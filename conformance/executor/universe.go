@@ -50,9 +50,6 @@ const (
 	quiesce
 )
 
-// settleEvents bounds the settle phase, as the simulator does.
-const settleEvents = 400_000
-
 func newUniverse(court *sim.Court) (*universe, error) {
 	u := &universe{
 		court: court, config: court.Config(), bounds: court.Bounds(), seed: court.Plan.Seed,
@@ -65,7 +62,8 @@ func newUniverse(court *sim.Court) (*universe, error) {
 	}
 	time.Sleep(time.Until(sim.Epoch()))
 	u.began = time.Now()
-	rand.Seed(int64(u.seed)) //nolint:staticcheck // it is client-go's source that must be seeded
+	//lint:ignore SA1019 it is client-go's source that must be seeded, and that is the global one
+	rand.Seed(int64(u.seed))
 	var err error
 	u.cluster, err = rpc.New(rpc.Config{Engine: court.KV(), Splits: splits(court.System())})
 	return u, err
