@@ -123,7 +123,7 @@ on, and the simulator's universes draw them. `+"`make s3`"+`
 	return b.String()
 }
 
-// suite tells which tests of the real client's own suite cannot pass, and why.
+// suite tells which tests of the real client's own suite are known to fail, and why.
 func suite(t *testing.T) string {
 	text, err := os.ReadFile("clientgo/expected")
 	require.NoError(t, err)
@@ -143,7 +143,7 @@ func suite(t *testing.T) string {
 ## The real client's own suite
 
 Its module does not come with its integration tests: ` + "`make conformance CLIENT_GO=CHECKOUT`" + ` runs them over the engine where
-a checkout of github.com/tikv/client-go at go.mod's commit is given. These cannot pass:
+a checkout of github.com/tikv/client-go at go.mod's commit is given. These are known to fail; the list is not complete yet:
 
 | what is missing | tests |
 |---|---|
