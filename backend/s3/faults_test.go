@@ -417,20 +417,8 @@ func TestErrorInside200(t *testing.T) {
 // TestCutBody: a reader gets what came, and sees that it is short; answers in XML
 // count for nothing unless they are whole.
 func TestCutBody(t *testing.T) {
-	cut := func(keep int) fault {
-		return func(rw http.ResponseWriter, _ *http.Request, handle func() *httptest.ResponseRecorder) {
-			answer := handle()
-			for name, values := range answer.Header() {
-				rw.Header()[name] = values
-			}
-			rw.WriteHeader(answer.Code)
-			_, _ = rw.Write(answer.Body.Bytes()[:keep])
-			rw.(http.Flusher).Flush()
-			hangUp()
-		}
-	}
 	w := newWorld(t, s3.Config{})
-	w.fault = cut(6)
+	w.fault = cutAfter(6)
 	body, obj, err := w.objects.Get(t.Context(), "there", 0, -1)
 	require.NoError(t, err)
 	require.Equal(t, "a body", string(body))
@@ -439,11 +427,11 @@ func TestCutBody(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "body t", string(body))
 	require.Equal(t, int64(len("a body to read")), obj.Size)
-	w.fault = cut(0)
+	w.fault = cutAfter(0)
 	_, _, err = w.objects.Get(t.Context(), "there", 0, -1)
 	require.Equal(t, env.ClassUnavailable, env.ClassOf(err), "%v", err)
 
-	w.fault = cut(20)
+	w.fault = cutAfter(20)
 	_, err = w.objects.List(t.Context(), "", "", 10)
 	require.Equal(t, env.ClassUnavailable, env.ClassOf(err), "%v", err)
 	_, err = w.objects.ListUploads(t.Context(), "", "", "", 10)
