@@ -442,7 +442,7 @@ func (u *Universe) handle(m *message) {
 		u.fired(m.held)
 	}
 	u.execute(m)
-	if f := m.momentOf(fault.Applied); f != nil && m.task.proc.inc == m.inc && m.task.proc.alive {
+	if f := fault.TakeMoment(&m.struck, fault.Applied); f != nil && m.task.proc.inc == m.inc && m.task.proc.alive {
 		u.acts = append(u.acts, act{fault: f, proc: m.task.proc, inc: m.inc})
 	}
 	if m.copied {
@@ -486,19 +486,6 @@ func (u *Universe) execute(m *message) {
 	u.noteCall(m, Handled, nil)
 }
 
-// momentOf takes out of the message the last fault that befalls its process at
-// that moment.
-func (m *message) momentOf(phase fault.Phase) *fault.Fault {
-	for i := len(m.struck) - 1; i >= 0; i-- {
-		if at, ok := m.struck[i].Kind.Moment(); ok && at == phase {
-			f := m.struck[i]
-			m.struck = append(m.struck[:i:i], m.struck[i+1:]...)
-			return f
-		}
-	}
-	return nil
-}
-
 // spare lifts what was still to befall a message.
 func (m *message) spare() { m.struck, m.replyHeld = nil, nil }
 
@@ -538,7 +525,7 @@ func (u *Universe) deliver(m *message) {
 		u.drop(m)
 		return
 	}
-	if f := m.momentOf(fault.After); f != nil {
+	if f := fault.TakeMoment(&m.struck, fault.After); f != nil {
 		u.acts = append(u.acts, act{fault: f, proc: t.proc, inc: t.inc})
 		u.sched.push(&m.event, 0)
 		return

@@ -389,7 +389,7 @@ func (m *message) handle() {
 	u.court.TakeObjects(actor)
 	m.note(sim.Handled)
 	u.judged()
-	if f := m.momentOf(fault.Applied); f != nil {
+	if f := fault.TakeMoment(&m.struck, fault.Applied); f != nil {
 		u.befall(m.in, f)
 	}
 	if m.copied {
@@ -436,25 +436,12 @@ func (m *message) deliver() {
 	if m.replyHeld != nil && u.events > m.sentEvent+2 {
 		u.court.Fired(m.replyHeld)
 	}
-	if f := m.momentOf(fault.After); f != nil && u.phase == chaos {
+	if f := fault.TakeMoment(&m.struck, fault.After); f != nil && u.phase == chaos {
 		if u.befall(m.in, f); !m.in.alive {
 			return
 		}
 	}
 	close(m.reply)
-}
-
-// momentOf takes out of the message the last fault that befalls its process at
-// that moment.
-func (m *message) momentOf(phase fault.Phase) *fault.Fault {
-	for i := len(m.struck) - 1; i >= 0; i-- {
-		if at, ok := m.struck[i].Kind.Moment(); ok && at == phase {
-			f := m.struck[i]
-			m.struck = append(m.struck[:i:i], m.struck[i+1:]...)
-			return f
-		}
-	}
-	return nil
 }
 
 // actor is who has what the request does.

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
@@ -155,6 +156,18 @@ const (
 	// After: the reply is about to be received.
 	After
 )
+
+// TakeMoment takes out of the faults that strike a message the last one that
+// befalls its process at that moment, and returns it; nil if there is none.
+func TakeMoment(struck *[]*Fault, phase Phase) *Fault {
+	for i, f := range slices.Backward(*struck) {
+		if at, ok := f.Kind.Moment(); ok && at == phase {
+			*struck = append((*struck)[:i:i], (*struck)[i+1:]...)
+			return f
+		}
+	}
+	return nil
+}
 
 var phaseNames = []string{"before", "applied", "after"}
 
