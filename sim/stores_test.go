@@ -48,7 +48,9 @@ func TestLatePartDoesNotFailTheBatch(t *testing.T) {
 // be what is stored: versitygw makes an ETag up. The unit is complete all the same.
 func TestETagProvesNothing(t *testing.T) {
 	for _, kind := range []string{"repeat", "once", "blind"} {
-		s := begin(t, conversion.Setup{Stores: func(st *conversion.Stores) { st.Completions = kind }})
+		s := begin(t, conversion.Setup{Stores: func(st *conversion.Stores) {
+			st.Completions, st.OtherETags = kind, true
+		}})
 		lost := s.Worker(0).Before(core.StepStage).On("objects.complete_upload").LoseReply()
 		s.Until(lost.Fired)
 		s.Until(phaseIs(s, 0, "complete"))
