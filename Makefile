@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants sweep replay keep bench scale s3 worker worker-test codec conformance e2e e2e-kill e2e-speed
+.PHONY: help demo test full builds lint race mutants drift sweep replay keep bench scale s3 worker worker-test codec conformance e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,7 +17,7 @@ demo: ## one simulated universe, then two hundred
 # The short run leaves out what other binaries cost to link and what compiles again.
 # GOGC=400: the compilers, the linkers and universes end before their garbage matters.
 TESTED = ./core/... ./fakes/... ./sim ./sim/conversion/... ./sim/explain ./sim/fault ./sim/plan ./sim/script ./sim/search ./sim/sweep ./simtest ./harness ./properties/... ./chaos
-ALL = $(TESTED) ./backend/process/... ./command ./chaos/protocol ./chaos/cmd/... ./internal/tally ./internal/scale ./internal/recipes
+ALL = $(TESTED) ./sim/relocate ./backend/process/... ./command ./chaos/protocol ./chaos/cmd/... ./internal/tally ./internal/scale ./internal/recipes
 
 test: ## every test but the heavy ones, in short runs (vet: make lint)
 	GOGC=400 RAPID_CHECKS=500 go test -short -vet=off -ldflags=-w $(TESTFLAGS) $(TESTED) # -short takes a fifth: rapid's usual 100
@@ -79,6 +79,9 @@ race: ## the tests on real goroutines and a small sweep, under the race detector
 
 mutants: ## plant every known bug; each must be found
 	go test ./internal/mutants -count=1 -v -timeout 30m | grep -aE --line-buffered '^(mutants|FAIL|ok|---)'
+
+drift: ## how long kept plans last under harmless edits of core; writes docs/DRIFT.md
+	@go run ./internal/drift -page docs/DRIFT.md
 
 sweep: ## SEEDS random universes from SEED on
 	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(SEED) -seeds=$(SEEDS) -timeout 24h -v | grep -av --line-buffered '^sim: seed='

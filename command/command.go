@@ -31,6 +31,7 @@
 //	story     seed, lines
 //	failure   invariant, shape, count, seeds (the first five), plan (a file, or ""), report
 //	total     seeds, outcomes, violations, inconclusive, events, virtual_s, cpu_s, states, hashes, fired, marks, shard (i/n)
+//	moved     file, fault, from, to: a plan's call that is made under another name now
 //	plan      file, seed, text
 //	kept      file, seed
 //	report    seed, text

@@ -100,7 +100,11 @@ func (c *command) replay(file string) (*sim.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return harness.Replay(c.suite.Target, p, c.patience)
+	r, moves, err := harness.Replay(c.suite.Target, p, c.patience)
+	for _, m := range moves {
+		c.say(object{"type": "moved", "file": file, "fault": m.Fault.Name(), "from": m.From.String(), "to": m.To.String()}, "sim: moved: "+m.String())
+	}
+	return r, err
 }
 
 func (c *command) shrinkCommand() *cobra.Command {

@@ -14,6 +14,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
+	"github.com/gauntlet-dst/gauntlet/sim/relocate"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
@@ -39,26 +40,28 @@ func Explain(target sim.Target, failing *sim.Result, runs int, patience time.Dur
 	return report, nil
 }
 
-// Replay runs a plan twice, under watch. The error is the plan's, a *sweep.Stuck
-// or a *sim.Nondeterminism.
-func Replay(target sim.Target, p *plan.Plan, patience time.Duration) (*sim.Result, error) {
+// Replay runs a plan twice, under watch. Faults whose calls are made under another
+// name now move there: see package relocate. The error is the plan's, a
+// *sweep.Stuck or a *sim.Nondeterminism.
+func Replay(target sim.Target, p *plan.Plan, patience time.Duration) (*sim.Result, []relocate.Move, error) {
 	var first, second *sim.Result
+	var moves []relocate.Move
 	var err error
 	stuck := sweep.Watch(target, p.Seed, patience, func(watched sim.Target) {
-		if first, err = sim.Replay(watched, p); err == nil {
-			second, err = sim.Replay(watched, p)
+		if first, moves, err = relocate.Replay(watched, p); err == nil {
+			second, err = sim.Replay(watched, first.Plan)
 		}
 	})
 	if stuck != nil {
-		return nil, stuck
+		return nil, nil, stuck
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if first.Hash != second.Hash {
-		return nil, &sim.Nondeterminism{Seed: p.Seed, First: first.Hash, Second: second.Hash}
+		return nil, nil, &sim.Nondeterminism{Seed: p.Seed, First: first.Hash, Second: second.Hash}
 	}
-	return first, nil
+	return first, moves, nil
 }
 
 // Keep writes a report's reduced plan to a folder and returns the file's name.

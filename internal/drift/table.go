@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gauntlet-dst/gauntlet/internal/mutants"
+)
+
+// share is how many of how many failed the same way.
+type share struct{ kept, of int }
+
+func (s *share) add(kept bool) {
+	s.of++
+	if kept {
+		s.kept++
+	}
+}
+
+func (s share) percent() float64 { return 100 * float64(s.kept) / float64(max(s.of, 1)) }
+
+func (s share) String() string { return fmt.Sprintf("%d of %d (%.0f %%)", s.kept, s.of, s.percent()) }
+
+// row is what became of failures under one edit.
+type row struct{ plans, seeds share }
+
+// table is what became of all of them.
+type table struct {
+	edits   []mutants.Mutant
+	mutants int
+	rows    []row
+	row
+	unpatched int
+	lost      []string
+}
+
+func (t *table) add(edit int, plan, seed bool) {
+	for _, r := range []*row{&t.rows[edit], &t.row} {
+		r.plans.add(plan)
+		r.seeds.add(seed)
+	}
+}
+
+func (t *table) String() string {
+	var b strings.Builder
+	slices.Sort(t.lost)
+	for _, l := range t.lost {
+		fmt.Fprintf(&b, "drift: lost: %s\n", l)
+	}
+	for i, edit := range t.edits {
+		fmt.Fprintf(&b, "drift: %-28s plans %-18s seeds %s\n", edit.Name, t.rows[i].plans, t.rows[i].seeds)
+	}
+	fmt.Fprintf(&b, "drift: %d mutants, %d edits: plans %s, plain seeds %s; %d pairs of patches touch the same lines\n", t.mutants, len(t.edits), t.plans, t.seeds, t.unpatched)
+	return b.String()
+}
+
+// markdown is the page's text.
+func (t *table) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# How long kept failures last
+
+A seed means the same run only at the same commit. A reduced plan names its faults
+and orderings by their meaning, so it is to outlive changes of the code. Of %d planted
+bugs the first universe that shows each was reduced; then harmless edits were made
+to core, and the plan and the plain seed were run again. Kept means: they fail by
+the same invariant, with the same shape. What a plan's calls have become is
+searched for nearby ([PLAN.md](PLAN.md)).
+
+`+"`go run ./internal/drift -page docs/DRIFT.md`"+` writes this page. Each edit passes 20,000
+universes with correct core: `+"`go run ./internal/drift -check 20000`"+`.
+
+| edit of core | plans | plain seeds |
+|---|---:|---:|
+`, t.mutants)
+	for i, edit := range t.edits {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", edit.What, t.rows[i].plans, t.rows[i].seeds)
+	}
+	fmt.Fprintf(&b, "| **all** | **%s** | **%s** |\n\n%d pairs of an edit and a bug touch the same lines of core, and cannot be tried.\n", t.plans, t.seeds, t.unpatched)
+	if len(t.lost) > 0 {
+		b.WriteString("\nNot kept:\n\n")
+		for _, l := range t.lost {
+			fmt.Fprintf(&b, "* %s\n", strings.ReplaceAll(l, "\n", " "))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,82 @@
+package relocate_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/sim/counter"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+	"github.com/gauntlet-dst/gauntlet/sim/relocate"
+)
+
+// kept is a plan in which a careless worker, who reads in one transaction and
+// writes in another, freezes in between. CALL is where.
+const kept = `gauntlet-plan 1
+seed 42
+system counter
+expect counters-agree
+set sim.arm = narrow
+set sim.latency_min = 1ms
+set sim.latency_max = 2ms
+set sim.quantum = 0s
+set sim.timer_weight = 100
+set sim.frame_time = 0s
+set sim.max_in_flight = 1m
+set sim.lock_gc = 10m
+set sim.chaos_for = 1h
+set sim.chaos_events = 60000
+set counter.workers = 2
+set counter.target = 5
+set counter.careless = true
+fault pause at CALL phase=after for=20s clock=stops
+`
+
+// A call that was given another name is found again, and the failure with it.
+func TestMovedCalls(t *testing.T) {
+	const now = "w1/main raise kv.get counter #2"
+	for name, was := range map[string]string{
+		"as it is":         now,
+		"the task":         "w1/body raise kv.get counter #2",
+		"the step":         "w1/main lift kv.get counter #2",
+		"the key class":    "w1/main raise kv.get total #2",
+		"the number":       "w1/main raise kv.get counter #200",
+		"the class, the #": "w1/main raise kv.get total #3",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := plan.Parse("old.plan", []byte(strings.Replace(kept, "CALL", was, 1)))
+			require.NoError(t, err)
+			r, moves, err := relocate.Replay(counter.Target(true), p)
+			require.NoError(t, err)
+			if was == now {
+				require.Empty(t, moves)
+			} else {
+				require.Len(t, moves, 1)
+				require.Equal(t, was, moves[0].From.String())
+				require.Equal(t, "w1/main raise kv.get counter", moves[0].To.String()[:len(now)-len(" #2")])
+				require.Equal(t, was, p.Faults[0].At.String(), "the plan itself was changed")
+			}
+			if strings.HasSuffix(was, "#2") {
+				require.NotNil(t, r.Violation)
+				require.Equal(t, "counters-agree", r.Violation.Invariant)
+			}
+		})
+	}
+}
+
+// What has no likeness is lost, and the replay says so instead of passing.
+func TestLostCalls(t *testing.T) {
+	for name, was := range map[string]string{
+		"two names":       "w1/body lift kv.get counter #2",
+		"all names":       "w1/body lift kv.get total #2",
+		"another request": "w1/main raise kv.scan counter #2",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := plan.Parse("old.plan", []byte(strings.Replace(kept, "CALL", was, 1)))
+			require.NoError(t, err)
+			_, _, err = relocate.Replay(counter.Target(true), p)
+			require.EqualError(t, err, "old.plan:18: w1 never makes the call "+was+" any more, nor one like it: keep the failure anew, or delete the plan")
+		})
+	}
+}
