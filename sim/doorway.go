@@ -201,6 +201,7 @@ type message struct {
 	sent     int64
 	sentStep uint64
 
+	number   int            // in the history, from 1 on; 0 for none
 	answered bool           // with "unavailable", without being handled
 	broken   bool           // the caller sees a reset connection
 	struck   []*fault.Fault // what befalls it at the stages of its way
@@ -303,10 +304,17 @@ func (u *Universe) roundTrip(t *task, c *simCtx, m *message, timeout time.Durati
 		}
 	}
 	m.gen, m.sent, m.sentStep = t.gen, u.sched.now, u.events
+	if u.history != nil {
+		u.history.sent(u, m)
+	}
+	number := m.number
 	t.waiting = m
 	u.send(m)
 	t.setTimer(keyed.Mix(cl.id, keyed.ForTimeout), t.proc.trueDuration(timeout))
 	reason := t.wait(c.scope)
+	if u.history != nil {
+		u.history.returned(u, number, reason)
+	}
 	if m := t.waiting; m != nil {
 		if m.gone = reason != wakeReply; m.gone {
 			u.fired(m.held)
@@ -417,6 +425,9 @@ func (u *Universe) repeat(m *message, f *fault.Fault, later time.Duration) {
 	again.struck, again.copied, again.gone, again.held = nil, true, true, f
 	again.event = event{pos: -1, kind: evRequest, msg: again, id: keyed.Mix(m.call.id, keyed.ForCopy)}
 	again.event.tie = keyed.Mix(again.event.id, keyed.ForTie)
+	if u.history != nil {
+		u.history.sent(u, again)
+	}
 	u.holdRequest(again, later)
 }
 

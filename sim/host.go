@@ -18,12 +18,21 @@ type standing struct {
 
 // Stand lets the fault strike everything that the process does for that long.
 func (p *process) Stand(f *fault.Fault, lasts time.Duration) {
+	p.u.stands(f, lasts)
 	p.standing = stand(p.standing, f, p.u.sched.now, lasts)
 }
 
 // Everywhere lets the fault strike everything that any process does.
 func (p *process) Everywhere(f *fault.Fault, lasts time.Duration) {
+	p.u.stands(f, lasts)
 	p.u.standing = stand(p.u.standing, f, p.u.sched.now, lasts)
+}
+
+// stands tells the history for how long a fault lasts.
+func (u *Universe) stands(f *fault.Fault, lasts time.Duration) {
+	if u.history != nil {
+		u.history.stands(u, f, lasts)
+	}
 }
 
 // stand adds a fault to those that stand, and forgets those that are over.
@@ -74,6 +83,7 @@ func (p *process) Pause(f *fault.Fault, k *fault.Pause) {
 	}
 	u := p.u
 	u.note(p, Paused, k.For.String())
+	u.stands(f, k.For)
 	p.paused = true
 	p.suspended = k.Stops
 	p.pausedAt = u.sched.now

@@ -167,6 +167,9 @@ func (p *process) spawn(name string, ctx *simCtx, g *group, fn func(context.Cont
 	t.timer.pos, t.wakeup.pos = -1, -1
 	t.co.start(func() { t.result = fn(ctx) })
 	p.tasks = append(p.tasks, t)
+	if u.history != nil {
+		u.history.began(u, t)
+	}
 	u.wake(t, wakeStart)
 }
 
@@ -197,6 +200,9 @@ func (u *Universe) resumeTask(t *task, reason wakeReason) {
 func (u *Universe) finished(t *task) {
 	p := t.proc
 	t.dead = true
+	if u.history != nil {
+		u.history.ended(u, t)
+	}
 	for i, other := range p.tasks {
 		if other == t {
 			p.tasks = append(p.tasks[:i], p.tasks[i+1:]...)
@@ -225,6 +231,9 @@ func (u *Universe) end(p *process) {
 	p.alive, p.paused = false, false
 	for _, t := range p.tasks {
 		t.dead = true
+		if u.history != nil {
+			u.history.ended(u, t)
+		}
 		u.sched.timers.remove(&t.timer)
 		u.sched.messages.remove(&t.wakeup)
 		u.sched.timers.remove(&t.wakeup)
@@ -325,6 +334,9 @@ func (r runtimeSeam) Step(ctx context.Context, step env.Step) (context.Context, 
 	}
 	next := r.p.u.within(ctx, c, string(step))
 	t.stepError = nil
+	if r.p.u.history != nil {
+		r.p.u.history.entered(r.p.u, t, string(step))
+	}
 	r.p.u.enter(t, next, ops.Step)
 	if n := c.scope.ended(); n != nil {
 		return nil, n.cause
@@ -367,7 +379,10 @@ func (r runtimeSeam) Work(ctx context.Context, pieces int) error {
 		return nil
 	}
 	t.setTimer(keyed.Mix(call.id, keyed.ForWork), cost)
-	if t.wait(c.scope) == wakeCancel {
+	work := r.p.u.history.works(r.p.u, t, c.step)
+	reason := t.wait(c.scope)
+	r.p.u.history.worked(r.p.u, work)
+	if reason == wakeCancel {
 		return c.scope.ended().cause
 	}
 	return nil

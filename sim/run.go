@@ -61,8 +61,10 @@ type Result struct {
 	// Plan replays the run: its configuration and every fault injected.
 	Plan *plan.Plan
 
-	// Trace is every event of a recorded run, nil of others.
-	Trace []TraceEvent
+	// Trace is every event of a recorded run, and History the run in full; nil of
+	// others.
+	Trace   []TraceEvent
+	History *History
 }
 
 // Run runs the universe of a seed.
@@ -150,13 +152,14 @@ func (target Target) replay(p *plan.Plan) (*Universe, error) {
 	return u, nil
 }
 
-// ReplayRecorded replays a plan and keeps every event in the result's Trace.
+// ReplayRecorded replays a plan and keeps every event in the result's Trace and
+// History.
 func ReplayRecorded(target Target, p *plan.Plan) (*Result, error) {
 	u, err := target.replay(p)
 	if err != nil {
 		return nil, err
 	}
-	u.recorder = &recorder{}
+	u.recorder, u.history = &recorder{}, newHistorian(u)
 	return u.run(p.Clone()), nil
 }
 
@@ -373,11 +376,15 @@ func (u *Universe) result(p *plan.Plan) *Result {
 	if u.recorder != nil {
 		r.Trace = u.recorder.events
 	}
+	if u.history != nil {
+		r.History = &u.history.History
+	}
 	return r
 }
 
-// shutdown unwinds every task.
+// shutdown unwinds every task. That is no part of the run.
 func (u *Universe) shutdown() {
+	u.history = nil
 	for _, p := range u.processes {
 		if p.alive {
 			u.end(p)

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,9 @@ type TraceEvent struct {
 	Happened ProcessEvent
 	Key      string
 	Result   string
+	// Request is the number of the request that a call is about, from 1 on, in the
+	// History of a run that has one.
+	Request int
 	// Wrote are the rows that the commit of a transaction changed, if the system
 	// can show them: a line each, "KEY: words".
 	Wrote string
@@ -144,12 +148,15 @@ func (u *Universe) noteCall(m *message, fate Fate, by *fault.Fault) {
 	if len(u.judge.watchers) > 0 {
 		u.showCall(m, fate)
 	}
+	if u.history != nil {
+		u.history.became(u, m, fate, by)
+	}
 	if u.recorder == nil {
 		return
 	}
 	e := TraceEvent{
 		Process: m.task.proc.program.Name, Task: m.task.name, Step: m.call.site.Step,
-		What: m.Op.String(), Op: m.Op, Key: m.keys(), Result: m.outcome(fate, by),
+		What: m.Op.String(), Op: m.Op, Key: strings.Join(m.keys(), " "), Result: m.outcome(fate, by), Request: m.number,
 	}
 	if fate == Handled {
 		e.Wrote = u.recorder.show(u, m)
@@ -185,19 +192,19 @@ func (m *message) answer() Answer {
 	return Answer{Class: m.ObjectReply.Err, Code: m.ObjectReply.Code}
 }
 
-// keys names every key of a request, for traces.
-func (m *message) keys() string {
+// keys returns every key of a request, for traces. The caller owns the slice.
+func (m *message) keys() []string {
 	if len(m.KV.Mutations) > 0 {
 		keys := make([]string, len(m.KV.Mutations))
 		for i, mutation := range m.KV.Mutations {
 			keys[i] = mutation.Key
 		}
-		return strings.Join(keys, " ")
+		return keys
 	}
 	if len(m.KV.Keys) > 0 {
-		return strings.Join(m.KV.Keys, " ")
+		return slices.Clone(m.KV.Keys)
 	}
-	return m.subject()
+	return []string{m.subject()}
 }
 
 // outcome is what became of a request, for traces.
@@ -242,12 +249,18 @@ func (u *Universe) note(p *process, happened ProcessEvent, detail string) {
 		e.Process, e.Incarnation = p.program.Name, incarnation(p.inc)
 	}
 	e.Happened = happened
+	if u.history != nil {
+		u.history.Lives = append(u.history.Lives, Life{u.stamp(), e.Process, e.Incarnation, happened, detail})
+	}
 	u.noteEffect(e, happened.String(), TraceEvent{Process: e.Process, What: happened.String(), Happened: happened, Result: detail, Level: TraceWorld})
 }
 
 func (u *Universe) noteFault(f *fault.Fault) {
 	e := u.effect(nil)
 	e.Process, e.Happened, e.Fault = f.At.Process, FaultFired, f
+	if u.history != nil {
+		u.history.struck(u, f).Fired = u.stamp()
+	}
 	u.noteEffect(e, f.Name(), TraceEvent{Process: f.At.Process, Task: f.At.Task, Step: f.At.Step, What: f.String(), Happened: FaultFired, Level: TraceFault})
 }
 

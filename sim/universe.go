@@ -67,6 +67,7 @@ type Universe struct {
 	judge      judge
 	hash       uint64
 	recorder   *recorder
+	history    *historian
 	steady     bool               // a task's draws are all the same
 	collection event              // of TiKV's garbage, if pending
 	passed     func(fault.Anchor) // is told of every call, if set

@@ -413,10 +413,13 @@ func (u *Universe) takeObjects(begin func() Effect) {
 	u.judge.observe()
 }
 
-// submit gives an effect to the judge, and to the recorder.
+// submit gives an effect to the judge, and to those who record.
 func (u *Universe) submit(e *Effect) {
 	if u.recorder != nil {
 		u.recorder.effects = append(u.recorder.effects, *e)
+	}
+	if u.history != nil {
+		u.history.effect(u, e)
 	}
 	u.judge.submit(e)
 }
