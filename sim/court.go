@@ -143,7 +143,7 @@ func (c *Court) Close() {
 func (c *Court) Fail(v *Violation) { c.u.judge.fail(v) }
 
 // Standstill fails the universe because the system is not done when it must be.
-func (c *Court) Standstill(what, shape string) { c.Fail(c.u.standstill(what, shape)) }
+func (c *Court) Standstill() { c.Fail(c.u.standstill(NotDone, nil)) }
 
 // Violation is what was violated first, or nil.
 func (c *Court) Violation() *Violation { return c.u.judge.violation }

@@ -47,9 +47,13 @@ func (u *Universe) blocking() string {
 		return ""
 	}
 	oldest := slices.MinFunc(locks, func(a, b tikv.Lock) int { return int(int64(a.StartTS - b.StartTS)) })
-	began := time.Duration(tikv.PhysicalMS(oldest.StartTS)-epoch.UnixMilli()) * time.Millisecond
-	return fmt.Sprintf("; %d effects wait to be judged for the transaction that began at %s and left a lock on %s (primary %s)",
-		len(u.judge.pending), clockText(began), plan.Printable(oldest.Key), plan.Printable(oldest.Primary))
+	return fmt.Sprintf("%d effects wait to be judged for the transaction that began at %s and left a lock on %s (primary %s)",
+		len(u.judge.pending), clockText(beganAt(oldest.StartTS)), plan.Printable(oldest.Key), plan.Printable(oldest.Primary))
+}
+
+// beganAt is when a transaction began, by its start timestamp.
+func beganAt(startTS uint64) time.Duration {
+	return time.Duration(tikv.PhysicalMS(startTS)-epoch.UnixMilli()) * time.Millisecond
 }
 
 // clockText prints a virtual time in seconds.

@@ -18,6 +18,7 @@ type judge struct {
 	last       uint64
 	fresh      bool // something was observed since the system was last asked
 	violation  *Violation
+	probe      *probe // of a healed system that takes long
 }
 
 // observeBy sets the invariants.
@@ -73,6 +74,9 @@ func (j *judge) show(e *Effect) {
 			j.convict(inv, err)
 			return
 		}
+	}
+	if j.probe != nil {
+		j.probe.observed(e)
 	}
 }
 

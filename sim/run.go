@@ -11,7 +11,6 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/inject"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
-	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/search"
 )
@@ -254,23 +253,34 @@ func (u *Universe) runChaos() bool {
 const settleEvents = 400_000
 
 // runSettle heals the world and gives the system its bound to finish. It
-// reports whether it did.
+// reports whether it did. In the second half of the bound a probe watches, which
+// can tell in the end what kind of standstill it is.
 func (u *Universe) runSettle() bool {
 	u.heal()
 	u.judge.fresh = true // ask once even if nothing changes any more
+	half := u.sched.now + int64(u.bounds.Settle)/2
 	until := u.sched.now + int64(u.bounds.Settle)
 	limit := u.events + settleEvents
 	for u.judge.violation == nil {
 		if u.ask(u.system.Done) {
 			return true
 		}
+		if u.sched.now < half && u.events+settleEvents/2 < limit {
+			if !u.step() {
+				u.judge.fail(u.standstill(Deadlock, nil))
+			}
+			continue
+		}
+		if u.judge.probe == nil {
+			u.judge.probe = u.watch()
+		}
 		switch {
 		case u.sched.now >= until:
-			u.judge.fail(u.standstill(fmt.Sprintf("not done %s (virtual) after the last fault was healed", u.bounds.Settle), "not done"))
+			u.judge.fail(u.standstill(NotDone, u.judge.probe))
 		case u.events >= limit:
-			u.judge.fail(u.standstill(fmt.Sprintf("timer storm: %d events after healing and not done", settleEvents), "timer storm"))
-		case !u.step():
-			u.judge.fail(u.standstill("deadlock: nothing is left to happen, and the work is not done", "deadlock"))
+			u.judge.fail(u.standstill(TimerStorm, u.judge.probe))
+		case !u.judge.probe.step():
+			u.judge.fail(u.standstill(Deadlock, u.judge.probe))
 		}
 	}
 	return false
@@ -292,54 +302,6 @@ func (u *Universe) ask(question func(*World) bool) bool {
 	}
 	u.judge.fresh = false
 	return question(&u.world)
-}
-
-// standstill is the violation of a system that is not done when it must be.
-func (u *Universe) standstill(what, shape string) *Violation {
-	v := &Violation{Invariant: "progress-after-healing", Shape: shape, Text: what}
-	var s Summary
-	u.system.Describe(&u.world, &s)
-	for i, left := range s.Unfinished {
-		if i == 0 {
-			v.Shape += ": " + left.Shape
-			v.Subject = plan.Printable(left.Subject)
-		}
-		v.Text += "; " + plan.Printable(left.Text)
-	}
-	v.Text += u.blocking() + "; " + u.waiting()
-	return v
-}
-
-// waiting says what the tasks wait for. Many that sleep till their next round, or
-// wait for their own tasks, are only counted.
-func (u *Universe) waiting() string {
-	var parts, idle []string
-	for _, p := range u.processes {
-		if !p.alive {
-			parts = append(parts, p.program.Name+" "+p.absence())
-			continue
-		}
-		for _, t := range p.tasks {
-			step := ""
-			if t.where.step != nil && t.where.step.name != "" {
-				step = t.where.step.name + " "
-			}
-			if t.where.op == ops.None {
-				idle = append(idle, fmt.Sprintf("%s/%s has not begun", p.program.Name, t.name))
-				continue
-			}
-			text := fmt.Sprintf("%s/%s has waited in %s%s for %s", p.program.Name, t.name, step, t.where.op, clockText(time.Duration(u.sched.now-t.where.since)))
-			if t.idle() {
-				idle = append(idle, text)
-			} else {
-				parts = append(parts, text)
-			}
-		}
-	}
-	if len(idle) > 4 {
-		idle = []string{fmt.Sprintf("%d tasks sleep or wait for others", len(idle))}
-	}
-	return strings.Join(append(parts, idle...), "; ")
 }
 
 // markTraits counts what the object store's traits did since then.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"iter"
 	"maps"
 	"slices"
@@ -151,8 +152,10 @@ type Violation struct {
 	Subject string
 	Also    []string
 	Stack   string // of a panic
-	Event   uint64
-	At      time.Duration
+	// Standstill says more where the system is not done in time, nil otherwise.
+	Standstill *Standstill
+	Event      uint64
+	At         time.Duration
 }
 
 // EventRef names an event of the run.
@@ -255,6 +258,12 @@ func (w *World) Before(key string) (value []byte, ok bool) {
 		return w.Get(key)
 	}
 	return r.before, r.before != nil
+}
+
+// rewrote reports whether the observed effect left the row at key as it was.
+func (w *World) rewrote(key string) bool {
+	r := w.rows[key]
+	return r != nil && bytes.Equal(r.before, r.value) && (r.before == nil) == (r.value == nil)
 }
 
 // LastWrite returns when the row at key was last put or deleted, as of the

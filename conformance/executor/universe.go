@@ -1,7 +1,6 @@
 package executor
 
 import (
-	"fmt"
 	"math/rand"
 	"sync"
 	"time"
@@ -171,7 +170,7 @@ func (u *universe) run() (inconclusive bool) {
 	u.passes(u.bounds.Settle)
 	u.mu.Lock()
 	if u.court.Violation() == nil && !u.court.Done() {
-		u.court.Standstill(fmt.Sprintf("not done %s (virtual) after the last fault was healed", u.bounds.Settle), "not done")
+		u.court.Standstill()
 	}
 	u.phase = quiesce
 	u.mu.Unlock()

@@ -241,29 +241,37 @@ func fieldOf(w *sim.World, b *workload.Batch, name string) string {
 	return schema.Field(row, name)
 }
 
-// unfinished says how far a batch that has not ended is.
+// unfinished says how far a batch that has not ended is. Its subject is the first
+// unit that is not at its end, or else the batch itself.
 func unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 	name := b.Namespace + "/" + b.Name
 	phase := phaseOf(w, b)
 	if phase == "" {
 		return sim.Unfinished{Subject: name, Shape: "batch is not there", Text: name + " is not there"}
 	}
+	id := schema.BatchID(name, uint64(generationOf(w, b)))
+	left := sim.Unfinished{Subject: id}
 	var units []string
 	states := map[string]bool{}
-	for _, key := range w.Keys(schema.UnitTable.Key(name + "/")) {
+	for _, key := range w.Keys(schema.UnitTable.Key(id + "/")) {
 		row, _ := w.Get(key)
 		state := schema.Field(row, "state")
 		states[state] = true
-		units = append(units, key[strings.LastIndexByte(key, '/')+1:]+" "+state)
+		unit := key[strings.LastIndexByte(key, '/')+1:]
+		units = append(units, unit+" "+state)
+		if left.Subject == id && (state == "pending" || state == "processing") {
+			left.Subject = id + "/" + unit
+		}
+	}
+	if left.Subject == id { // its rows are named by either
+		left.Subject = name
 	}
 	if len(units) > 6 {
 		units = append(units[:6], "...")
 	}
-	return sim.Unfinished{
-		Subject: name,
-		Shape:   strings.TrimSpace("batch " + phase + ", units " + cmp.Or(strings.Join(slices.Sorted(maps.Keys(states)), " "), "none")),
-		Text:    name + " is " + phase + ", its units: " + cmp.Or(strings.Join(units, ", "), "none"),
-	}
+	left.Shape = strings.TrimSpace("batch " + phase + ", units " + cmp.Or(strings.Join(slices.Sorted(maps.Keys(states)), " "), "none"))
+	left.Text = name + " is " + phase + ", its units: " + cmp.Or(strings.Join(units, ", "), "none")
+	return left
 }
 
 // shown are the fields of each table's rows that reports show.

@@ -82,6 +82,10 @@ func (c *System) Quiet(*sim.World) bool { return true }
 func (c *System) Describe(w *sim.World, s *sim.Summary) {
 	s.Fields = []plan.Field{{Name: "workers", Value: strconv.Itoa(c.Workers)}}
 	s.Outcome, s.Outcomes = "raised", []sim.Count{{Name: "raised", N: Value(w)}}
+	if n := Value(w); n < c.Goal {
+		s.Outcome = "unfinished"
+		s.Unfinished = []sim.Unfinished{{Subject: "counter", Shape: "counter too low", Text: fmt.Sprintf("the counter is %d of %d", n, c.Goal)}}
+	}
 }
 
 // Value returns what the counter is.

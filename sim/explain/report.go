@@ -27,6 +27,9 @@ type Report struct {
 	// Replay and Keep are commands to paste; Keep may be "".
 	Replay, Keep string
 
+	// Next is what happened next to the subject of a standstill where it went on, or
+	// "".
+	Next string
 	// Trace is every event of the reduced run.
 	Trace []sim.TraceEvent
 }
@@ -49,7 +52,9 @@ func Failure(target sim.Target, failing *sim.Result, runs int) (*Report, error) 
 		return nil, &sim.Nondeterminism{Seed: failing.Seed, First: reduced.Result.Hash, Second: recorded.Hash}
 	}
 	reduced.Result = recorded
-	return &Report{Seed: failing.Seed, Reduced: reduced, Injected: len(failing.Fired), Trace: recorded.Trace}, nil
+	report := &Report{Seed: failing.Seed, Reduced: reduced, Injected: len(failing.Fired), Trace: recorded.Trace}
+	report.Next, err = next(target, reduced, recorded.Trace)
+	return report, err
 }
 
 // String renders the report, at most 30 lines.
@@ -67,10 +72,10 @@ func (r *Report) String() string {
 	}
 	head = append(head, fmt.Sprintf("  seed 0x%016x  arm=%s %s", r.Seed, r.Reduced.Result.Arm, world))
 	head = append(head, r.faultLines()...)
-	for i, ref := range []sim.EventRef{v.First, v.Second} {
-		if ref.Event != 0 || ref.What != "" {
-			head = append(head, fmt.Sprintf("  %s event %d at %s: %s", [2]string{"first: ", "second:"}[i], ref.Event, clockText(ref.At), ref.What))
-		}
+	if v.Standstill != nil {
+		head = append(head, r.standstillLines()...)
+	} else {
+		head = append(head, r.eventLines()...)
 	}
 	if r.Commit != "" {
 		tail = append(tail, fmt.Sprintf("  commit %s, %s; a seed means the same run only at the same commit", r.Commit, r.GoVersion))
@@ -86,6 +91,17 @@ func (r *Report) String() string {
 	}
 	steps := r.steps(maxReportLines - len(head) - len(tail) - 1)
 	return strings.Join(slices.Concat(head, steps, tail), "\n")
+}
+
+// eventLines name the two events that together are the violation.
+func (r *Report) eventLines() (lines []string) {
+	v := r.Reduced.Result.Violation
+	for i, ref := range []sim.EventRef{v.First, v.Second} {
+		if ref.Event != 0 || ref.What != "" {
+			lines = append(lines, fmt.Sprintf("  %s event %d at %s: %s", [2]string{"first: ", "second:"}[i], ref.Event, clockText(ref.At), ref.What))
+		}
+	}
+	return lines
 }
 
 // faultLines names the faults that are left after reduction.
@@ -184,8 +200,7 @@ func matters(e sim.TraceEvent, v *sim.Violation, active map[[2]string]bool) bool
 
 // about reports whether a text is about one of the violation's subjects.
 func about(text string, v *sim.Violation) bool {
-	return v.Subject == "" || strings.Contains(text, v.Subject) ||
-		slices.ContainsFunc(v.Also, func(subject string) bool { return strings.Contains(text, subject) })
+	return sim.About(text, v.Subject) || slices.ContainsFunc(v.Also, func(subject string) bool { return sim.About(text, subject) })
 }
 
 // repeated is what two events share that say the same.
@@ -212,7 +227,7 @@ func withoutRepeats(events []sim.TraceEvent, keep func(sim.TraceEvent) bool) []s
 			continue
 		}
 		if n > 2 && seen[same] == n {
-			e.Result = strings.TrimSpace(e.Result + fmt.Sprintf(" (for the %dth time)", n))
+			e.Result = strings.TrimSpace(e.Result + fmt.Sprintf(" (%d times)", n))
 		}
 		out = append(out, e)
 	}
@@ -307,7 +322,7 @@ func shortKeys(keys, subject string) string {
 	}
 	var about []string
 	for _, w := range words {
-		if subject == "" || strings.Contains(w, subject) {
+		if sim.About(w, subject) {
 			about = append(about, w)
 		}
 	}
