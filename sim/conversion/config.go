@@ -277,7 +277,7 @@ func (c *Config) Draw(d keyed.Draw) {
 		Batches:      1 + int(d.Between("batches", 0, 1)), Sources: pick("sources", 2, 3),
 		Recordings: pick("recordings", 3, 6), Frames: int(d.LogBetween("frames", 6, 60)),
 		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
-		Regions:    int(d.Between("regions", 1, 4)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 4e9),
+		Regions:    int(d.Between("regions", 1, 4)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 30e9),
 		NoConditional: d.Chance("no_conditional", 50), RestartAfter: quantised(d, "restart_after", 1e8, 5e9),
 		LeakCheck: d.Chance("leak_check", 60), Bystanders: d.Chance("bystanders", 300),
 		Core: drawCore(d),
