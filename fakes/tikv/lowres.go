@@ -69,8 +69,11 @@ func (c *Client) tick(ctx context.Context) {
 			return
 		}
 		c.mu.Lock()
-		c.ticking, c.ticked = c.waiting > 0, c.clock.Monotonic()
+		c.ticking = c.waiting > 0
 		goOn := c.ticking
+		if goOn { // else whoever waits next must not take this moment for served
+			c.ticked = c.clock.Monotonic()
+		}
 		c.mu.Unlock()
 		if !goOn {
 			return

@@ -80,6 +80,20 @@ func TestWriteSkewNeedsLock(t *testing.T) {
 	}
 }
 
+// A writer waits in pauses, with requests in between. The moment at which the real
+// client fetches a timestamp may fall between two pauses: it must not be missed.
+func TestOrphanLockAtEveryPhase(t *testing.T) {
+	for phase := range 120 {
+		w := newWorld(t)
+		w.seed += uint64(phase)
+		w.now += 970*time.Millisecond + time.Duration(phase)*500*time.Microsecond
+		w.orphan(w.client(tikv.ClientConfig{}), "a")
+		start := w.now
+		w.put(w.client(tikv.ClientConfig{}), "new", "a")
+		within(t, w.now-start, 3*time.Second, 5300*time.Millisecond)
+	}
+}
+
 func TestOrphanLock(t *testing.T) {
 	for _, key := range []string{"a", "b"} { // the primary and a secondary
 		var took []time.Duration
