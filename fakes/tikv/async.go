@@ -101,13 +101,13 @@ func (e *Engine) decideAsync(t *txnState) {
 	if t == nil || t.primaryRow == nil || !t.primaryRow.lock.async || t.twoPhase() || t.async.locks <= len(t.async.secondaries) {
 		return
 	}
-	e.recordCommit(t, t.async.minCommitTS)
+	e.recordCommit(t, t.async.minCommitTS, true)
 }
 
 // commitAtOnce commits all of the request's mutations.
 func (e *Engine) commitAtOnce(req *Request, commitTS uint64) {
 	t := e.txns[req.StartTS] // with pessimistic locks only
-	c := Commit{StartTS: req.StartTS, CommitTS: commitTS, Primary: req.Primary}
+	c := Commit{StartTS: req.StartTS, CommitTS: commitTS, Primary: req.Primary, Computed: true}
 	if plain(req.Mutations) {
 		c.Writes = slices.Clip(req.Mutations)
 	}

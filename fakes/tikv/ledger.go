@@ -20,6 +20,10 @@ type Commit struct {
 	StartTS  uint64
 	CommitTS uint64
 	Primary  string
+	// Computed: CommitTS did not come from the oracle but was computed from the
+	// locks' minimums, by async or one-phase commit. Other transactions on other
+	// keys may commit at the same time, and snapshots may begin at it.
+	Computed bool
 	// Writes is the full write set with OpLock, in the order of prewriting. It
 	// shares memory with requests and must not be changed.
 	Writes []Mutation

@@ -118,7 +118,7 @@ func (e *Engine) commitRows(req *Request) {
 			t.keep(&Mutation{Op: OpLock, Key: req.Keys[i]}, true)
 		}
 		if r == t.primaryRow {
-			e.recordCommit(t, req.CommitTS)
+			e.recordCommit(t, req.CommitTS, false)
 		}
 		r.add(write{commitTS: req.CommitTS, startTS: req.StartTS, value: r.lock.value, op: r.lock.op})
 		e.unlock(t, r)
@@ -126,7 +126,7 @@ func (e *Engine) commitRows(req *Request) {
 }
 
 // recordCommit decides t: it is committed.
-func (e *Engine) recordCommit(t *txnState, commitTS uint64) {
+func (e *Engine) recordCommit(t *txnState, commitTS uint64, computed bool) {
 	e.decide(t)
 	t.commitTS = commitTS
 	writes := slices.Clip(t.mutations)
@@ -137,7 +137,7 @@ func (e *Engine) recordCommit(t *txnState, commitTS uint64) {
 		}
 	}
 	e.ledger.Commits = append(e.ledger.Commits, Commit{
-		StartTS: t.startTS, CommitTS: commitTS, Primary: t.primary, Writes: writes,
+		StartTS: t.startTS, CommitTS: commitTS, Primary: t.primary, Computed: computed, Writes: writes,
 	})
 }
 
