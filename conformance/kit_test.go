@@ -166,7 +166,9 @@ func kind(k fake.Kind) func(*rpc.Call) bool {
 
 // toStore picks what goes to stores, toPD what goes to PD.
 func toStore(c *rpc.Call) bool { return !toPD(c) }
-func toPD(c *rpc.Call) bool    { return c.Real == nil && (c.Thin == nil || c.Thin.Kind == fake.KindTSO) }
+func toPD(c *rpc.Call) bool {
+	return c.Real == nil && (c.Thin == nil || c.Kind == fake.KindTSO || c.Kind == fake.KindSafePoint)
+}
 
 // method picks the calls of one method.
 func method(name string) func(*rpc.Call) bool {

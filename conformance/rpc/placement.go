@@ -32,8 +32,11 @@ const pdTimeout = 3 * time.Second
 // clusterID is the identity that clients see.
 const clusterID = 7
 
-// getTS is the method of calls for a timestamp.
-const getTS = "GetTS"
+// The methods of PD that the in-memory client calls, too.
+const (
+	getTS      = "GetTS"
+	getGCState = "GetGCState"
+)
 
 var errPD = errors.New("no answer from PD")
 
@@ -171,7 +174,7 @@ type gcStates struct {
 }
 
 func (g gcStates) GetGCState(ctx context.Context) (gc.GCState, error) {
-	return ask(ctx, g.placement, "GetGCState", func(Fate) (gc.GCState, error) {
+	return ask(ctx, g.placement, getGCState, func(Fate) (gc.GCState, error) {
 		return gc.GCState{TxnSafePoint: g.cluster.txnSafePoint()}, nil
 	})
 }

@@ -44,7 +44,7 @@ type transport struct{ *way }
 var methods = map[tikv.Kind]string{
 	tikv.KindTSO: getTS, tikv.KindGet: "Get", tikv.KindScan: "Scan", tikv.KindPrewrite: "Prewrite",
 	tikv.KindCommit: "Commit", tikv.KindRollback: "BatchRollback", tikv.KindCheckTxn: "CheckTxnStatus",
-	tikv.KindResolve: "ResolveLock",
+	tikv.KindResolve: "ResolveLock", tikv.KindSafePoint: getGCState,
 }
 
 // Send carries a request to the engine.
@@ -59,6 +59,9 @@ func (t transport) Send(ctx context.Context, req *tikv.Request, resp *tikv.Respo
 		}
 		if fate.TS != 0 {
 			return tikv.Response{TS: fate.TS}, nil
+		}
+		if sent.Kind == tikv.KindSafePoint {
+			return tikv.Response{TS: t.cluster.txnSafePoint()}, nil
 		}
 		var handled [1]tikv.Response
 		arrived := sent

@@ -60,8 +60,32 @@ type backoff struct {
 	spent  time.Duration
 	busy   time.Duration // pauses for a busy server, which have their own budget
 	tries  [reasonCount]uint8
+	// silent and silence are how many tries a region has not answered, and for how
+	// long, since the client last looked for it anew.
+	silent  uint8
+	silence time.Duration
 	// maybe: a try since the last answer may have been handled, or may still be.
 	maybe bool
+}
+
+// As the real client, this one takes a region for moved after so many tries that
+// it did not answer, or after so long. Then it looks for it anew, after a pause of
+// its own.
+const (
+	silentTries = 10
+	silentFor   = 50 * time.Second
+)
+
+// givesUpRegion notes a try that was not answered for d, and reports whether the
+// region counts as moved.
+func (bo *backoff) givesUpRegion(d time.Duration) bool {
+	bo.silent++
+	bo.silence += d
+	if bo.silent < silentTries && bo.silence < silentFor {
+		return false
+	}
+	bo.silent, bo.silence = 0, 0
+	return true
 }
 
 // pause sleeps before the next try, for at most limit if that is positive. It

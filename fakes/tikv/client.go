@@ -90,14 +90,18 @@ type Client struct {
 	ticked  time.Duration    // when it last did
 	waiting int              // how many tasks wait for locks
 	fates   fates            // of transactions that are known to be decided
+	safe    safePoint        // as PD has told
 	running [jobCount]uint64 // the names in use
 }
 
 var _ env.KV = (*Client)(nil)
 
-// NewClient returns a client. rand is used for jitter only.
+// NewClient returns a client. rand is used for jitter only. The real client asks
+// for the safe point now. Nothing that begins later can be below it.
 func NewClient(transport Transport, clock env.Clock, rand env.Rand, cfg ClientConfig) *Client {
-	return &Client{transport: transport, clock: clock, rand: rand, cfg: cfg.withDefaults()}
+	return &Client{
+		transport: transport, clock: clock, rand: rand, cfg: cfg.withDefaults(), safe: safePoint{told: clock.Monotonic()},
+	}
 }
 
 // exchange is a request with room for its response.
@@ -166,8 +170,10 @@ func (c *Client) send(ctx context.Context, x *exchange, bo *backoff) error {
 			bo.maybe = bo.maybe || x.req.Kind == KindCommit
 			return context.Cause(ctx)
 		}
+		begun := c.clock.Monotonic()
 		err := c.transport.Send(ctx, &x.req, &x.resp, c.timeout(x.req.Kind))
 		var why reason
+		gaveUp := false
 		switch {
 		case err == nil && x.resp.Region == RegionOK:
 			return nil
@@ -186,10 +192,17 @@ func (c *Client) send(ctx context.Context, x *exchange, bo *backoff) error {
 			why = reasonRPC
 			if x.req.Kind == KindTSO {
 				why = reasonPD
+			} else {
+				gaveUp = bo.givesUpRegion(c.clock.Monotonic() - begun)
 			}
 		}
 		if err := c.pause(ctx, bo, why, 0, &x.req); err != nil {
 			return err
+		}
+		if gaveUp {
+			if err := c.pause(ctx, bo, reasonRegion, 0, &x.req); err != nil {
+				return err
+			}
 		}
 	}
 }

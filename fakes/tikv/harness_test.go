@@ -66,7 +66,7 @@ type testingT interface {
 }
 
 func newWorld(t testingT) *world {
-	return &world{t: t, engine: tikv.New(tikv.Options{RecordReads: true, CheckSafePoint: true}), rpcs: map[tikv.Kind]int{}, now: time.Hour, seed: 1}
+	return &world{t: t, engine: tikv.New(tikv.Options{RecordReads: true}), rpcs: map[tikv.Kind]int{}, now: time.Hour, seed: 1}
 }
 
 func (w *world) client(cfg tikv.ClientConfig) *tikv.Client {
@@ -278,7 +278,13 @@ func (w *world) buffer(kv env.KV, value string, keys ...string) env.Txn {
 // get reads one value in a transaction of its own, "" if there is none.
 func (w *world) get(kv env.KV, key string) string {
 	w.t.Helper()
-	value, err := w.begin(kv).Get(context.Background(), key)
+	return w.read(w.begin(kv), key)
+}
+
+// read returns what a transaction reads, "" if there is nothing.
+func (w *world) read(tx env.Txn, key string) string {
+	w.t.Helper()
+	value, err := tx.Get(context.Background(), key)
 	if env.ClassOf(err) == env.ClassNotFound {
 		return ""
 	}

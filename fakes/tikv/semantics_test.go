@@ -283,10 +283,10 @@ func TestStoreSilentForEver(t *testing.T) {
 		class     env.Class
 		low, high time.Duration
 	}{
-		{tikv.KindPrewrite, env.ClassUnavailable, 26 * time.Minute, 31 * time.Minute},
-		{tikv.KindCommit, env.ClassUndetermined, 26 * time.Minute, 31 * time.Minute},
-		{tikv.KindGet, env.ClassUnavailable, 14 * time.Minute, 18 * time.Minute},
-		{tikv.KindScan, env.ClassUnavailable, 28 * time.Minute, 35 * time.Minute},
+		{tikv.KindPrewrite, env.ClassUnavailable, 26 * time.Minute, 29 * time.Minute},
+		{tikv.KindCommit, env.ClassUndetermined, 26 * time.Minute, 29 * time.Minute},
+		{tikv.KindGet, env.ClassUnavailable, 14 * time.Minute, 16*time.Minute + 30*time.Second},
+		{tikv.KindScan, env.ClassUnavailable, 25 * time.Minute, 33 * time.Minute},
 	} {
 		w := newWorld(t)
 		w.silent = true
@@ -679,12 +679,44 @@ func TestTransactionOlderThanADay(t *testing.T) {
 func TestSnapshotBelowSafePoint(t *testing.T) {
 	w := newWorld(t)
 	c := w.client(tikv.ClientConfig{})
+	w.put(c, "1", "a", "b")
 	old := w.begin(c)
+	require.Equal(t, "1", w.read(old, "a"))
 	w.engine.SetSafePoint(w.begin(c).StartTS())
-	_, err := old.Get(context.Background(), "a")
+	require.Equal(t, "1", w.read(old, "b"), "the client does not know yet")
+	w.now += 10 * time.Second
+	require.Equal(t, "1", w.read(old, "a"), "nobody is asked")
+	_, err := old.Get(context.Background(), "c")
 	isClass(t, env.ClassUnavailable, err)
-	old.Put("a", []byte("1"))
+	_, err = old.Scan(context.Background(), "", "", 10)
+	isClass(t, env.ClassUnavailable, err)
+	require.Equal(t, 1, w.rpcs[tikv.KindSafePoint])
+	require.Equal(t, "1", w.get(c, "a"), "a newer snapshot")
+	old.Put("a", []byte("2"))
 	require.NoError(t, old.Commit(context.Background()), "a blind write still commits")
+}
+
+// Reads are refused once the safe point has been unknown for 90 s, and until PD
+// tells it again. Fresh snapshots don't ask more often than that.
+func TestSafePointUnknown(t *testing.T) {
+	w := newWorld(t)
+	c := w.client(tikv.ClientConfig{})
+	w.put(c, "1", "a")
+	w.fault = only(tikv.KindSafePoint, lose)
+	w.now += 89 * time.Second
+	require.Equal(t, "1", w.get(c, "a"))
+	require.Zero(t, w.rpcs[tikv.KindSafePoint])
+	w.now += 2 * time.Second
+	for range 3 { // asked once a second
+		_, err := w.begin(c).Get(context.Background(), "a")
+		isClass(t, env.ClassUnavailable, err)
+	}
+	require.Equal(t, 1, w.rpcs[tikv.KindSafePoint])
+	w.put(c, "2", "a")
+	w.fault = nil
+	w.now += time.Second
+	require.Equal(t, "2", w.get(c, "a"))
+	require.Equal(t, 2, w.rpcs[tikv.KindSafePoint])
 }
 
 func TestLockThatNeverGoes(t *testing.T) {

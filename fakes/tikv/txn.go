@@ -182,6 +182,9 @@ func (t *txn) get(ctx context.Context, key string) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if err := t.c.visible(ctx, t); err != nil {
+		return nil, err
+	}
 	if x.resp.NotFound {
 		return nil, nil
 	}
@@ -294,6 +297,9 @@ func (t *txn) scanStore(ctx context.Context, from, to string, limit int) ([]env.
 	var out []env.Pair
 	for {
 		if err := t.read(ctx); err != nil {
+			return nil, err
+		}
+		if err := t.c.visible(ctx, t); err != nil {
 			return nil, err
 		}
 		if out == nil {

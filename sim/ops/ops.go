@@ -38,14 +38,15 @@ const (
 	CompleteUpload
 	AbortUpload
 	ListUploads
-	Count // of the operations, None included
+	SafePoint // of PD; last, since the identity of calls is made of these numbers
+	Count     // of the operations, None included
 )
 
 var names = [Count]string{
 	"-", "step", "sleep", "work", "wait",
 	"pd.tso", "kv.get", "kv.scan", "kv.prewrite", "kv.commit", "kv.rollback", "kv.check_txn", "kv.resolve",
 	"objects.put", "objects.get", "objects.head", "objects.list", "objects.delete", "objects.create_upload",
-	"objects.upload_part", "objects.complete_upload", "objects.abort_upload", "objects.list_uploads",
+	"objects.upload_part", "objects.complete_upload", "objects.abort_upload", "objects.list_uploads", "pd.safe_point",
 }
 
 // String returns the op's name as plans and traces print it: "kv.commit".
@@ -107,7 +108,7 @@ func (s Service) Is(op Op) bool { return s == Every || s == op.Service() }
 // Service returns where a request goes.
 func (op Op) Service() Service {
 	switch {
-	case op == TSO:
+	case op == TSO || op == SafePoint:
 		return PD
 	case op < Put:
 		return KV
@@ -118,6 +119,7 @@ func (op Op) Service() Service {
 var kv = [...]Op{
 	tikv.KindTSO: TSO, tikv.KindGet: KVGet, tikv.KindScan: KVScan, tikv.KindPrewrite: Prewrite,
 	tikv.KindCommit: Commit, tikv.KindRollback: Rollback, tikv.KindCheckTxn: CheckTxn, tikv.KindResolve: Resolve,
+	tikv.KindSafePoint: SafePoint,
 }
 
 // OfKV returns the op of a request to TiKV or PD.
