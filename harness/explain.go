@@ -18,8 +18,9 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
-// Reduction is how many universes the reduction of a failure may take.
-const Reduction = 400
+// Reduction is how many universes the reduction of a failure may take at most;
+// a bound on events mostly ends it before.
+const Reduction = 2000
 
 // Explain reduces a failing run, unless runs is 0, and returns its report. replay
 // and keep are commands to paste; keep may be "".

@@ -11,7 +11,9 @@ import (
 // Config is the simulator's own part of a run's configuration. A plan embeds
 // it whole; a seed draws it.
 type Config struct {
-	// Arm is the order of events: "elastic" chooses it, "narrow" follows latencies.
+	// Arm is the order of events: "elastic" draws it, "narrow" follows latencies
+	// that are drawn, "default" draws nothing: every message takes latency_min, and
+	// at one instant what was sent or set first comes first.
 	Arm string
 	// LatencyMin is the shortest way of a request or a reply, before any fault.
 	LatencyMin time.Duration
@@ -43,8 +45,12 @@ const usualWork = 800 * time.Millisecond
 // longestWork is the longest that one piece of work may take.
 const longestWork = 10 * time.Second
 
-// arms names the two.
-var arms = []string{"elastic", "narrow"}
+// arms names the arms.
+var arms = []string{"elastic", "narrow", DefaultArm}
+
+// DefaultArm is the arm that draws nothing. No seed draws it: failures are reduced
+// to it, so that what its order of events owes to chance is named.
+const DefaultArm = "default"
 
 // Settings are the simulator's part of a plan: what each may be, and the fields
 // of c that they set.

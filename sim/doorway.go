@@ -73,6 +73,7 @@ func (u *Universe) name(t *task, c *simCtx, op ops.Op, key string, m *message) (
 	}
 	t.where = waitPlace{step: step, op: op, since: u.sched.now}
 	cl := call{site: s, nth: s.calls, id: keyed.Mix(keyed.Mix(u.seed, s.Key), uint64(s.calls)<<16^uint64(t.inc))}
+	t.call = cl
 	if u.phase != chaosPhase {
 		return cl, nil
 	}
@@ -103,7 +104,7 @@ func (u *Universe) siteOf(t *task, step *stepName, op ops.Op, key string) *site 
 }
 
 func (u *Universe) siteNamed(t *task, step *stepName, op ops.Op, class string) *site {
-	id := keyed.Mix(keyed.Mix(t.nameKey, step.key), uint64(op)<<56^keyed.HashText(class)>>8)
+	id := siteKey(t.nameKey, step.key, op, class)
 	s := u.sites[id]
 	if s == nil {
 		if len(u.siteSlab) == 0 {
@@ -394,7 +395,7 @@ func (u *Universe) send(m *message) {
 		return
 	}
 	m.event = event{pos: -1, kind: evRequest, msg: m, id: keyed.Mix(m.call.id, keyed.ForRequest)}
-	m.event.tie = keyed.Mix(m.event.id, keyed.ForTie)
+	m.event.tie = u.sched.tie(m.event.id)
 	hold := time.Duration(0)
 	for _, f := range m.struck {
 		if h := f.Kind.Hold(); h > 0 {
@@ -424,7 +425,7 @@ func (u *Universe) repeat(m *message, f *fault.Fault, later time.Duration) {
 	*again = *m
 	again.struck, again.copied, again.gone, again.held = nil, true, true, f
 	again.event = event{pos: -1, kind: evRequest, msg: again, id: keyed.Mix(m.call.id, keyed.ForCopy)}
-	again.event.tie = keyed.Mix(again.event.id, keyed.ForTie)
+	again.event.tie = u.sched.tie(again.event.id)
 	if u.history != nil {
 		u.history.sent(u, again)
 	}
@@ -512,7 +513,7 @@ func (u *Universe) drop(m *message) {
 // reply sends the answer back to the caller.
 func (u *Universe) reply(m *message) {
 	m.event = event{pos: -1, kind: evReply, msg: m, id: keyed.Mix(m.call.id, keyed.ForReply), task: m.task, gen: m.gen}
-	m.event.tie = keyed.Mix(m.event.id, keyed.ForTie)
+	m.event.tie = u.sched.tie(m.event.id)
 	hold := time.Duration(0)
 	for _, f := range m.struck {
 		if h := f.Kind.HoldReply(); h > 0 {

@@ -20,7 +20,7 @@ func (u *Universe) expectCollection() {
 		return
 	}
 	id := keyed.Mix(u.seed, uint64(u.sched.now/period))
-	u.collection = event{when: (u.sched.now/period + 1) * period, tie: keyed.Mix(id, keyed.ForTie), pos: -1, kind: evWorld, act: u.collectLocks, id: id}
+	u.collection = event{when: (u.sched.now/period + 1) * period, tie: u.sched.tie(id), pos: -1, kind: evWorld, act: u.collectLocks, id: id}
 	u.sched.timers.push(&u.collection)
 }
 

@@ -140,7 +140,7 @@ func (u *Universe) restartAfter(p *process, d int64) {
 // at schedules an act of the world.
 func (u *Universe) at(d int64, p *process, do func()) *event {
 	id := keyed.Mix(keyed.Mix(u.seed, keyed.HashText(p.program.Name)), uint64(p.inc)<<8^u.events<<20)
-	e := &event{when: u.sched.now + d, tie: keyed.Mix(id, keyed.ForTie), pos: -1, kind: evWorld, act: do, id: id}
+	e := &event{when: u.sched.now + d, tie: u.sched.tie(id), pos: -1, kind: evWorld, act: do, id: id}
 	u.sched.timers.push(e)
 	return e
 }

@@ -102,6 +102,7 @@ type task struct {
 	dead       bool
 	waiting    *message
 	sites      [ops.Count]*site // of the last call of each operation
+	call       call             // the last one
 	where      waitPlace
 	before     *stepName // the last step that was another than that of where
 	replyError error

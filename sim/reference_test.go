@@ -43,6 +43,7 @@ func TestPlanReference(t *testing.T) {
 		"Ops":        operations(),
 		"Kinds":      faultKinds(),
 		"Words":      optionWords(t),
+		"Legs":       legs(t),
 	}))
 	for _, word := range formatWords(t) {
 		require.Contains(t, text.String(), "\n| `"+word+"` |")
@@ -67,11 +68,15 @@ func examplePlan(t *testing.T) string {
 	require.NoError(t, err)
 	f, err := fault.Parse("pause at w0/main raise kv.commit counter #2 phase=before for=1m30s clock=stops")
 	require.NoError(t, err)
-	p.Why, p.Expect, p.Faults = []string{"A worker freezes with a commit in hand."}, "none", []*fault.Fault{f}
+	o, err := fault.ParseOrdering("hold w1/main raise kv.get counter #1 request until after w0/main raise kv.get counter #1 reply")
+	require.NoError(t, err)
+	p.Why, p.Expect = []string{"A worker freezes with a commit in hand. Its first one arrived late."}, "none"
+	p.Faults, p.Orders = []*fault.Fault{f}, []*fault.Ordering{o}
 	r, err := sim.Replay(counter.Target(false), p)
 	require.NoError(t, err)
 	require.Nil(t, r.Violation)
 	require.Len(t, r.Fired, 1, "the example's fault strikes nothing")
+	require.Len(t, r.Ordered, 1, "the example's ordering holds nothing")
 	return p.String()
 }
 
@@ -250,6 +255,16 @@ func optionWords(t *testing.T) []wordList {
 		lists = append(lists, list)
 	}
 	return lists
+}
+
+// legs describes the parts of a call's way by the comments of their constants.
+func legs(t *testing.T) []settingRow {
+	rows := constants(t, filepath.Join("fault", "ordering.go"), "Leg")
+	for i := range rows {
+		rows[i].Name = strings.ToLower(rows[i].Name)
+		require.Equal(t, rows[i].Name, fault.Leg(i).String())
+	}
+	return rows
 }
 
 // constants returns the constants of a type with what their comments say.

@@ -31,6 +31,10 @@ type Target struct {
 	Search search.Options
 	// Calm leaves the drawn faults out.
 	Calm bool
+	// Events, if set, is after how many events a run is given up: it is then
+	// inconclusive. What is tried only to see whether it fails like another run
+	// need not go on for much longer than that one did.
+	Events uint64
 	// Pulse, if set, shows a watchdog how far the one universe is that runs.
 	Pulse *Pulse
 }
@@ -46,6 +50,8 @@ type Result struct {
 	Virtual time.Duration
 	// Fired are the faults that changed the outcome or order of a call.
 	Fired []*fault.Fault
+	// Ordered are the orderings that held something.
+	Ordered []*fault.Ordering
 	// Marks counts the interesting things that happened.
 	Marks map[string]int
 	// States are the abstract states seen, as the invariants name them; a
@@ -137,7 +143,7 @@ func (target Target) replay(p *plan.Plan) (*Universe, error) {
 		return nil, p.Wrong("system", err)
 	}
 	u := newUniverse(p.Seed, config, system, bounds)
-	u.pulse = target.Pulse
+	u.pulse, u.most = target.Pulse, target.Events
 	for _, f := range p.Faults {
 		if err := u.checkFault(f); err != nil {
 			return nil, p.WrongFault(f, err)
@@ -147,6 +153,16 @@ func (target Target) replay(p *plan.Plan) (*Universe, error) {
 		u.faults = append(u.faults, planned)
 	}
 	u.injectors = []fault.Injector{inject.Anchored(u.faults)}
+	var planned []*fault.Ordering
+	for _, o := range p.Orders {
+		if err := u.checkOrder(o); err != nil {
+			return nil, p.WrongOrder(o, err)
+		}
+		planned = append(planned, o.Again())
+	}
+	if len(planned) > 0 {
+		u.orders = newOrders(planned)
+	}
 	u.judge.observeBy(target.Invariants(assembly, system))
 	return u, nil
 }
@@ -166,6 +182,13 @@ func ReplayRecorded(target Target, p *plan.Plan) (*Result, error) {
 func Replayable(target Target, p *plan.Plan) error {
 	_, err := target.replay(p)
 	return err
+}
+
+// Settings returns the settings of a plan's system, bound to its values.
+func Settings(target Target, p *plan.Plan) ([]plan.Setting, error) {
+	assembly := target.Assemble()
+	settings := append((&Config{}).Settings(), assembly.Settings()...)
+	return settings, p.Apply(assembly.Name(), settings)
 }
 
 // planOf is the plan of a universe without its faults.
@@ -194,14 +217,10 @@ func Anchors(target Target, p *plan.Plan) ([]fault.Anchor, error) {
 
 // checkFault refuses faults for processes that the system does not have.
 func (u *Universe) checkFault(f *fault.Fault) error {
-	i := slices.IndexFunc(u.processes, func(p *process) bool { return p.program.Name == f.At.Process })
-	if i < 0 {
-		var names []string
-		for _, p := range u.processes {
-			names = append(names, p.program.Name)
-		}
-		return fmt.Errorf("no process %q; this plan's are %s", f.At.Process, strings.Join(names, ", "))
+	if err := u.checkProcess(f.At.Process); err != nil {
+		return err
 	}
+	i := slices.IndexFunc(u.processes, func(p *process) bool { return p.program.Name == f.At.Process })
 	if !f.Kind.Info().CanStrike(f.At.Op, u.processes[i].program.Client) {
 		return fmt.Errorf("%s cannot strike %s of %s", f.Name(), f.At.Op, f.At.Process)
 	}
@@ -216,13 +235,13 @@ func (u *Universe) run(p *plan.Plan) *Result {
 	inconclusive := u.runChaos()
 	if u.judge.violation == nil && u.runSettle() {
 		u.runQuiesce()
-		if u.judge.violation == nil {
+		if u.judge.violation == nil && !u.spent() {
 			u.judge.close()
 			u.judge.settled()
 		}
 	}
 	r := u.result(p)
-	r.Inconclusive = inconclusive
+	r.Inconclusive = inconclusive || r.Violation == nil && u.spent()
 	u.shutdown()
 	return r
 }
@@ -234,7 +253,7 @@ func (u *Universe) runChaos() bool {
 		if u.sched.now >= int64(u.config.ChaosFor) || u.ask(u.system.Done) {
 			return false
 		}
-		if u.events >= uint64(u.config.ChaosEvents) {
+		if u.events >= uint64(u.config.ChaosEvents) || u.spent() {
 			return true
 		}
 		if u.sched.idleUntil(u.config.ChaosFor) {
@@ -248,6 +267,9 @@ func (u *Universe) runChaos() bool {
 	return false
 }
 
+// spent reports whether the run has had all the events that it may.
+func (u *Universe) spent() bool { return u.most > 0 && u.events >= u.most }
+
 // settleEvents bounds the settle phase: a timer storm would never reach its
 // bound in virtual time.
 const settleEvents = 400_000
@@ -256,6 +278,9 @@ const settleEvents = 400_000
 // reports whether it did. In the second half of the bound a probe watches, which
 // can tell in the end what kind of standstill it is.
 func (u *Universe) runSettle() bool {
+	if u.spent() {
+		return false
+	}
 	u.heal()
 	u.judge.fresh = true // ask once even if nothing changes any more
 	half := u.sched.now + int64(u.bounds.Settle)/2
@@ -275,6 +300,8 @@ func (u *Universe) runSettle() bool {
 			u.judge.probe = u.watch()
 		}
 		switch {
+		case u.spent():
+			return false
 		case u.sched.now >= until:
 			u.judge.fail(u.standstill(NotDone, u.judge.probe))
 		case u.events >= limit:
@@ -290,7 +317,7 @@ func (u *Universe) runSettle() bool {
 func (u *Universe) runQuiesce() {
 	u.phase, u.judge.fresh = quiescePhase, true
 	until := u.sched.now + int64(u.bounds.Quiesce)
-	for u.judge.violation == nil && u.sched.now < until && (u.sched.now < u.zombies || !u.ask(u.system.Quiet)) && u.step() {
+	for u.judge.violation == nil && !u.spent() && u.sched.now < until && (u.sched.now < u.zombies || !u.ask(u.system.Quiet)) && u.step() {
 	}
 }
 
@@ -327,7 +354,7 @@ func (u *Universe) result(p *plan.Plan) *Result {
 	u.hash = keyed.Fold(u.hash, u.objects.Digest())
 	r := &Result{
 		Seed: u.seed, Arm: u.config.Arm, Events: u.events, Virtual: time.Duration(u.sched.now),
-		Fired: u.world.Faults(), Marks: u.world.marks, Hash: u.hash, Violation: u.judge.violation, States: u.world.states,
+		Fired: u.world.Faults(), Ordered: u.ordered, Marks: u.world.marks, Hash: u.hash, Violation: u.judge.violation, States: u.world.states,
 		Plan: p,
 	}
 	p.Faults = u.faults

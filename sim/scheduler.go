@@ -8,7 +8,8 @@ import (
 
 // scheduler decides what happens next, and when that is: letting time pass is
 // one of its decisions. Under the narrow arm every message has a latency and
-// the earliest event is next. Under the elastic one the order is drawn.
+// the earliest event is next. Under the elastic one the order is drawn. Under the
+// default one nothing is.
 type scheduler struct {
 	now      int64 // virtual nanoseconds since the universe began
 	order    int64 // elastic: position in the order of picks
@@ -22,12 +23,16 @@ type scheduler struct {
 	config  *Config
 	elastic bool
 	steady  bool   // messages come in the order in which they are sent
-	pushed  uint64 // messages, in a steady universe
+	fixed   bool   // under the default arm, which is steady
+	pushed  uint64 // messages, and under the default arm timers, so far
 }
 
 // latency draws a message's way from its identity.
 func (s *scheduler) latency(id uint64) int64 {
 	lo, hi := int64(s.config.LatencyMin), int64(s.config.LatencyMax)
+	if s.fixed {
+		return lo
+	}
 	l := lo + int64(keyed.Below(keyed.Mix(id, keyed.ForPick), uint64(hi-lo+1)))
 	if q := int64(s.config.Quantum); q > 0 {
 		l = (l + q - 1) / q * q
@@ -59,6 +64,16 @@ func (s *scheduler) push(e *event, after int64) {
 		e.when = s.now + after
 	}
 	s.messages.push(e)
+}
+
+// tie orders an event among others of its instant: by its identity, under the
+// default arm by which came into being first.
+func (s *scheduler) tie(id uint64) uint64 {
+	if !s.fixed {
+		return keyed.Mix(id, keyed.ForTie)
+	}
+	s.pushed++
+	return s.pushed
 }
 
 // pick takes the next event out of the queues and moves time; nil if there is

@@ -90,7 +90,7 @@ func TestScriptFailsWithAReport(t *testing.T) {
 	}
 	report := fail(t, twoCounters(true), careless)
 	require.Contains(t, report, "FAIL counters-agree: ")
-	require.Contains(t, report, "faults: 2 of the 2 that fired (not reduced):")
+	require.Contains(t, report, "deviations: 2 of the 2 faults that fired (not reduced)")
 	require.Contains(t, report, "pause at w0/main raise pd.tso - #2 phase=before")
 	require.Contains(t, report, "<- violation")
 	require.Contains(t, report, "replay: go test -run '^TestStage$/^one$'")

@@ -49,9 +49,11 @@ type Universe struct {
 	siteSlab  []site // not yet given out
 	// injectors decide what befalls each call, until the world is healed.
 	injectors []fault.Injector
-	crossing  fault.Crossing // what they are shown
-	standing  []standing     // what strikes everybody for a while
-	faults    []*fault.Fault // all that were injected or planned, in order
+	crossing  fault.Crossing    // what they are shown
+	standing  []standing        // what strikes everybody for a while
+	faults    []*fault.Fault    // all that were injected or planned, in order
+	orders    *orders           // of a plan that has any, until the world is healed
+	ordered   []*fault.Ordering // those that have held something
 
 	kv      *tikv.Engine
 	objects *objstore.Store
@@ -72,6 +74,7 @@ type Universe struct {
 	collection event              // of TiKV's garbage, if pending
 	passed     func(fault.Anchor) // is told of every call, if set
 	pulse      *Pulse             // for a watchdog, if set
+	most       uint64             // events that the run may have; 0 for any number
 	// What commits returned to the system, other than success.
 	outcomes     []outcome
 	undetermined []uint64 // start timestamps
@@ -94,6 +97,8 @@ func newUniverse(seed uint64, config Config, system System, bounds Bounds) *Univ
 		hash: keyed.Mix(seed, 0x756e6976),
 	}
 	u.sched.config, u.sched.elastic = &u.config, config.Arm == "elastic"
+	u.sched.fixed = config.Arm == DefaultArm
+	u.sched.steady = u.sched.fixed
 	u.collection.pos = -1
 	u.kv = tikv.New(tikv.Options{RecordReads: true})
 	u.objects = objstore.New(system.StoreOptions())
@@ -128,7 +133,7 @@ func (u *Universe) newEnv(p *process) *env.Env {
 }
 
 // tie orders events of the same instant by identity, not by who was first.
-func (u *Universe) tie(t *task) uint64 { return keyed.Mix(t.identity(), keyed.ForTie) }
+func (u *Universe) tie(t *task) uint64 { return u.sched.tie(t.identity()) }
 
 // step lets one event happen. It reports false when none is left.
 func (u *Universe) step() bool {
@@ -148,6 +153,9 @@ func (u *Universe) dispatch(e *event) {
 	}
 	if n := e.node; n != nil && n.proc.paused {
 		n.proc.held = append(n.proc.held, e)
+		return
+	}
+	if u.orders != nil && u.orders.hold(u, e) {
 		return
 	}
 	u.events++
@@ -178,6 +186,9 @@ func (u *Universe) dispatch(e *event) {
 	case evWorld:
 		u.fold(e, 0)
 		e.act()
+	}
+	if u.orders != nil {
+		u.orders.release(u)
 	}
 }
 
@@ -279,6 +290,9 @@ func (u *Universe) heal() {
 	u.healedAt = u.sched.now
 	u.standing = nil
 	u.note(nil, Healed, "")
+	if u.orders != nil {
+		pending = append(pending, u.orders.end(u)...)
+	}
 	var late []*event // what was held back on its way arrives now
 	for _, e := range u.sched.timers.heap {
 		if e.kind == evRequest || e.kind == evReply {

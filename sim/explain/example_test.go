@@ -52,39 +52,17 @@ func ExampleFailure() {
 	}
 	fmt.Println(report)
 	// Output:
-	// FAIL counters-agree: the counter is 2 after 6 raises
-	//   seed 0x000000000000002a  arm=narrow  workers=2
-	//   faults: 1 of the 1 that fired (needed: without it the run passes):
-	//     pause at w1/main raise kv.get counter #2 phase=after for=600ms
-	//   second: event 96 at 0.446s: w1 raised the counter to 2
+	// FAIL counters-agree: the counter is 2 after 4 raises
+	//   seed 0x000000000000002a  arm=default  workers=2
+	//   needed: 1 of the 1 faults that fired (1-minimal: without it it does not fail this way; 44 runs, 2703 events)
+	//     delay-reply at w0/main raise kv.get counter #2 for=65ms
+	//   second: event 69 at 0.162s: w0 raised the counter to 2
 	//   the steps that matter (virtual time):
-	//       0.012s  w0/main          raise kv.prewrite counter raised/w0/1/1: locked
-	//       0.018s  w1/main          raise kv.commit counter raised/w1/1/1
-	//       0.064s  w1/main          -- fault: pause phase=after for=600ms
-	//       0.064s  w1               -- pause: 600ms
-	//       0.117s  w0/main          raise kv.prewrite counter raised/w0/1/1: write conflict
-	//       0.201s  w0/main          raise kv.commit counter raised/w0/1/2
-	//       0.292s  w0/main          raise kv.commit counter raised/w0/1/3
-	//       0.368s  w0/main          raise kv.commit counter raised/w0/1/4
-	//       0.435s  w0/main          raise kv.commit counter raised/w0/1/5
-	//       0.435s                   -- heal
-	//       0.435s  w1               -- resume
-	//       0.446s  w1/main          raise kv.commit counter raised/w1/1/2   <- violation
-}
-
-// Reduction takes away what the failure does not need, and weakens what it does.
-func ExampleReduce() {
-	result := replay()
-	reduced, err := explain.Reduce(counter.Target(true), result, 100)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println("faults before:", len(result.Plan.Faults))
-	fmt.Println("faults left:", len(reduced.Plan.Faults), "minimal:", reduced.Minimal)
-	fmt.Println(reduced.Result.Violation)
-	// Output:
-	// faults before: 2
-	// faults left: 1 minimal: true
-	// counters-agree: the counter is 2 after 6 raises
+	//       0.007s  w1/main          raise kv.prewrite counter raised/w1/1/1: locked
+	//       0.011s  w0/main          raise kv.commit counter raised/w0/1/1
+	//       0.075s  w1/main          raise kv.prewrite counter raised/w1/1/1: write conflict
+	//       0.124s  w1/main          raise kv.commit counter raised/w1/1/2
+	//       0.155s  w1/main          raise kv.commit counter raised/w1/1/3
+	//       0.155s                   -- heal
+	//       0.162s  w0/main          raise kv.commit counter raised/w0/1/2   <- violation
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
+	"github.com/gauntlet-dst/gauntlet/sim/shrink"
 )
 
 // maxReportLines bounds what a failure prints.
@@ -18,8 +19,8 @@ const maxReportLines = 30
 // run only: no real time, no addresses, no paths.
 type Report struct {
 	Seed uint64
-	// Reduced is the failure with the faults that were not needed taken away.
-	Reduced *Reduced
+	// Reduced is the failure with what was not needed taken away.
+	Reduced *shrink.Shrunk
 	// Injected is how many faults fired in the run that failed first.
 	Injected int
 	// Commit and GoVersion say what was run.
@@ -34,13 +35,13 @@ type Report struct {
 	Trace []sim.TraceEvent
 }
 
-// Failure reduces a failure, runs what is left once more with every event
-// recorded, and returns the report. runs bounds the reduction.
+// Failure shrinks a failure, runs what is left once more with every event
+// recorded, and returns the report. runs bounds the shrinking.
 func Failure(target sim.Target, failing *sim.Result, runs int) (*Report, error) {
 	if failing.Violation == nil {
 		return nil, fmt.Errorf("nothing failed: %s", failing.Line())
 	}
-	reduced, err := Reduce(target, failing, runs)
+	reduced, err := shrink.Failure(target, failing, runs)
 	if err != nil {
 		return nil, err
 	}
@@ -104,27 +105,35 @@ func (r *Report) eventLines() (lines []string) {
 	return lines
 }
 
-// faultLines names the faults that are left after reduction.
+// faultLines names the deviations that are left after shrinking.
 func (r *Report) faultLines() []string {
-	fired := r.Reduced.Result.Fired
-	if len(fired) == 0 {
-		return []string{"  no fault is needed: the order of events alone does it"}
+	fired, ordered := r.Reduced.Result.Fired, r.Reduced.Result.Ordered
+	if r.Reduced.Runs > 0 { // what is left does something, even if it fired nowhere
+		fired, ordered = r.Reduced.Plan.Faults, r.Reduced.Plan.Orders
 	}
-	certainty := "not reduced"
-	switch {
-	case r.Reduced.Minimal && len(fired) == 1:
-		certainty = "needed: without it the run passes"
-	case r.Reduced.Minimal:
-		certainty = "needed: without any one of them the run passes"
+	what := "no fault"
+	if len(fired) > 0 {
+		what = fmt.Sprintf("%d of the %d faults that fired", len(fired), max(r.Injected, len(fired)))
 	}
-	lines := []string{fmt.Sprintf("  faults: %d of the %d that fired (%s):", len(fired), max(r.Injected, len(fired)), certainty)}
-	for i, f := range fired {
-		if i == 6 && len(fired) > 7 {
-			return append(lines, fmt.Sprintf("    and %d more", len(fired)-i))
-		}
-		lines = append(lines, "    "+f.String())
+	if len(ordered) > 0 {
+		what += fmt.Sprintf(", orderings: %d", len(ordered))
 	}
-	return lines
+	begin := "needed"
+	if !r.Reduced.Minimal {
+		begin = "deviations"
+	}
+	lines := []string{fmt.Sprintf("  %s: %s (%s)", begin, what, r.Reduced.Certificate())}
+	var deviations []string
+	for _, f := range fired {
+		deviations = append(deviations, "    "+f.String())
+	}
+	for _, o := range ordered {
+		deviations = append(deviations, "    order "+o.String())
+	}
+	if n := len(deviations); n > 7 {
+		deviations = append(deviations[:6], fmt.Sprintf("    and %d more", n-6))
+	}
+	return append(lines, deviations...)
 }
 
 // steps picks the recorded events that matter: those on the violation's

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/shrink"
 )
 
 // What a report says of a system that is not done when it must be.
@@ -96,7 +97,7 @@ func commitAt(trace []sim.TraceEvent, event uint64) int {
 // next says what became of the subject after its last change where it went on:
 // without one of the faults, or with other latencies from there on. "" if it never
 // went on.
-func next(target sim.Target, reduced *Reduced, trace []sim.TraceEvent) (string, error) {
+func next(target sim.Target, reduced *shrink.Shrunk, trace []sim.TraceEvent) (string, error) {
 	v := reduced.Result.Violation
 	if v.Standstill == nil || v.First.Event == 0 {
 		return "", nil

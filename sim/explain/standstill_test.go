@@ -156,7 +156,7 @@ func TestStandstills(t *testing.T) {
 			require.Equal(t, c.kind, r.Violation.Standstill.Kind, r.Violation.Text)
 			require.Equal(t, c.subject, r.Violation.Subject)
 			require.Equal(t, string(c.kind)+": job is open", r.Violation.Shape)
-			report, err := explain.Failure(target, r, 2)
+			report, err := explain.Failure(target, r, 400)
 			require.NoError(t, err)
 			golden(t, filepath.Join("testdata", "standstills", strings.ReplaceAll(string(c.kind), " ", "-")), report.String())
 		})

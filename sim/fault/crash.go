@@ -63,10 +63,11 @@ func (k *Crash) draw(d keyed.Draw, s *Scale, c *Crossing) {
 	}
 }
 
-func (k *Crash) weaker(Anchor) []Kind {
+// weaker freezes the process instead: its memory is kept.
+func (k *Crash) weaker(at Anchor) []Kind {
 	var milder []Kind
-	if k.Never {
-		milder = append(milder, &Crash{Phase: k.Phase, Restart: time.Second, TempLost: k.TempLost})
+	if !k.Never {
+		milder = append((&Pause{Phase: k.Phase, For: k.Restart}).weaker(at), &Pause{Phase: k.Phase, For: k.Restart}, &Pause{Phase: k.Phase, For: k.Restart, Stops: true})
 	}
 	if k.TempLost {
 		w := *k
@@ -74,12 +75,7 @@ func (k *Crash) weaker(Anchor) []Kind {
 		milder = append(milder, &w)
 	}
 	if k.Never {
-		return milder
-	}
-	for _, restart := range shorter(k.Restart) {
-		w := *k
-		w.Restart = restart
-		milder = append(milder, &w)
+		milder = append(milder, &Crash{Phase: k.Phase, Restart: time.Second, TempLost: k.TempLost})
 	}
 	return milder
 }

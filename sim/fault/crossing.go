@@ -88,7 +88,9 @@ func DrawAimed(info *Info, d keyed.Draw, s *Scale, c *Crossing) *Fault {
 	return f
 }
 
-// Weaker lists milder forms of a fault, the mildest first.
+// Weaker lists milder forms of a fault, the mildest first: what befalls one call
+// is milder than what befalls its process, and what is late milder than what is
+// lost. How long a fault lasts is its magnitude: see [Fault.Magnitude].
 func Weaker(f *Fault) []*Fault {
 	var milder []*Fault
 	for _, k := range f.Kind.weaker(f.At) {
@@ -120,26 +122,4 @@ func (s *Scale) duration(d keyed.Draw) time.Duration {
 	default:
 		return base + time.Duration(d.Between("beyond", int64(base)/2, 2*int64(base)))
 	}
-}
-
-// shorter lists shorter durations: half as long, rounded, and rounded alone.
-func shorter(d time.Duration) []time.Duration {
-	if d <= time.Second {
-		return nil
-	}
-	list := []time.Duration{roundDown(d / 2)}
-	if rounded := roundDown(d); rounded != d {
-		list = append(list, rounded)
-	}
-	return list
-}
-
-// roundDown keeps a duration's two leading digits in seconds or milliseconds.
-func roundDown(d time.Duration) time.Duration {
-	for step := 10 * time.Minute; step >= time.Millisecond; step /= 10 {
-		if d >= 10*step {
-			return d.Truncate(step)
-		}
-	}
-	return d
 }

@@ -37,11 +37,3 @@ func (k *Delay) draw(d keyed.Draw, s *Scale, _ *Crossing) {
 func (k *Delay) aim(_ keyed.Draw, s *Scale, _ *Crossing, lease time.Duration) {
 	k.For = min(lease, s.MaxInFlight)
 }
-
-func (k *Delay) weaker(Anchor) []Kind {
-	var milder []Kind
-	for _, d := range shorter(k.For) {
-		milder = append(milder, &Delay{For: d})
-	}
-	return milder
-}

@@ -27,11 +27,3 @@ func (k *DelayReply) draw(d keyed.Draw, s *Scale, _ *Crossing) { k.For = s.durat
 func (k *DelayReply) options() []option {
 	return []option{lasting("for", "how long the reply is held back", &k.For)}
 }
-
-func (k *DelayReply) weaker(Anchor) []Kind {
-	var milder []Kind
-	for _, d := range shorter(k.For) {
-		milder = append(milder, &DelayReply{For: d})
-	}
-	return milder
-}

@@ -28,3 +28,10 @@ func (k *Drift) options() []option {
 func (k *Drift) draw(d keyed.Draw, _ *Scale, _ *Crossing) {
 	k.PPM = d.Between("ppm", -100000, 100000)
 }
+
+func (k *Drift) weaker(Anchor) []Kind {
+	if k.PPM > -1000 && k.PPM < 1000 {
+		return nil
+	}
+	return []Kind{&Drift{PPM: k.PPM / 2}}
+}

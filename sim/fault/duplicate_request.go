@@ -41,11 +41,3 @@ func (k *DuplicateRequest) draw(d keyed.Draw, s *Scale, _ *Crossing) {
 func (k *DuplicateRequest) aim(_ keyed.Draw, s *Scale, _ *Crossing, lease time.Duration) {
 	k.After = min(lease, s.MaxInFlight)
 }
-
-func (k *DuplicateRequest) weaker(Anchor) []Kind {
-	var milder []Kind
-	for _, d := range shorter(k.After) {
-		milder = append(milder, &DuplicateRequest{After: d})
-	}
-	return milder
-}

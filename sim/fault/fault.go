@@ -211,3 +211,40 @@ func (i *Info) CanStrike(op ops.Op, client bool) bool {
 	}
 	return i.Strikes(op) || op == ops.Step && i.Steps
 }
+
+// Magnitude is how long the fault lasts, or how far it goes; false for kinds
+// without such an option, and for a crash without a restart.
+func (f *Fault) Magnitude() (time.Duration, bool) {
+	size := sizeOf(f.Kind)
+	if crash, is := f.Kind.(*Crash); size == nil || is && crash.Never {
+		return 0, false
+	}
+	return *size, true
+}
+
+// Lasting returns a copy of the fault, not yet struck, of another magnitude.
+func (f *Fault) Lasting(d time.Duration) *Fault {
+	values := map[string]string{}
+	for _, o := range f.Kind.options() {
+		if text := o.print(); text != "" {
+			values[o.Name] = text
+		}
+	}
+	kind, err := With(f.Kind.Info(), values)
+	if err != nil {
+		panic(err) // what is printed can be parsed
+	}
+	if size := sizeOf(kind); size != nil {
+		*size = d
+	}
+	return f.With(kind)
+}
+
+func sizeOf(k Kind) *time.Duration {
+	for _, o := range k.options() {
+		if o.size != nil {
+			return o.size
+		}
+	}
+	return nil
+}

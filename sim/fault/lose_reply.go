@@ -1,6 +1,10 @@
 package fault
 
-import "github.com/gauntlet-dst/gauntlet/sim/keyed"
+import (
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+)
 
 // LoseReply loses the reply of a request that was applied.
 type LoseReply struct {
@@ -22,3 +26,6 @@ func (*LoseReply) Info() *Info                                { return &loseRepl
 func (k *LoseReply) Reply(*Message) Verdict                   { return lost(k.Reset) }
 func (k *LoseReply) options() []option                        { return []option{seen(&k.Reset)} }
 func (k *LoseReply) draw(d keyed.Draw, _ *Scale, _ *Crossing) { k.Reset = d.Chance("reset", 500) }
+
+// weaker lets the reply arrive after all, if late.
+func (*LoseReply) weaker(Anchor) []Kind { return []Kind{&DelayReply{For: time.Minute}} }

@@ -33,6 +33,7 @@ func (i *Info) Options() []Option {
 type option struct {
 	Option
 	print func() string          // "" leaves it out
+	size  *time.Duration         // the field, of a duration
 	parse func(text string) bool // false: the value is not allowed
 }
 
@@ -46,7 +47,8 @@ func (o *option) set(text string) error {
 
 // duration binds a duration from lo to hi.
 func duration(name, about string, field *time.Duration, lo, hi time.Duration) option {
-	return option{Option{name, about, fmt.Sprintf("a duration from %s to %s", lo, hi), ""}, field.String, func(text string) bool {
+	o := Option{name, about, fmt.Sprintf("a duration from %s to %s", lo, hi), ""}
+	return option{Option: o, print: field.String, size: field, parse: func(text string) bool {
 		d, err := time.ParseDuration(text)
 		*field = d
 		return err == nil && lo <= d && d <= hi
@@ -61,7 +63,7 @@ func lasting(name, about string, field *time.Duration) option {
 // number binds a whole number from lo to hi.
 func number(name, about string, field *int64, lo, hi int64) option {
 	print := func() string { return strconv.FormatInt(*field, 10) }
-	return option{Option{name, about, fmt.Sprintf("%d to %d", lo, hi), ""}, print, func(text string) bool {
+	return option{Option: Option{name, about, fmt.Sprintf("%d to %d", lo, hi), ""}, print: print, parse: func(text string) bool {
 		n, err := strconv.ParseInt(text, 10, 64)
 		*field = n
 		return err == nil && lo <= n && n <= hi
@@ -71,7 +73,7 @@ func number(name, about string, field *int64, lo, hi int64) option {
 // choice binds one of a few words.
 func choice[T ~uint8](name, about string, field *T, words []string) option {
 	print := func() string { return words[*field] }
-	return option{Option{name, about, "one of " + strings.Join(words, ", "), ""}, print, func(text string) bool {
+	return option{Option: Option{name, about, "one of " + strings.Join(words, ", "), ""}, print: print, parse: func(text string) bool {
 		i := slices.Index(words, text)
 		*field = T(max(i, 0))
 		return i >= 0
@@ -100,7 +102,7 @@ func either(name, about string, field *bool, no, yes string) option {
 		}
 		return ""
 	}
-	return option{Option{name, about, "one of " + no + ", " + yes, no}, print, func(text string) bool {
+	return option{Option: Option{name, about, "one of " + no + ", " + yes, no}, print: print, parse: func(text string) bool {
 		*field = text == yes
 		return text == yes || text == no
 	}}

@@ -49,10 +49,10 @@ func (k *Outage) aim(d keyed.Draw, _ *Scale, _ *Crossing, lease time.Duration) {
 	k.For = lease + time.Duration(d.Between("outage", 1, int64(lease)))
 }
 
-func (k *Outage) weaker(Anchor) []Kind {
-	var milder []Kind
-	for _, d := range shorter(k.For) {
-		milder = append(milder, &Outage{Service: k.Service, For: d})
+// weaker refuses one request alone.
+func (k *Outage) weaker(at Anchor) []Kind {
+	if !k.Service.Is(at.Op) {
+		return nil
 	}
-	return milder
+	return []Kind{&Refuse{}}
 }

@@ -84,22 +84,22 @@ func (k *Partition) aim(d keyed.Draw, s *Scale, c *Crossing, _ time.Duration) {
 	k.For = s.GiveUp + time.Duration(d.Between("patience", 1, int64(s.GiveUp)/2))
 }
 
+// weaker cuts one message off, or one direction, or one service.
 func (k *Partition) weaker(at Anchor) []Kind {
 	var milder []Kind
-	add := func(change func(*Partition)) {
-		w := *k
-		change(&w)
-		milder = append(milder, &w)
+	if k.Service.Is(at.Op) && at.Op.IsRequest() {
+		if k.Direction != Replies {
+			milder = append(milder, &LoseRequest{})
+		}
+		if k.Direction != Requests {
+			milder = append(append(milder, (&LoseReply{}).weaker(at)...), &LoseReply{})
+		}
 	}
 	if k.Service == ops.Every && at.Op.IsRequest() {
-		add(func(w *Partition) { w.Service = at.Op.Service() })
+		milder = append(milder, &Partition{Service: at.Op.Service(), Direction: k.Direction, For: k.For})
 	}
 	if k.Direction == Both {
-		add(func(w *Partition) { w.Direction = Replies })
-		add(func(w *Partition) { w.Direction = Requests })
-	}
-	for _, d := range shorter(k.For) {
-		add(func(w *Partition) { w.For = d })
+		milder = append(milder, &Partition{Service: k.Service, Direction: Replies, For: k.For}, &Partition{Service: k.Service, Direction: Requests, For: k.For})
 	}
 	return milder
 }

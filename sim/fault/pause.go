@@ -82,22 +82,21 @@ func (k *Pause) aim(d keyed.Draw, _ *Scale, _ *Crossing, lease time.Duration) {
 	}
 }
 
-func (k *Pause) weaker(Anchor) []Kind {
+// weaker holds one message back instead of the whole process.
+func (k *Pause) weaker(at Anchor) []Kind {
 	var milder []Kind
-	if k.Stops {
-		w := *k
-		w.Stops = false
-		milder = append(milder, &w)
+	if at.Op.IsRequest() {
+		if k.Phase == Before {
+			milder = append(milder, &Delay{For: k.For})
+		} else {
+			milder = append(milder, &DelayReply{For: k.For})
+		}
 	}
 	if k.Until != UntilTime {
-		w := *k
-		w.Until = UntilTime
-		milder = append(milder, &w)
+		milder = append(milder, &Pause{Phase: k.Phase, For: k.For}, &Pause{Phase: k.Phase, For: k.For, Stops: k.Stops})
 	}
-	for _, d := range shorter(k.For) {
-		w := *k
-		w.For = d
-		milder = append(milder, &w)
+	if k.Stops {
+		milder = append(milder, &Pause{Phase: k.Phase, For: k.For, Until: k.Until})
 	}
 	return milder
 }

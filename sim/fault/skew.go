@@ -36,11 +36,3 @@ func (k *Skew) draw(d keyed.Draw, s *Scale, _ *Crossing) {
 		k.By = -k.By
 	}
 }
-
-func (k *Skew) weaker(Anchor) []Kind {
-	var milder []Kind
-	for _, d := range shorter(k.By) {
-		milder = append(milder, &Skew{By: d})
-	}
-	return milder
-}

@@ -44,12 +44,8 @@ func (k *Slow) aim(d keyed.Draw, s *Scale, _ *Crossing, lease time.Duration) {
 }
 
 func (k *Slow) weaker(Anchor) []Kind {
-	var milder []Kind
-	if k.Factor > 2 {
-		milder = append(milder, &Slow{Factor: k.Factor / 2, For: k.For})
+	if k.Factor == 2 {
+		return nil
 	}
-	for _, d := range shorter(k.For) {
-		milder = append(milder, &Slow{Factor: k.Factor, For: d})
-	}
-	return milder
+	return []Kind{&Slow{Factor: k.Factor / 2, For: k.For}}
 }

@@ -41,11 +41,3 @@ func (k *Terminate) draw(d keyed.Draw, _ *Scale, c *Crossing) {
 		k.Grace = time.Duration(d.LogBetween("long grace", 20e9, 120e9))
 	}
 }
-
-func (k *Terminate) weaker(Anchor) []Kind {
-	var milder []Kind
-	for _, grace := range shorter(k.Grace) {
-		milder = append(milder, &Terminate{Phase: k.Phase, Grace: grace})
-	}
-	return milder
-}

@@ -1,5 +1,5 @@
-// Package plan is a run as text: the whole configuration and every fault. A
-// plan is what a seed comes to, what a failure is reduced to, and what is kept
+// Package plan is a run as text: the whole configuration, every fault and every
+// ordering. A plan is what a seed comes to, what a failure is reduced to, and what is kept
 // in seeds/ and replayed.
 package plan
 
@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,7 +21,7 @@ const header = "gauntlet-plan 1"
 // maxSize bounds a plan's file, in bytes.
 const maxSize = 1 << 20
 
-// Plan is a run as text: the whole configuration and every fault. Together
+// Plan is a run as text: the whole configuration and every deviation. Together
 // with the code it was written for, it replays the run byte for byte; with
 // other code, its anchors still name the same moments.
 type Plan struct {
@@ -30,6 +31,9 @@ type Plan struct {
 	// Settings are name and value pairs in the order of the assembly.
 	Settings []Field
 	Faults   []*fault.Fault
+	// Orders are the deviations from the order of events that the configuration
+	// and the seed come to.
+	Orders []*fault.Ordering
 	// Expect names the invariant that the plan broke when it was kept; "none"
 	// or "" if it must pass.
 	Expect string
@@ -52,10 +56,22 @@ func Of(seed uint64, system string, settings []Setting) *Plan {
 	return p
 }
 
-// Clone returns a copy that shares its faults and settings.
+// Clone returns a copy that shares its settings and deviations.
 func (p *Plan) Clone() *Plan {
 	c := *p
 	return &c
+}
+
+// With returns a copy of the plan in which a setting has another value.
+func (p *Plan) With(name, value string) *Plan {
+	c := p.Clone()
+	c.Settings = slices.Clone(p.Settings)
+	for i := range c.Settings {
+		if c.Settings[i].Name == name {
+			c.Settings[i].Value = value
+		}
+	}
+	return c
 }
 
 // String prints the plan in the form that Parse reads.
@@ -74,6 +90,9 @@ func (p *Plan) String() string {
 	}
 	for _, f := range p.Faults {
 		fmt.Fprintf(&b, "fault %s\n", f)
+	}
+	for _, o := range p.Orders {
+		fmt.Fprintf(&b, "order %s\n", o)
 	}
 	return b.String()
 }
@@ -172,8 +191,16 @@ func (p *Plan) parseLine(number int, line string) error {
 		f.Line = number
 		p.Faults = append(p.Faults, f)
 		return nil
+	case "order":
+		o, err := fault.ParseOrdering(rest)
+		if err != nil {
+			return err
+		}
+		o.Line = number
+		p.Orders = append(p.Orders, o)
+		return nil
 	}
-	return fmt.Errorf("unknown word %q; known: seed, system, expect, set, fault, #", word)
+	return fmt.Errorf("unknown word %q; known: seed, system, expect, set, fault, order, #", word)
 }
 
 // Apply sets a system's settings from the plan. Every setting must be there: a
@@ -228,6 +255,14 @@ func (p *Plan) Wrong(line string, err error) error {
 func (p *Plan) WrongFault(f *fault.Fault, err error) error {
 	return fmt.Errorf("%s: %w", p.place(f.Line), err)
 }
+
+// WrongOrder is the same for the line of an ordering.
+func (p *Plan) WrongOrder(o *fault.Ordering, err error) error {
+	return fmt.Errorf("%s: %w", p.place(o.Line), err)
+}
+
+// Deviations counts what the plan adds to its configuration.
+func (p *Plan) Deviations() int { return len(p.Faults) + len(p.Orders) }
 
 // ParseSeed reads a seed: decimal, 0x hex, or exactly 40 hex digits (a commit;
 // its first 16 count).

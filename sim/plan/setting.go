@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,6 +26,51 @@ type Setting struct {
 	// Absent is what a plan means that lacks the setting, because it was written
 	// before there was one; "" if every plan has it.
 	Absent string
+	// Simple is the value that tells a reader least, which reduction tries; "" for
+	// Absent, or else for the smallest number, false, or the first of Allowed.
+	// Durations that cannot be 0 then have none.
+	Simple string
+}
+
+// Simplest returns the setting's simplest value, "" if it has none or is at it.
+func (s Setting) Simplest() string {
+	simple := cmp.Or(s.Simple, s.Absent)
+	switch {
+	case simple != "" || s.Seed != nil:
+	case s.Int != nil || s.Size != nil:
+		simple = strconv.FormatInt(s.Min, 10)
+	case s.Bool != nil:
+		simple = "false"
+	case s.Duration != nil && s.Min == 0:
+		simple = "0s"
+	case len(s.Allowed) > 0:
+		simple = s.Allowed[0]
+	}
+	if simple == s.String() {
+		return ""
+	}
+	return simple
+}
+
+// Towards lists numbers between the setting's simplest value and its present one,
+// the simplest first; none for other settings.
+func (s Setting) Towards() []string {
+	simple, err := strconv.ParseInt(s.Simplest(), 10, 64)
+	is, notNumber := strconv.ParseInt(s.String(), 10, 64)
+	if err != nil || notNumber != nil {
+		return nil
+	}
+	step := int64(1)
+	if is < simple {
+		step = -1
+	}
+	var list []string
+	for _, n := range []int64{simple + step, simple + (is-simple)/4, simple + (is-simple)/2, is - step} {
+		if text := strconv.FormatInt(n, 10); n != simple && n != is && !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return list
 }
 
 // String returns the setting's value as a plan prints it.

@@ -16,6 +16,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/shrink"
 )
 
 // TB is what a script needs of a test; *testing.T is one.
@@ -132,7 +133,7 @@ func (s *Script) check() {
 	s.t.Helper()
 	result := s.u.Result()
 	report := explain.Report{
-		Seed: result.Seed, Reduced: &explain.Reduced{Plan: result.Plan, Result: result},
+		Seed: result.Seed, Reduced: &shrink.Shrunk{Plan: result.Plan, Result: result},
 		Replay: "go test -run '^" + strings.ReplaceAll(s.t.Name(), "/", "$/^") + "$'", Trace: s.u.Trace(),
 	}
 	s.t.Fatalf("\n%s", scripted.Replace(report.String()))

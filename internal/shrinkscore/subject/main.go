@@ -1,0 +1,65 @@
+// Command subject is built with a bug planted. It finds the first universe that
+// fails by an invariant, shrinks the failure, and prints what that came to.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/gauntlet-dst/gauntlet/harness"
+	"github.com/gauntlet-dst/gauntlet/properties/suite"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/shrink"
+)
+
+// Found is what is printed, as JSON.
+type Found struct {
+	Seed                         uint64
+	Orderings, Faults, Processes int
+	Minimal, Default             bool
+	Runs                         int
+	Events                       uint64
+	CPU                          float64
+	Plan, Text                   string
+	Notes                        []string
+}
+
+func main() {
+	invariant := flag.String("invariant", "", "which invariant must find the bug")
+	seeds := flag.Int("seeds", 2000, "how many universes, from 1 on")
+	flag.Parse()
+	found, err := find(*invariant, *seeds)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(found)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "subject:", err)
+		os.Exit(1)
+	}
+}
+
+func find(invariant string, seeds int) (*Found, error) {
+	target := suite.Target()
+	for seed := uint64(1); seed <= uint64(seeds); seed++ {
+		r, err := sim.Run(target, seed)
+		if err != nil {
+			return nil, err
+		}
+		if r.Violation == nil || r.Violation.Invariant != invariant {
+			continue
+		}
+		before := harness.CPUSeconds()
+		s, err := shrink.Failure(target, r, harness.Reduction)
+		if err != nil {
+			return nil, err
+		}
+		return &Found{
+			Seed: seed, Orderings: len(s.Plan.Orders), Faults: len(s.Plan.Faults), Processes: s.Processes,
+			Minimal: s.Minimal, Default: s.ByDefault(), Runs: s.Runs, Events: s.Events, CPU: harness.CPUSeconds() - before,
+			Plan: s.Plan.String(), Text: s.Result.Violation.Error(), Notes: s.Notes,
+		}, nil
+	}
+	return nil, fmt.Errorf("no universe fails by %s", invariant)
+}

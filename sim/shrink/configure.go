@@ -1,0 +1,236 @@
+package shrink
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+)
+
+// ours are the settings that passes of their own are about.
+func ours(name string) bool {
+	return name == "sim.arm" || strings.HasPrefix(name, "sim.latency") || strings.HasPrefix(name, "sim.chaos")
+}
+
+// simple is a setting that could have a simpler value.
+type simple struct {
+	name, value string
+	towards     []string
+}
+
+// simplifiable lists the settings that are not at their simplest.
+func (s *shrinking) simplifiable() []simple {
+	settings, err := sim.Settings(s.target, s.best.Plan)
+	if err != nil {
+		return nil
+	}
+	var list []simple
+	for _, setting := range settings {
+		if value := setting.Simplest(); value != "" && !ours(setting.Name) {
+			list = append(list, simple{setting.Name, value, setting.Towards()})
+		}
+	}
+	return list
+}
+
+// configure gives settings their simplest values: first the sizes of the world,
+// one by one, then all others at once or in large pieces.
+func (s *shrinking) configure() {
+	s.resize()
+	left := s.simplifiable()
+	drop(left, func(kept []simple) bool {
+		candidate := s.best.Plan
+		for _, item := range left {
+			if !slices.ContainsFunc(kept, func(k simple) bool { return k.name == item.name }) {
+				candidate = candidate.With(item.name, item.value)
+			}
+		}
+		return s.tryRecast(candidate)
+	})
+}
+
+// resize makes numbers smaller.
+func (s *shrinking) resize() bool {
+	smaller := false
+	for _, item := range s.simplifiable() {
+		if len(item.towards) == 0 && !isNumber(item.value) {
+			continue
+		}
+		for _, value := range append([]string{item.value}, item.towards...) {
+			if s.tryRecast(s.best.Plan.With(item.name, value)) {
+				smaller = true
+				break
+			}
+		}
+	}
+	return smaller
+}
+
+func isNumber(text string) bool { return strings.Trim(text, "0123456789") == "" }
+
+// tryRecast tries a configuration. Where it lacks processes that deviations name,
+// those that there are play their parts.
+func (s *shrinking) tryRecast(candidate *plan.Plan) bool {
+	cast, err := sim.Cast(s.target, candidate)
+	if err != nil {
+		return false
+	}
+	var missing, free []string
+	named := actors(candidate)
+	before, err := sim.Cast(s.target, s.best.Plan)
+	if err != nil {
+		return false
+	}
+	for _, name := range named {
+		if slices.Contains(before, name) && !slices.Contains(cast, name) {
+			missing = append(missing, name)
+		}
+	}
+	for _, name := range cast {
+		if !slices.Contains(named, name) {
+			free = append(free, name)
+		}
+	}
+	return s.tryParts(candidate, missing, free, map[string]string{})
+}
+
+// tryParts tries every way to give the parts of the missing to those that are free.
+func (s *shrinking) tryParts(candidate *plan.Plan, missing, free []string, parts map[string]string) bool {
+	if len(missing) == 0 {
+		return s.try(recast(candidate, parts))
+	}
+	for i, name := range free {
+		if role(name) != role(missing[0]) {
+			continue
+		}
+		parts[missing[0]] = name
+		if s.tryParts(candidate, missing[1:], slices.Delete(slices.Clone(free), i, i+1), parts) {
+			return true
+		}
+	}
+	return false
+}
+
+// role is a process's name without its number.
+func role(name string) string { return strings.TrimRight(name, "0123456789") }
+
+// actors names the processes of a plan's deviations, in their order.
+func actors(p *plan.Plan) []string {
+	var names []string
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, f := range p.Faults {
+		add(f.At.Process)
+	}
+	for _, o := range p.Orders {
+		add(o.Hold.Call.Process)
+		add(o.After.Call.Process)
+	}
+	return names
+}
+
+// recast is the plan with the processes of its deviations renamed.
+func recast(p *plan.Plan, parts map[string]string) *plan.Plan {
+	if len(parts) == 0 {
+		return p
+	}
+	rename := func(name *string) {
+		if other, ok := parts[*name]; ok {
+			*name = other
+		}
+	}
+	c := p.Clone()
+	c.Faults, c.Orders = nil, nil
+	for _, f := range p.Faults {
+		other := f.Again()
+		rename(&other.At.Process)
+		c.Faults = append(c.Faults, other)
+	}
+	for _, o := range p.Orders {
+		other := o.Again()
+		rename(&other.Hold.Call.Process)
+		rename(&other.After.Call.Process)
+		c.Orders = append(c.Orders, other)
+	}
+	return c
+}
+
+// rename lets the first processes of each role play in the deviations, in the
+// order in which these name them.
+func (s *shrinking) rename() {
+	cast, err := sim.Cast(s.target, s.best.Plan)
+	if err != nil {
+		return
+	}
+	parts, next := map[string]string{}, map[string]int{}
+	changed := false
+	for _, name := range actors(s.best.Plan) {
+		var alike []string
+		for _, other := range cast {
+			if role(other) == role(name) {
+				alike = append(alike, other)
+			}
+		}
+		if !slices.Contains(alike, name) {
+			continue // a client
+		}
+		parts[name] = alike[next[role(name)]]
+		next[role(name)]++
+		changed = changed || parts[name] != name
+	}
+	if changed {
+		s.try(recast(s.best.Plan, parts))
+	}
+}
+
+// truncate lets the chaos phase end early: what comes after it is long where
+// something stands still.
+func (s *shrinking) truncate() {
+	if s.try(s.best.Plan.With("sim.chaos_for", "0s")) {
+		return
+	}
+	lasts, _ := s.chaosFor()
+	for parts := time.Duration(64); parts > 1; parts /= 4 {
+		if s.try(s.best.Plan.With("sim.chaos_for", readable(lasts/parts).String())) {
+			return
+		}
+	}
+}
+
+func (s *shrinking) chaosFor() (time.Duration, error) {
+	for _, f := range s.best.Plan.Settings {
+		if f.Name == "sim.chaos_for" {
+			return time.ParseDuration(f.Value)
+		}
+	}
+	return 0, nil
+}
+
+// end lets the chaos phase end when the violation has come.
+func (s *shrinking) end() {
+	lasts, err := s.chaosFor()
+	if at := readable(s.best.Result.Violation.At); err == nil && at < lasts {
+		s.try(s.best.Plan.With("sim.chaos_for", at.String()))
+	}
+}
+
+// steps are what durations are rounded to.
+var steps = []time.Duration{
+	10 * time.Minute, time.Minute, 10 * time.Second, time.Second, 100 * time.Millisecond, 10 * time.Millisecond,
+	time.Millisecond, 100 * time.Microsecond, 10 * time.Microsecond, time.Microsecond,
+}
+
+// readable rounds a duration up, by a twentieth at most.
+func readable(d time.Duration) time.Duration {
+	for _, step := range steps {
+		if d >= 20*step {
+			return (d + step - 1) / step * step
+		}
+	}
+	return d
+}

@@ -1,0 +1,114 @@
+package shrink
+
+import (
+	"slices"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+)
+
+// maxOrders is how many orderings tell a reader more than the remark that the
+// order of events is the seed's.
+const maxOrders = 12
+
+// toDefault puts the default schedule in the place of the drawn one. Where the
+// failure needs another order of events than that, the order in which they came
+// is written down, as a chain of orderings that each wait for the one before, and
+// links are taken out of the chain as long as the failure stays.
+func (s *shrinking) toDefault() bool {
+	drawn := s.best
+	if armOf(drawn.Plan) == sim.DefaultArm {
+		return s.tryPlainSeed(drawn.Plan)
+	}
+	if s.tryPlainSeed(byDefault(drawn.Plan)) || s.try(byDefault(drawn.Plan)) {
+		return true
+	}
+	moments, result, err := sim.Moments(s.target, drawn.Plan)
+	if err != nil {
+		return false
+	}
+	s.runs++
+	s.events += result.Events
+	before := *s.best
+	for _, matter := range []func(fault.Moment) bool{writes, requests, notReplies, every} {
+		kept := slices.DeleteFunc(slices.Clone(moments), func(m fault.Moment) bool { return !matter(m) })
+		chained := byDefault(drawn.Plan)
+		chained.Orders = chain(kept)
+		if !s.try(chained) {
+			continue
+		}
+		drop(kept, func(kept []fault.Moment) bool { return s.tryOrders(chain(kept)) })
+		s.dropOrders()
+		s.joinOrders()
+		if len(s.best.Plan.Orders) <= maxOrders {
+			s.tryPlainSeed(s.best.Plan)
+			return true
+		}
+		*s.best = before
+	}
+	return false
+}
+
+// Which moments a chain may consist of, the fewest first: two stores' users see
+// of each other only what was written, what was asked when, and how late.
+func writes(m fault.Moment) bool     { return m.Leg == fault.Request && m.Call.Op.HasEffect() }
+func requests(m fault.Moment) bool   { return m.Leg == fault.Request && m.Call.Op != ops.TSO }
+func notReplies(m fault.Moment) bool { return m.Leg != fault.Reply }
+func every(fault.Moment) bool        { return true }
+
+// chain lets each moment wait for the one before it.
+func chain(moments []fault.Moment) []*fault.Ordering {
+	var orders []*fault.Ordering
+	for i := 1; i < len(moments); i++ {
+		orders = append(orders, &fault.Ordering{Hold: moments[i], After: moments[i-1]})
+	}
+	return orders
+}
+
+// joinOrders makes one ordering of two of which one waits for what the other one
+// holds.
+func (s *shrinking) joinOrders() {
+	for again := true; again; {
+		again = false
+		for i, first := range s.best.Plan.Orders {
+			for j, second := range s.best.Plan.Orders {
+				if second.After != first.Hold || second.Hold == first.After {
+					continue
+				}
+				joined := slices.Clone(s.best.Plan.Orders)
+				joined[j] = &fault.Ordering{Hold: second.Hold, After: first.After}
+				if again = s.tryOrders(slices.Delete(joined, i, i+1)); again {
+					break
+				}
+			}
+			if again {
+				break
+			}
+		}
+	}
+}
+
+func armOf(p *plan.Plan) string {
+	i := slices.IndexFunc(p.Settings, func(f plan.Field) bool { return f.Name == "sim.arm" })
+	return p.Settings[i].Value
+}
+
+// byDefault is the plan under the default schedule.
+func byDefault(p *plan.Plan) *plan.Plan {
+	return p.With("sim.arm", sim.DefaultArm).With("sim.latency_min", "1ms").With("sim.latency_max", "1ms").With("sim.quantum", "0s").With("sim.timer_weight", "1")
+}
+
+// plainSeed is the seed of plans to which their seed means nothing: under the
+// default schedule it keys nothing but the system's own draws.
+const plainSeed = 1
+
+func (s *shrinking) tryPlainSeed(p *plan.Plan) bool {
+	if p.Seed == plainSeed && p == s.best.Plan {
+		return false
+	}
+	plain := p.Clone()
+	plain.Seed = plainSeed
+	return s.try(plain)
+}

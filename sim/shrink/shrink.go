@@ -1,0 +1,260 @@
+// Package shrink makes a failing run as small as it can be: a configuration, and
+// few named deviations from its default run. What is left is what the failure
+// needs, and each deviation's absence is tried.
+package shrink
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+)
+
+// Shrunk is a failing plan with what was not needed taken away.
+type Shrunk struct {
+	Plan   *plan.Plan
+	Result *sim.Result
+	// Runs is how many universes it took, and Events how many events they had.
+	Runs   int
+	Events uint64
+	// Minimal tells that every deviation left is necessary: the plan without any
+	// one of them doesn't fail this way. Each was tried.
+	Minimal bool
+	// Processes are the system's, without the workload's clients.
+	Processes int
+	// Notes say of faults which deadline of the system their magnitude crosses.
+	Notes []string
+}
+
+// maxEvents bounds what one reduction may cost: about five seconds of processor
+// time at the usual speed of universes. It counts events, not time, so that every
+// machine reduces a failure to the same plan.
+const maxEvents = 2_500_000
+
+// Failure shrinks a failing run as long as the failure keeps its identity: the
+// same invariant and the same shape, whatever the names and times. limit bounds
+// the runs; with 0 the plan stays as it is.
+func Failure(target sim.Target, failing *sim.Result, limit int) (*Shrunk, error) {
+	s := &shrinking{target: target, limit: limit, want: failing.Violation.Identity(), tried: map[string]bool{}}
+	s.best = &Shrunk{Plan: failing.Plan.Clone(), Result: failing}
+	s.best.Plan.Faults = slices.Clone(failing.Plan.Faults)
+	settings, err := sim.Settings(target, failing.Plan)
+	if err != nil {
+		return nil, err
+	}
+	if limit > 0 && s.try(s.restated(settings)) {
+		s.shrink()
+	}
+	cast, err := sim.Cast(target, s.best.Plan)
+	if err != nil {
+		return nil, err
+	}
+	s.best.Runs, s.best.Events, s.best.Processes = s.runs, s.events, len(cast)
+	return s.best, nil
+}
+
+type shrinking struct {
+	target sim.Target
+	want   [2]string
+	best   *Shrunk
+	runs   int
+	limit  int
+	events uint64
+	tried  map[string]bool // plans that don't fail this way
+}
+
+// restated is the plan with the settings of today: a kept one may be older.
+func (s *shrinking) restated(settings []plan.Setting) *plan.Plan {
+	old := s.best.Plan
+	p := plan.Of(old.Seed, old.System, settings)
+	p.Faults, p.Orders, p.Why = old.Faults, old.Orders, old.Why
+	return p
+}
+
+// shrink makes the passes until none finds anything, those first that make the
+// others cheaper.
+func (s *shrinking) shrink() {
+	s.truncate()
+	s.dropFaults()
+	s.toDefault()
+	s.configure()
+	for again := true; again && !s.spent(); {
+		again = s.drop()
+		again = s.weaken() || again
+		again = s.resize() || again
+		again = s.toDefault() || again
+		if !again {
+			s.magnitudes()
+			s.rename()
+			again = s.drop() // what one fault needs no more may be what another one was for
+		}
+	}
+	s.end()
+	s.certify()
+}
+
+func (s *shrinking) spent() bool { return s.runs >= s.limit || s.events >= maxEvents }
+
+// room is how many events a candidate may have: one that fails only much later
+// than the best is no smaller.
+func (s *shrinking) room() uint64 {
+	if s.runs == 0 {
+		return 0
+	}
+	return 2*s.best.Result.Events + 2000
+}
+
+// fails runs a candidate and returns its result if it fails in the same way.
+func (s *shrinking) fails(candidate *plan.Plan) *sim.Result {
+	text := candidate.String()
+	if s.spent() || s.tried[text] {
+		return nil
+	}
+	target := s.target
+	target.Events = s.room()
+	result, err := sim.Replay(target, candidate)
+	if err != nil { // a configuration that there cannot be
+		s.tried[text] = true
+		return nil
+	}
+	s.runs++
+	s.events += result.Events
+	if result.Violation == nil || result.Violation.Identity() != s.want {
+		s.tried[text] = true
+		return nil
+	}
+	return result
+}
+
+// try keeps a candidate if it fails in the same way.
+func (s *shrinking) try(candidate *plan.Plan) bool {
+	result := s.fails(candidate)
+	if result == nil {
+		return false
+	}
+	kept := candidate.Clone()
+	kept.Expect = result.Violation.Invariant
+	s.best.Plan, s.best.Result = kept, result
+	return true
+}
+
+// tryFaults and tryOrders try the plan with other deviations.
+func (s *shrinking) tryFaults(faults []*fault.Fault) bool {
+	candidate := s.best.Plan.Clone()
+	candidate.Faults = faults
+	return s.try(candidate)
+}
+
+func (s *shrinking) tryOrders(orders []*fault.Ordering) bool {
+	candidate := s.best.Plan.Clone()
+	candidate.Orders = orders
+	return s.try(candidate)
+}
+
+// drop takes deviations away. It reports whether any was not needed, as the other
+// passes do.
+func (s *shrinking) drop() bool {
+	fewer := s.dropFaults()
+	return s.dropOrders() || fewer
+}
+
+func (s *shrinking) dropFaults() bool {
+	return drop(s.best.Plan.Faults, s.tryFaults)
+}
+
+func (s *shrinking) dropOrders() bool {
+	return drop(s.best.Plan.Orders, s.tryOrders)
+}
+
+// drop takes away what is not needed of a list, large pieces first (ddmin, Zeller
+// and Hildebrandt, 2002), until no single item can be spared.
+func drop[T any](list []T, fails func([]T) bool) bool {
+	if len(list) == 0 {
+		return false
+	}
+	if fails(nil) {
+		return true
+	}
+	smaller := false
+	for size := (len(list) + 1) / 2; size >= 1; {
+		found := false
+		for to := len(list); to > 0; { // what comes last is often what matters: early pieces go together
+			from := max(to-size, 0)
+			if without := slices.Delete(slices.Clone(list), from, to); fails(without) {
+				list, found = without, true
+			}
+			to = from
+		}
+		smaller = smaller || found
+		if size == 1 && !found {
+			break
+		}
+		size = max(min(size, len(list))/2, 1)
+	}
+	return smaller
+}
+
+// weaken puts milder faults in the place of those that are left.
+func (s *shrinking) weaken() bool {
+	smaller := false
+	for i := 0; i < len(s.best.Plan.Faults); i++ {
+		for _, weaker := range fault.Weaker(s.best.Plan.Faults[i]) {
+			candidate := slices.Clone(s.best.Plan.Faults)
+			candidate[i] = weaker
+			if s.tryFaults(candidate) {
+				smaller = true
+				i--
+				break
+			}
+		}
+	}
+	return smaller
+}
+
+// certify takes each deviation away once more. Only a plan that was reduced to its
+// end is called minimal.
+func (s *shrinking) certify() {
+	p := s.best.Plan
+	for i := range p.Faults {
+		without := p.Clone()
+		without.Faults = slices.Delete(slices.Clone(p.Faults), i, i+1)
+		if s.fails(without) != nil {
+			return
+		}
+	}
+	for i := range p.Orders {
+		without := p.Clone()
+		without.Orders = slices.Delete(slices.Clone(p.Orders), i, i+1)
+		if s.fails(without) != nil {
+			return
+		}
+	}
+	s.best.Minimal = !s.spent()
+}
+
+// Certificate says in one line what the plan's minimality rests on.
+func (r *Shrunk) Certificate() string {
+	n := r.Plan.Deviations()
+	switch {
+	case r.Runs == 0:
+		return "not reduced"
+	case !r.Minimal:
+		return fmt.Sprintf("reduced as far as %d runs of %d events go", r.Runs, r.Events)
+	case n == 0:
+		return fmt.Sprintf("the default run fails; %d runs, %d events", r.Runs, r.Events)
+	}
+	text := fmt.Sprintf("1-minimal: without any one of these %d it does not fail this way", n)
+	if n == 1 {
+		text = "1-minimal: without it it does not fail this way"
+	}
+	if !r.ByDefault() {
+		text += "; the order of its events is the seed's"
+	}
+	return text + fmt.Sprintf("; %d runs, %d events", r.Runs, r.Events)
+}
+
+// ByDefault reports whether the plan runs by the default schedule, so that it
+// names what the order of events owes to chance.
+func (r *Shrunk) ByDefault() bool { return armOf(r.Plan) == sim.DefaultArm }

@@ -1,0 +1,118 @@
+package shrink
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/counter"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+)
+
+// careless are universes of the careless counter that fail, of both drawn arms.
+func careless(t *testing.T) []*sim.Result {
+	var failed []*sim.Result
+	for seed := uint64(1); len(failed) < 20; seed++ {
+		r, err := sim.Run(counter.Target(true), seed)
+		require.NoError(t, err)
+		if r.Violation != nil {
+			failed = append(failed, r)
+		}
+	}
+	return failed
+}
+
+// Two careless workers lose an update if one of them is late at the right moment,
+// three without that. Whatever the universe was like, no more is left. The plan
+// can be printed, parsed and replayed, and each deviation in it is necessary.
+func TestCarelessCounter(t *testing.T) {
+	arms, byDefault := map[string]int{}, 0
+	for _, r := range careless(t) {
+		arms[r.Arm]++
+		s, err := Failure(counter.Target(true), r, 2000)
+		require.NoError(t, err)
+		require.True(t, s.Minimal, "seed %#x: %s", r.Seed, s.Certificate())
+		if s.ByDefault() {
+			byDefault++
+		}
+		require.Equal(t, r.Violation.Identity(), s.Result.Violation.Identity())
+		require.LessOrEqual(t, s.Plan.Deviations()+s.Processes, 4, "seed %#x:\n%s", r.Seed, s.Plan)
+		again, err := plan.Parse("shrunk", []byte(s.Plan.String()))
+		require.NoError(t, err)
+		replayed, err := sim.Replay(counter.Target(true), again)
+		require.NoError(t, err)
+		require.Equal(t, s.Result.Hash, replayed.Hash)
+	}
+	require.Len(t, arms, 2)
+	require.GreaterOrEqual(t, byDefault, 17) // what comes after the healing no ordering reaches
+}
+
+// Without runs nothing is tried, and nothing is claimed.
+func TestNotReduced(t *testing.T) {
+	r := careless(t)[0]
+	s, err := Failure(counter.Target(true), r, 0)
+	require.NoError(t, err)
+	require.False(t, s.Minimal)
+	require.Equal(t, r.Plan.String(), s.Plan.String())
+	require.Equal(t, "not reduced", s.Certificate())
+}
+
+// A reduction that is cut short says so.
+func TestCutShort(t *testing.T) {
+	s, err := Failure(counter.Target(true), careless(t)[0], 3)
+	require.NoError(t, err)
+	require.False(t, s.Minimal)
+	require.Contains(t, s.Certificate(), "reduced as far as 3 runs")
+}
+
+// What drop leaves fails, and fails no longer without any one of its items.
+func TestDrop(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 40).Draw(t, "items")
+		var list []int
+		for i := range n {
+			list = append(list, i)
+		}
+		needed := rapid.SliceOfDistinct(rapid.IntRange(0, n-1), func(i int) int { return i }).Draw(t, "needed")
+		has := func(list []int) bool {
+			return !slices.ContainsFunc(needed, func(i int) bool { return !slices.Contains(list, i) })
+		}
+		left := list
+		drop(list, func(without []int) bool {
+			if has(without) {
+				left = without
+				return true
+			}
+			return false
+		})
+		slices.Sort(needed)
+		require.Equal(t, fmt.Sprint(needed), fmt.Sprint(left))
+	})
+}
+
+// A readable duration is no shorter, and not much longer.
+func TestReadable(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		102372 * time.Millisecond: "1m43s", 38413 * time.Millisecond: "39s", 6512 * time.Millisecond: "6.6s",
+		745 * time.Millisecond: "750ms", 1: "1ns", 2 * time.Hour: "2h0m0s",
+	} {
+		require.Equal(t, want, readable(d).String())
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		d := time.Duration(rapid.Int64Range(1, int64(1000*time.Hour)).Draw(t, "d"))
+		r := readable(d)
+		require.GreaterOrEqual(t, r, d)
+		require.LessOrEqual(t, r, d+d/20)
+	})
+}
+
+// Roles are what names have in common.
+func TestRole(t *testing.T) {
+	require.Equal(t, "w", role("w12"))
+	require.Equal(t, "client", role("client"))
+}
