@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants drift sweep replay keep bench scale s3 worker worker-test codec conformance e2e e2e-kill e2e-speed
+.PHONY: help demo test full builds lint race mutants drift sweep replay keep bench scale s3 worker worker-test codec page conformance e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,7 +17,7 @@ demo: ## one simulated universe, then two hundred
 # The short run leaves out what other binaries cost to link and what compiles again.
 # GOGC=400: the compilers, the linkers and universes end before their garbage matters.
 TESTED = ./core/... ./fakes/... ./sim ./sim/conversion/... ./sim/explain ./sim/fault ./sim/plan ./sim/script ./sim/search ./sim/sweep ./simtest ./harness ./properties/... ./chaos
-ALL = $(TESTED) ./sim/relocate ./backend/process/... ./command ./chaos/protocol ./chaos/cmd/... ./internal/tally ./internal/scale ./internal/recipes
+ALL = $(TESTED) ./sim/relocate ./sim/timeline ./sim/page ./backend/process/... ./command ./chaos/protocol ./chaos/cmd/... ./internal/tally ./internal/scale ./internal/recipes
 
 test: ## every test but the heavy ones, in short runs (vet: make lint)
 	GOGC=400 RAPID_CHECKS=500 go test -short -vet=off -ldflags=-w $(TESTFLAGS) $(TESTED) # -short takes a fifth: rapid's usual 100
@@ -101,6 +101,10 @@ bench: ## events, seeds and virtual seconds per CPU-second
 codec: ## the codec of real recordings, read by readers of others, too (needs node and npm)
 	cd codec/testdata/readers && npm ci --silent
 	cd codec && go vet ./... && CODEC_READERS=required go test -vet=off -count=1 $(TESTFLAGS) ./...
+
+page: ## the pages clicked through in Chromium, their bundle made anew (needs node, npm, chromium)
+	cd sim/page/web && npm ci --silent
+	cd sim/page/web && go vet ./... && PAGE_BROWSER=required go test -vet=off -count=1 $(TESTFLAGS) ./...
 
 worker: ## bin/worker, static, as releases have it
 	cd cmd/worker && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o ../../bin/worker .

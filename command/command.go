@@ -36,6 +36,7 @@
 //	kept      file, seed
 //	report    seed, text
 //	scenario  name, title, liveness; when played also seeds, violations, lines, story, missing
+//	file      file: what --html, --jsonl or --chrome has written
 //	fault     name, about, effect (whether the effect of the call happens: yes, no, maybe, or - for what befalls a process)
 //	error     code, text
 package command

@@ -12,6 +12,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/page"
 )
 
 // Commands about many universes, and what there is.
@@ -30,11 +31,11 @@ type sharding struct {
 
 func (c *command) sweepCommand() *cobra.Command {
 	var shards sharding
-	var folder, stop string
+	var folder, stop, file string
 	seeds := countFlag(usualSeeds)
 	cmd := &cobra.Command{
 		Use: "sweep", Short: "Run many universes; failures are grouped by what broke, and each kind is reduced and explained once", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return c.sweep(int(seeds), shards, folder, stop) },
+		RunE: func(*cobra.Command, []string) error { return c.sweep(int(seeds), shards, folder, stop, file) },
 	}
 	c.addSeed(cmd)
 	flags := cmd.Flags()
@@ -43,10 +44,16 @@ func (c *command) sweepCommand() *cobra.Command {
 	flags.IntVar(&shards.parts, "shards", 0, "run one part of so many only: the one that the variable JOB_COMPLETION_INDEX names, from 0 on, as Kubernetes sets it in an indexed job")
 	flags.StringVar(&folder, "out", "", "write the reduced plan of each kind of failure to this folder")
 	flags.StringVar(&stop, "stop", "", "end at the first violation of this invariant")
+	flags.StringVar(&file, "html", "", "write a page to this file: failures, what was found over time, faults drawn and fired, what was never reached")
 	return cmd
 }
 
-func (c *command) sweep(seeds int, shards sharding, folder, stop string) error {
+func (c *command) sweep(seeds int, shards sharding, folder, stop, file string) error {
+	if file != "" {
+		if err := writable("html", file, sweepPage); err != nil {
+			return err
+		}
+	}
 	target, chaos, err := c.target()
 	if err != nil {
 		return err
@@ -60,14 +67,18 @@ func (c *command) sweep(seeds int, shards sharding, folder, stop string) error {
 	if err != nil {
 		return err
 	}
+	shown := page.Sweep{Line: out.Line(), Totals: out.Totals, Marks: c.suite.Marks}
 	for i, f := range out.Failures {
 		if i == maxFailures {
 			c.say(object{"type": "error", "code": exitViolated, "text": "too many kinds of failures"}, fmt.Sprintf("sim: %d more kinds of failures are not explained", len(out.Failures)-i))
-			break
 		}
-		if err := c.failure(target, f, folder); err != nil {
-			return err
+		explained := page.Failure{Invariant: f.Invariant, Shape: f.Shape, Count: f.Count, Seeds: f.Seeds, Text: f.First.Violation.Text}
+		if i < maxFailures {
+			if err := c.failure(target, f, folder, &explained); err != nil {
+				return err
+			}
 		}
+		shown.Failures = append(shown.Failures, explained)
 	}
 	c.say(total(out, shard), out.Line())
 	injected, err := chaos.Injected(out.Totals)
@@ -75,7 +86,14 @@ func (c *command) sweep(seeds int, shards sharding, folder, stop string) error {
 		c.say(nil, injected...)
 	}
 	c.judge(out)
-	return err
+	if err != nil || file == "" {
+		return err
+	}
+	if err := replace(file, shown.Write); err != nil {
+		return err
+	}
+	c.wrote(file)
+	return nil
 }
 
 // judge turns what a sweep came to into the exit code.
@@ -92,8 +110,9 @@ func (c *command) judge(out *harness.Outcome) {
 	}
 }
 
-// failure reduces and explains one kind of failure.
-func (c *command) failure(target sim.Target, f *harness.Failure, folder string) error {
+// failure reduces and explains one kind of failure; shown, unless it is nil, takes
+// what a page says of it.
+func (c *command) failure(target sim.Target, f *harness.Failure, folder string, shown *page.Failure) error {
 	report, err := harness.Explain(target, f.First, harness.Reduction, c.patience, c.replayLine(f.First), "")
 	if err != nil {
 		return err
@@ -117,6 +136,12 @@ func (c *command) failure(target sim.Target, f *harness.Failure, folder string) 
 	}
 	if kept != "" {
 		lines = append(lines, kept)
+	}
+	if shown != nil {
+		shown.Report, shown.Plan, shown.Needed = report.String(), name, report.Reduced.Minimal
+		for _, fault := range report.Reduced.Result.Fired {
+			shown.Faults = append(shown.Faults, fault.String())
+		}
 	}
 	c.say(object{"type": "failure", "invariant": f.Invariant, "shape": f.Shape, "count": f.Count, "seeds": seeds, "plan": name, "report": report.String()}, lines...)
 	return nil
@@ -237,7 +262,7 @@ func (c *command) play(s chaos.Scenario, seeds int) error {
 	c.say(o, lines...)
 	c.judge(p.Outcome)
 	for _, f := range p.Failures {
-		if err := c.failure(p.Target, f, ""); err != nil {
+		if err := c.failure(p.Target, f, "", nil); err != nil {
 			return err
 		}
 	}

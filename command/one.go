@@ -4,29 +4,44 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/explain"
+	"github.com/gauntlet-dst/gauntlet/sim/page"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
 // Commands about one universe: of a seed, or of a plan.
 
 func (c *command) runCommand() *cobra.Command {
+	var files exports
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run one universe, twice, and tell its story or explain its failure", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := files.check(); err != nil {
+				return err
+			}
 			target, r, err := c.universe()
 			if err != nil {
 				return err
 			}
-			return c.show(target, r, harness.Reduction, c.replayLine(r))
+			report, err := c.show(target, r, harness.Reduction, c.replayLine(r))
+			if err != nil || !files.wanted() {
+				return err
+			}
+			recorded, err := sim.ReplayRecorded(target, r.Plan)
+			if err != nil {
+				return err
+			}
+			return c.write(&files, page.Timeline{Run: recorded, Report: report})
 		},
 	}
 	c.addSeed(cmd)
+	files.add(cmd)
 	return cmd
 }
 
@@ -53,27 +68,28 @@ func (c *command) replayLine(r *sim.Result) string {
 	return line
 }
 
-// show prints a run's line, and its story or its report.
-func (c *command) show(target sim.Target, r *sim.Result, runs int, replay string) error {
+// show prints a run's line, and its story or its report, whose text it returns.
+func (c *command) show(target sim.Target, r *sim.Result, runs int, replay string) (string, error) {
 	c.say(universe(r), r.Line())
 	switch {
 	case r.Violation != nil:
 		c.worse(exitViolated)
 		report, err := harness.Explain(target, r, runs, c.patience, replay, "")
 		if err != nil {
-			return err
+			return "", err
 		}
-		c.say(object{"type": "report", "seed": hex(r.Seed), "text": report.String()}, report.String())
-		return nil
+		text := report.String()
+		c.say(object{"type": "report", "seed": hex(r.Seed), "text": text}, text)
+		return text, nil
 	case r.Inconclusive:
 		c.worse(exitInconclusive)
 	}
 	lines, err := harness.Story(target, r)
 	if err != nil {
-		return err
+		return "", err
 	}
 	c.say(object{"type": "story", "seed": hex(r.Seed), "lines": lines}, lines...)
-	return nil
+	return strings.Join(lines, "\n"), nil
 }
 
 func (c *command) replayCommand() *cobra.Command {
@@ -85,7 +101,7 @@ func (c *command) replayCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := c.show(c.suite.Target, r, 0, c.name+" replay "+file); err != nil {
+				if _, err := c.show(c.suite.Target, r, 0, c.name+" replay "+file); err != nil {
 					return err
 				}
 			}
@@ -108,22 +124,33 @@ func (c *command) replay(file string) (*sim.Result, error) {
 }
 
 func (c *command) shrinkCommand() *cobra.Command {
-	return c.about("shrink", "Print the plan of a failure without the faults that it does not need", harness.Reduction, func(report *explain.Report, file string) error {
+	return c.about("shrink", "Print the plan of a failure without the faults that it does not need", nil, func(_ sim.Target, report *explain.Report, file string) error {
 		c.say(object{"type": "plan", "file": file, "seed": hex(report.Seed), "text": report.Reduced.Plan.String()}, trim(report.Reduced.Plan.String()))
 		return nil
 	})
 }
 
 func (c *command) explainCommand() *cobra.Command {
-	return c.about("explain", "Explain a failure: what broke, which faults it needs, the steps that matter", harness.Reduction, func(report *explain.Report, _ string) error {
+	var files exports
+	cmd := c.about("explain", "Explain a failure: what broke, which faults it needs, the steps that matter", files.check, func(target sim.Target, report *explain.Report, _ string) error {
 		c.say(object{"type": "report", "seed": hex(report.Seed), "text": report.String()}, report.String())
-		return nil
+		if !files.wanted() {
+			return nil
+		}
+		failing := report.Reduced.Result
+		passing, how, err := neighbour(target, failing)
+		if err != nil {
+			return err
+		}
+		return c.write(&files, page.Timeline{Run: failing, Report: report.String(), Passing: passing, How: how})
 	})
+	files.add(cmd)
+	return cmd
 }
 
 func (c *command) keepCommand() *cobra.Command {
 	var folder string
-	cmd := c.about("keep", "Write the reduced plan of a failure to the folder of kept plans", harness.Reduction, func(report *explain.Report, _ string) error {
+	cmd := c.about("keep", "Write the reduced plan of a failure to the folder of kept plans", nil, func(_ sim.Target, report *explain.Report, _ string) error {
 		name, err := c.keep(folder, report)
 		if err == nil {
 			c.say(object{"type": "kept", "seed": hex(report.Seed), "file": name}, "sim: kept "+name)
@@ -142,11 +169,17 @@ func (c *command) keep(folder string, report *explain.Report) (string, error) {
 	return harness.Keep(folder, report)
 }
 
-// about is a command about one failure: of a plan or of --seed.
-func (c *command) about(name, short string, runs int, do func(report *explain.Report, file string) error) *cobra.Command {
+// about is a command about one failure: of a plan or of --seed. check, unless it
+// is nil, refuses what is wrong before anything runs.
+func (c *command) about(name, short string, check func() error, do func(target sim.Target, report *explain.Report, file string) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name + " [FILE]", Short: short, Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if check != nil {
+				if err := check(); err != nil {
+					return err
+				}
+			}
 			target, file := c.suite.Target, ""
 			var r *sim.Result
 			var err error
@@ -169,11 +202,11 @@ func (c *command) about(name, short string, runs int, do func(report *explain.Re
 			if file != "" {
 				replay = c.name + " replay " + file
 			}
-			report, err := harness.Explain(target, r, runs, c.patience, replay, "")
+			report, err := harness.Explain(target, r, harness.Reduction, c.patience, replay, "")
 			if err != nil {
 				return err
 			}
-			return do(report, file)
+			return do(target, report, file)
 		},
 	}
 	c.addSeed(cmd)

@@ -36,6 +36,9 @@ type Suite struct {
 	Expect []sweep.Expectation
 	// Catalogue names the system's own steps, for chaos configurations.
 	Catalogue chaos.Catalogue
+	// Marks names what a search must reach before its silence means anything; a
+	// sweep's page says what it did not. The simulator adds some of its own.
+	Marks []string
 	// Scenarios are faults as data, and what must be observed.
 	Scenarios []chaos.Scenario
 	// Stage returns the target on which a scenario is played. If tell is not nil,

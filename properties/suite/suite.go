@@ -33,6 +33,7 @@ func Conversion() harness.Suite {
 		Target:    Target(),
 		Expect:    []sweep.Expectation{{Outcome: "published", AtLeast: 0.8}},
 		Catalogue: protocol.Catalogue(),
+		Marks:     properties.Marks(),
 		Scenarios: chaos.Scenarios(),
 		Stage:     Scenario,
 	}

@@ -21,14 +21,28 @@ type Totals struct {
 	// Marks and Fired count over all seeds; MarkSeeds counts the seeds in
 	// which a mark was reached at all.
 	Marks, MarkSeeds, Fired map[string]int
+	// Drawn counts the faults that were injected, whether they changed anything or
+	// not.
+	Drawn map[string]int
+	// Curve is how much had been found after how many universes: at most maxCurve
+	// points, evenly apart, and the last.
+	Curve []Point
+	every int // universes from point to point
 	// States are the distinct abstract states of the system.
 	States map[uint64]struct{}
 	// Hashes counts the distinct hashes.
 	Hashes map[uint64]struct{}
 }
 
+// Point is a point of a discovery curve: how many marks, abstract states and hashes
+// had been seen after that many universes.
+type Point struct{ Seeds, Marks, States, Hashes int }
+
+// maxCurve bounds the points of a curve.
+const maxCurve = 512
+
 func newTotals() *Totals {
-	return &Totals{Marks: map[string]int{}, MarkSeeds: map[string]int{}, Fired: map[string]int{}, States: map[uint64]struct{}{}, Hashes: map[uint64]struct{}{}}
+	return &Totals{every: 1, Drawn: map[string]int{}, Marks: map[string]int{}, MarkSeeds: map[string]int{}, Fired: map[string]int{}, States: map[uint64]struct{}{}, Hashes: map[uint64]struct{}{}}
 }
 
 func (t *Totals) add(r *sim.Result, states bool) {
@@ -52,11 +66,35 @@ func (t *Totals) add(r *sim.Result, states bool) {
 	for _, f := range r.Fired {
 		t.Fired[f.Name()]++
 	}
+	for _, f := range r.Plan.Faults {
+		t.Drawn[f.Name()]++
+	}
 	if states {
 		for _, s := range r.States {
 			t.States[s] = struct{}{}
 		}
 	}
+	t.mark()
+}
+
+// mark adds a point to the curve. When there are too many, every other one goes.
+func (t *Totals) mark() {
+	now := Point{t.Seeds, len(t.Marks), len(t.States), len(t.Hashes)}
+	if last := len(t.Curve) - 1; last > 0 && t.Curve[last].Seeds%t.every != 0 {
+		t.Curve = t.Curve[:last] // it was only the last one so far
+	}
+	t.Curve = append(t.Curve, now)
+	if len(t.Curve) < maxCurve {
+		return
+	}
+	t.every *= 2
+	kept := t.Curve[:0]
+	for _, p := range t.Curve {
+		if p.Seeds%t.every == 0 {
+			kept = append(kept, p)
+		}
+	}
+	t.Curve = kept
 }
 
 func (t *Totals) addOutcome(o sim.Count) {
@@ -103,10 +141,13 @@ func (t *Totals) Line(cpu float64) string {
 	return b.String()
 }
 
+// Names are what was counted, in order.
+func Names(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }
+
 // Counts lists names with their counts, in the order of the names.
 func Counts(m map[string]int) string {
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(m)) {
+	for _, name := range Names(m) {
 		parts = append(parts, fmt.Sprintf("%s=%d", name, m[name]))
 	}
 	return strings.Join(parts, " ")
