@@ -99,6 +99,7 @@ var flags = map[string]func(*tikv.Request){
 	"with-conflict":         func(r *tikv.Request) { r.AllowLockWithConflict = true },
 	"assert-fast":           func(r *tikv.Request) { r.AssertionLevel = tikv.AssertionFast },
 	"assert-strict":         func(r *tikv.Request) { r.AssertionLevel = tikv.AssertionStrict },
+	"return-commit-ts":      func(r *tikv.Request) { r.ReturnCommitTS = true },
 	"caller-max":            func(r *tikv.Request) { r.CallerTS = math.MaxUint64 },
 	"start-max":             func(r *tikv.Request) { r.StartTS = math.MaxUint64 },
 }
@@ -330,6 +331,9 @@ func printSuccess(out *strings.Builder, req *tikv.Request, resp *tikv.Response) 
 			out.WriteString(", nothing")
 		} else {
 			out.WriteString(", " + string(resp.Value))
+		}
+		if resp.CommitTS != 0 {
+			out.WriteString(", committed at " + formatTS(resp.CommitTS))
 		}
 	case tikv.KindTxnHeartBeat:
 		fmt.Fprintf(out, ", ttl %d ms", resp.LockTTLMS)

@@ -240,7 +240,14 @@ func (e *Engine) checkTxn(req *Request, resp *Response) {
 	l := &r.lock
 	switch {
 	case req.VerifyPrimary && l.primary != req.Primary:
+		if l.op == OpPessimisticLock && !req.ResolvingPessimisticLock {
+			e.checkStray(req, resp, r)
+			return
+		}
 		fail(resp, StatusPrimaryMismatch, req.Primary)
+	case l.inSpite && l.op == OpPessimisticLock && r.record(req.StartTS) != nil: // a late request locked it again
+		e.checkStray(req, resp, r)
+		return
 	case l.async && !req.ForceSyncCommit: // only all of its locks together tell
 	case l.expired(req.CurrentTS):
 		if req.ResolvingPessimisticLock && l.op == OpPessimisticLock {
@@ -262,6 +269,15 @@ func (e *Engine) checkTxn(req *Request, resp *Response) {
 		resp.LockTTLMS = l.ttlMS
 		resp.MinCommitTS = l.minCommitTS
 	}
+}
+
+// checkStray is checkTxn for a primary with a pessimistic lock that tells nothing
+// of the transaction. The lock is removed once something else does.
+func (e *Engine) checkStray(req *Request, resp *Response, r *row) {
+	if req.RollbackIfMissing || r.record(req.StartTS) != nil {
+		e.release(e.txns[req.StartTS], r, req.Primary)
+	}
+	e.checkUnlocked(req, resp, r)
 }
 
 // expired reports whether the lock's time to live is over.
@@ -337,19 +353,27 @@ func (e *Engine) cleanup(req *Request, resp *Response) {
 // resolve finishes a decided transaction's locks: the listed keys', or all.
 func (e *Engine) resolve(req *Request, resp *Response) {
 	work := *req
-	if len(work.Keys) == 0 {
-		work.Keys = e.lockedKeys(req.StartTS)
-		if req.Key != "" || req.EndKey != "" { // the bounds of a region
-			work.Keys = slices.DeleteFunc(work.Keys, func(key string) bool {
-				return key < req.Key || req.EndKey != "" && key >= req.EndKey
-			})
-		}
-	}
+	work.Keys = e.keysOf(req)
 	if work.CommitTS == 0 {
 		e.rollback(&work, resp)
 		return
 	}
 	e.commit(&work, resp)
+}
+
+// keysOf returns the request's keys; if it lists none, those on which the
+// transaction's locks stand, within the request's bounds.
+func (e *Engine) keysOf(req *Request) []string {
+	if len(req.Keys) > 0 {
+		return req.Keys
+	}
+	keys := e.lockedKeys(req.StartTS)
+	if req.Key != "" || req.EndKey != "" { // the bounds of a region
+		keys = slices.DeleteFunc(keys, func(key string) bool {
+			return key < req.Key || req.EndKey != "" && key >= req.EndKey
+		})
+	}
+	return keys
 }
 
 // lockedKeys returns the keys on which the transaction's locks stand.

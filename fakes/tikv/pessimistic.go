@@ -8,7 +8,7 @@ func (e *Engine) pessimisticLock(req *Request, resp *Response) {
 	if e.tooLarge(req, resp) {
 		return
 	}
-	if req.ForUpdateTS < req.StartTS || req.LockOnlyIfExists && !req.ReturnValues {
+	if req.LockOnlyIfExists && !req.ReturnValues {
 		fail(resp, StatusInvalid, req.Primary)
 		return
 	}
@@ -29,7 +29,7 @@ func (e *Engine) pessimisticLock(req *Request, resp *Response) {
 			continue
 		}
 		if forUpdateTS := max(req.ForUpdateTS, k.ConflictTS); r.lock.startTS == 0 || forUpdateTS > r.lock.forUpdateTS {
-			e.lockPessimistically(req, m.Key, r, forUpdateTS)
+			e.lockPessimistically(req, m.Key, r, forUpdateTS, k.ConflictTS != 0)
 		}
 	}
 }
@@ -50,6 +50,9 @@ func (e *Engine) checkPessimisticLock(req *Request, resp *Response, m *Mutation,
 		at = req.ForUpdateTS
 		if req.AllowLockWithConflict && at < l.forUpdateTS {
 			at, k.ConflictTS = l.forUpdateTS, l.forUpdateTS
+		}
+		if w := r.at(at); !checkAbsent(req, resp, m, w, w != nil && w.commitTS > req.ForUpdateTS) {
+			return false
 		}
 	case l.startTS != 0:
 		fail(resp, StatusLocked, m.Key)
@@ -83,13 +86,30 @@ func checkForUpdate(req *Request, resp *Response, m *Mutation, r *row, k *Locked
 		fail(resp, StatusRolledBack, m.Key)
 		return false
 	}
-	if m.Assertion == AssertNotExist && k.ConflictTS == 0 {
-		if w := r.at(math.MaxUint64); w != nil && w.op == OpPut {
-			failOver(resp, StatusAlreadyExist, m.Key, w)
-			return false
-		}
+	value := r.at(math.MaxUint64)
+	if !checkAbsent(req, resp, m, value, k.ConflictTS != 0) {
+		return false
+	}
+	if req.LockOnlyIfExists && k.ConflictTS != 0 && (value == nil || value.op != OpPut) {
+		failOver(resp, StatusWriteConflict, m.Key, w)
+		return false
 	}
 	return true
+}
+
+// checkAbsent refuses to lock a key that has a value, which w is, in spite of the
+// mutation's assertion. A value that is newer than the statement is a conflict,
+// since the next try may find the assertion true.
+func checkAbsent(req *Request, resp *Response, m *Mutation, w *write, newer bool) bool {
+	if m.Assertion != AssertNotExist || w == nil || w.op != OpPut {
+		return true
+	}
+	status := StatusAlreadyExist
+	if newer {
+		status = StatusWriteConflict
+	}
+	failOver(resp, status, m.Key, w)
+	return false
 }
 
 // newestValue returns r's value at ts.
@@ -101,15 +121,17 @@ func newestValue(r *row, ts uint64) (value []byte, exists bool) {
 }
 
 // lockPessimistically locks r, or renews the transaction's lock on it.
-func (e *Engine) lockPessimistically(req *Request, key string, r *row, forUpdateTS uint64) {
+func (e *Engine) lockPessimistically(req *Request, key string, r *row, forUpdateTS uint64, inSpite bool) {
 	t := e.transaction(req)
-	if r.lock.startTS == 0 {
+	if r.lock.startTS != 0 {
+		inSpite = r.lock.inSpite
+	} else {
 		t.locks++
 		t.keep(&Mutation{Op: OpPessimisticLock, Key: key}, false)
 	}
 	r.lock = lockState{
 		startTS: req.StartTS, ttlMS: req.TTLMS, minCommitTS: req.MinCommitTS, forUpdateTS: forUpdateTS,
-		primary: req.Primary, op: OpPessimisticLock,
+		primary: req.Primary, op: OpPessimisticLock, inSpite: inSpite,
 	}
 	if key == req.Primary {
 		e.standPrimary(t, r)
@@ -117,9 +139,10 @@ func (e *Engine) lockPessimistically(req *Request, key string, r *row, forUpdate
 }
 
 // pessimisticRollback removes pessimistic locks that are not newer than the
-// request, and leaves no records: the transaction may lock the keys again.
+// request, the listed keys' or all, and leaves no records: the transaction may lock
+// the keys again.
 func (e *Engine) pessimisticRollback(req *Request) {
-	for _, key := range req.Keys {
+	for _, key := range e.keysOf(req) {
 		r := e.rows.get(key)
 		if r == nil || r.lock.startTS != req.StartTS || r.lock.op != OpPessimisticLock || r.lock.forUpdateTS > req.ForUpdateTS {
 			continue

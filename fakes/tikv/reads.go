@@ -32,6 +32,9 @@ func (e *Engine) get(req *Request, resp *Response) {
 		return
 	}
 	resp.Value = w.value
+	if req.ReturnCommitTS {
+		resp.CommitTS = w.commitTS
+	}
 }
 
 // tooOld refuses a read below the safe point.
@@ -86,7 +89,7 @@ func (e *Engine) lookPast(req *Request, key string, r *row) (w *write, free bool
 	if !r.blocks(req, key) {
 		return r.at(req.StartTS), true
 	}
-	if !slices.Contains(req.Committed, r.lock.startTS) {
+	if req.ReturnCommitTS || !slices.Contains(req.Committed, r.lock.startTS) {
 		return nil, false
 	}
 	commitTS := e.txns[r.lock.startTS].commitTS

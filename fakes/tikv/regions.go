@@ -321,7 +321,7 @@ func (req *Request) clamp(r *Region) {
 		if r.End != "" && (req.EndKey == "" || req.EndKey > r.End) {
 			req.EndKey = r.End
 		}
-	case req.Kind == KindResolve && len(req.Keys) == 0:
+	case (req.Kind == KindResolve || req.Kind == KindPessimisticRollback) && len(req.Keys) == 0:
 		req.Key, req.EndKey = r.Start, r.End
 	}
 }

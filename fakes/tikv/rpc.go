@@ -128,6 +128,9 @@ type Request struct {
 	// TryOnePC: Prewrite. The request holds all of the transaction: commit it at
 	// once.
 	TryOnePC bool
+	// ReturnCommitTS: Get. The answer tells when the value was committed; locks are
+	// not read through then, whatever Committed says.
+	ReturnCommitTS bool
 	// IsolationRC: Get, BatchGet, Scan. Read what is committed, past all locks.
 	IsolationRC bool
 	// KeyOnly, Reverse: Scan. A reverse scan goes from Key, exclusive, down to
@@ -167,8 +170,9 @@ type Request struct {
 	// pessimistic transaction.
 	ForUpdateTS uint64
 	Primary     string // Prewrite, PessimisticLock, Flush, CheckTxn, TxnHeartBeat
-	Key         string // Get, Cleanup; Scan, ScanLock, DeleteRange, Resolve: inclusive lower bound
-	EndKey      string // Scan, ScanLock, DeleteRange, Resolve: exclusive upper bound, "" for none
+	// Key: Get, Cleanup; Scan, ScanLock, DeleteRange, Resolve, PessimisticRollback:
+	// inclusive lower bound. EndKey: their exclusive upper bound, "" for none.
+	Key, EndKey string
 	Limit       int    // Scan; ScanLock (0: no limit)
 	TTLMS       uint64 // Prewrite, PessimisticLock, Flush; TxnHeartBeat: what it shall be at least
 	// Mutations: Prewrite, Flush; PessimisticLock (Op is OpPessimisticLock, and
@@ -180,8 +184,8 @@ type Request struct {
 	// Secondaries: Prewrite of the primary with UseAsyncCommit: all of the
 	// transaction's other keys that are locked.
 	Secondaries []string
-	// Keys: BatchGet, BufferBatchGet, Commit, Rollback, PessimisticRollback, CheckSecondaryLocks;
-	// Resolve (none: all keys of StartTS, within Key and EndKey).
+	// Keys: BatchGet, BufferBatchGet, Commit, Rollback, CheckSecondaryLocks; Resolve
+	// and PessimisticRollback (none: all keys of StartTS, within Key and EndKey).
 	Keys []string
 	// Resolved and Committed: Get, BatchGet and Scan. Transactions whose locks
 	// don't concern this snapshot: rolled back, or bound to commit after it; and
@@ -304,7 +308,8 @@ type Response struct {
 	NotFound  bool   // Get
 	TS        uint64 // TSO, SafePoint
 	LockTTLMS uint64
-	// CommitTS: CheckTxn, CheckSecondaryLocks (0 without Locks: rolled back);
+	// CommitTS: Get with ReturnCommitTS; CheckTxn, CheckSecondaryLocks (0 without
+	// Locks: rolled back);
 	// Prewrite: of a transaction that is committed in one phase;
 	// StatusWriteConflict, StatusCommitted and others.
 	CommitTS uint64

@@ -27,6 +27,7 @@ type lockState struct {
 	txnSize     uint32
 	op          Op
 	async       bool // it decides its transaction, together with the others
+	inSpite     bool // a pessimistic lock in spite of a newer commit
 }
 
 // row is a key's lock and history. Rows don't move while they exist.
