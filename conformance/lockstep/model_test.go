@@ -71,10 +71,13 @@ func (m *model) seen(s *snapshot, key int) string {
 // tame takes a trouble away from an operation whose outcome would depend on more
 // than the history tells: an orphaned lock in a commit's way takes 3 to 5 s, in which
 // its own locks' time may run out, so that who overtakes it rolls it back; and if no
-// answer comes, the client never hears of the lock, and waits for nothing.
+// answer comes, the client never hears of the lock, and waits for nothing. An async
+// commit that has waited for more than 2 s falls back to two phases, and then needs
+// the commit that is lost: whether it has depends on the client's random pauses.
 func (m *model) tame(o op) op {
 	s := m.txns[o.slot]
-	if o.verb != commit || s == nil || o.meet != overtaken && (o.meet != replyLost || !m.async) {
+	uncertain := o.meet == overtaken || m.async && (o.meet == replyLost || o.meet >= commitLost && o.meet <= dies)
+	if o.verb != commit || s == nil || !uncertain {
 		return o
 	}
 	for key := range s.writes {
