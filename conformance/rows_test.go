@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -92,7 +93,7 @@ func scenarios() []scenario {
 		{name: "E11", run: longScan},
 	}
 	list = append(list, regionErrors()...)
-	return append(list, asyncRows()...)
+	return slices.Concat(list, asyncRows(), rawRows())
 }
 
 func plainCommit(w *world) {

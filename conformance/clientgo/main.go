@@ -2,38 +2,48 @@
 // part of its module, over the engine of package fakes/tikv. It takes a checkout of
 // github.com/tikv/client-go, of the commit that go.mod has:
 //
-//	go run ./conformance/clientgo CHECKOUT [TEST ...]
+//	go run ./conformance/clientgo [-parallel N] CHECKOUT [TEST ...]
 //
 // The suite's files are copied to a temporary module, where the imports of TiDB's
-// mock stores become package standin. Each test runs in a process of its own. The
-// file expected names the tests that cannot pass, each with what they need; a test
-// that fails and is not named there, or passes although it is, ends the run with
-// exit code 1. With TESTs, "TestSuite/TestMethod", only those run.
+// mock stores become package standin. Each test runs in a process of its own. Package
+// known names the tests that cannot pass, each with what they need; if the outcome of
+// a test is another, or their number, the exit code is 1. With TESTs,
+// "TestSuite/TestMethod", only those run.
 package main
 
 import (
 	"context"
-	_ "embed"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/gauntlet-dst/gauntlet/conformance/clientgo/known"
 )
 
-//go:embed expected
-var expected string
-
-// limit is how long one test may take, in real time. The slowest waits for 40 s.
+// limit is how long one test may take, in real time. The slowest, which reads
+// 10,000 keys one after the other, takes a minute on a busy machine.
 const limit = 2 * time.Minute
 
+// The outcomes of a test.
+const (
+	passes = "passes"
+	fails  = "fails"
+	skips  = "skips"
+)
+
 func main() {
-	if len(os.Args) < 2 {
+	parallel := flag.Int("parallel", 2, "how many tests run at once; most of them wait")
+	flag.Parse()
+	if flag.NArg() == 0 || *parallel < 1 {
 		fail(errors.New("want a checkout of github.com/tikv/client-go, and perhaps names of tests"))
 	}
-	if err := run(os.Args[1], os.Args[2:]); err != nil {
+	if err := run(flag.Arg(0), flag.Args()[1:], *parallel); err != nil {
 		fail(err)
 	}
 }
@@ -43,8 +53,8 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-func run(checkout string, only []string) error {
-	reasons, err := parse(expected)
+func run(checkout string, only []string, parallel int) error {
+	expected, err := known.Read()
 	if err != nil {
 		return err
 	}
@@ -57,52 +67,73 @@ func run(checkout string, only []string) error {
 	if len(only) > 0 {
 		tests = only
 	}
-	var tally struct{ passed, failed, skipped, surprises int }
-	for _, name := range tests {
-		verdict, output := suite.run(name)
-		reason, known := reasons[name]
-		switch verdict {
-		case "passed":
-			tally.passed++
-		case "skipped":
-			tally.skipped++
-		default:
-			tally.failed++
-		}
-		switch {
-		case verdict == "failed" && !known:
-			tally.surprises++
-			fmt.Printf("FAIL %s\n%s", name, indent(output))
-		case verdict == "failed":
-			fmt.Printf("known to fail: %s: %s\n", name, reason)
-		case verdict == "passed" && known:
-			tally.surprises++
-			fmt.Printf("FAIL %s passes; expected says: %s\n", name, reason)
-		}
-	}
+	r := newReport(expected)
+	suite.runAll(tests, parallel, r.add)
 	fmt.Printf("clientgo: passed=%d failed=%d skipped=%d of %d tests, %d not as expected\n",
-		tally.passed, tally.failed, tally.skipped, len(tests), tally.surprises)
-	if tally.surprises > 0 || tally.passed == 0 {
-		return fmt.Errorf("%d tests are not as expected", tally.surprises)
+		r.count[passes], r.count[fails], r.count[skips], len(tests), r.surprises)
+	switch {
+	case len(only) == 0 && len(tests) != expected.Tests:
+		return fmt.Errorf("%d tests, expected says %d", len(tests), expected.Tests)
+	case r.surprises > 0:
+		return fmt.Errorf("%d tests are not as expected", r.surprises)
+	case r.count[passes] == 0:
+		return errors.New("no test passed")
 	}
 	return nil
 }
 
-// parse reads the tests that are known to fail: "TestSuite/TestMethod: what it needs".
-func parse(text string) (map[string]string, error) {
-	reasons := map[string]string{}
-	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
-		name, reason, ok := strings.Cut(line, ": ")
-		if !ok {
-			return nil, fmt.Errorf("expected:%d: %q: want TEST: what it needs", i+1, line)
+// report compares outcomes with those that are known.
+type report struct {
+	outcomes, needs map[string]string // by test
+	count           map[string]int    // by outcome
+	surprises       int
+}
+
+func newReport(expected *known.Suite) *report {
+	r := &report{outcomes: map[string]string{}, needs: map[string]string{}, count: map[string]int{}}
+	for outcome, tests := range map[string][]known.Test{fails: expected.Failing, skips: expected.Skipped} {
+		for _, t := range tests {
+			r.outcomes[t.Name], r.needs[t.Name] = outcome, t.Needs
 		}
-		reasons[name] = reason
 	}
-	return reasons, nil
+	return r
+}
+
+func (r *report) add(test, outcome, output string) {
+	r.count[outcome]++
+	want := passes
+	if r.outcomes[test] != "" {
+		want = r.outcomes[test]
+	}
+	switch {
+	case outcome == want && want != passes:
+		fmt.Printf("%s, as expected: %s: %s\n", outcome, test, r.needs[test])
+	case outcome != want:
+		r.surprises++
+		fmt.Printf("FAIL %s %s, expected is that it %s\n%s", test, outcome, want, indent(output))
+	}
+}
+
+// runAll runs the tests, so many at once, and tells what became of each.
+func (s *built) runAll(tests []string, parallel int, tell func(test, outcome, output string)) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	free := make(chan struct{}, parallel)
+	for _, test := range tests {
+		free <- struct{}{}
+		wg.Go(func() {
+			outcome, output := s.run(test)
+			mu.Lock()
+			tell(test, outcome, output)
+			mu.Unlock()
+			<-free
+		})
+	}
+	wg.Wait()
 }
 
 // run runs one test in a process of its own.
-func (s *built) run(name string) (verdict, output string) {
+func (s *built) run(name string) (outcome, output string) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	top, method, inSuite := strings.Cut(name, "/")
@@ -116,13 +147,13 @@ func (s *built) run(name string) (verdict, output string) {
 	text := string(out)
 	switch {
 	case ctx.Err() != nil:
-		return "failed", text + "\nit does not end\n"
+		return fails, text + "\nit does not end\n"
 	case err != nil || !strings.Contains(text, "--- "):
-		return "failed", text
+		return fails, text
 	case strings.Contains(text, "--- SKIP"):
-		return "skipped", text
+		return skips, text
 	}
-	return "passed", text
+	return passes, text
 }
 
 // indent keeps the last lines of an output.

@@ -80,6 +80,10 @@ func describe(req *tikvrpc.Request) *Call {
 		c.Kind, c.StartTS, c.Key = tikv.KindScan, m.Version, string(m.StartKey)
 	case *kvrpcpb.PrewriteRequest:
 		c.Kind, c.StartTS, c.Key = tikv.KindPrewrite, m.StartVersion, string(m.Mutations[0].Key)
+	case *kvrpcpb.FlushRequest:
+		c.Kind, c.StartTS, c.Key = tikv.KindFlush, m.StartTs, string(m.Mutations[0].Key)
+	case *kvrpcpb.BufferBatchGetRequest:
+		c.Kind, c.StartTS, keys = tikv.KindBufferBatchGet, m.Version, m.Keys
 	case *kvrpcpb.CommitRequest:
 		c.Kind, c.StartTS, keys = tikv.KindCommit, m.StartVersion, m.Keys
 	case *kvrpcpb.BatchRollbackRequest:
@@ -117,7 +121,7 @@ func (c *client) packed(address string, req *tikvrpc.Request) (deliver func() (a
 	if err != nil {
 		return nil, fmt.Errorf("no store has the address %q", address)
 	}
-	return packed(&wire.Store{ID: id, Handle: c.cluster.handle}, req)
+	return packed(&wire.Store{ID: id, Handle: c.cluster.handle, Regions: c.cluster.placement(), Waits: &c.cluster.waits}, req)
 }
 
 // packed marshals a request as it is now. deliver lets the store execute what was
@@ -132,6 +136,10 @@ func packed(s *wire.Store, req *tikvrpc.Request) (deliver func() (any, error), e
 		return pack(m, s.KvScan)
 	case *kvrpcpb.PrewriteRequest:
 		return pack(m, s.KvPrewrite)
+	case *kvrpcpb.FlushRequest:
+		return pack(m, s.KvFlush)
+	case *kvrpcpb.BufferBatchGetRequest:
+		return pack(m, s.KvBufferBatchGet)
 	case *kvrpcpb.CommitRequest:
 		return pack(m, s.KvCommit)
 	case *kvrpcpb.BatchRollbackRequest:
@@ -154,6 +162,8 @@ func packed(s *wire.Store, req *tikvrpc.Request) (deliver func() (any, error), e
 		return pack(m, s.KvScanLock)
 	case *kvrpcpb.DeleteRangeRequest:
 		return pack(m, s.KvDeleteRange)
+	case *kvrpcpb.SplitRegionRequest:
+		return pack(m, s.SplitRegion)
 	case *kvrpcpb.StoreSafeTSRequest:
 		return pack(m, s.GetStoreSafeTS)
 	}

@@ -53,6 +53,7 @@ type Cluster struct {
 	seed    uint64
 	running sync.WaitGroup // calls whose callers may have left
 	mock    *mock          // in place of store, if it is not nil
+	waits   wire.Waits
 	closed  context.Context
 	end     context.CancelFunc
 

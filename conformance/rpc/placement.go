@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/metapb"
+	"github.com/pingcap/kvproto/pkg/pdpb"
 	pd "github.com/tikv/pd/client"
 	"github.com/tikv/pd/client/clients/gc"
 	"github.com/tikv/pd/client/clients/router"
@@ -143,6 +144,18 @@ func (p *placement) BatchScanRegions(ctx context.Context, ranges []router.KeyRan
 			}
 		}
 		return list, nil
+	})
+}
+
+// ScatterRegions leaves the regions where they are: every store holds all.
+func (p *placement) ScatterRegions(ctx context.Context, _ []uint64, _ ...opt.RegionsOption) (*pdpb.ScatterRegionResponse, error) {
+	return ask(ctx, p, "ScatterRegions", func(Fate) (*pdpb.ScatterRegionResponse, error) { return &pdpb.ScatterRegionResponse{}, nil })
+}
+
+// GetOperator tells that nothing is moving regions.
+func (p *placement) GetOperator(ctx context.Context, region uint64) (*pdpb.GetOperatorResponse, error) {
+	return ask(ctx, p, "GetOperator", func(Fate) (*pdpb.GetOperatorResponse, error) {
+		return &pdpb.GetOperatorResponse{RegionId: region, Status: pdpb.OperatorStatus_SUCCESS}, nil
 	})
 }
 

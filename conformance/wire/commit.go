@@ -28,17 +28,11 @@ func (s *Store) KvPrewrite(_ context.Context, req *kvrpcpb.PrewriteRequest) (*kv
 		return nil, unimplemented("pessimistic transaction")
 	}
 	for i, m := range req.Mutations {
-		op, known := ops[m.Op]
-		if !known || s.Plain && op > tikv.OpLock {
-			return nil, unimplemented("mutation " + m.Op.String())
-		}
-		to := &engine.Mutations[i]
-		*to = tikv.Mutation{Op: op, Key: string(m.Key), Assertion: tikv.Assertion(m.Assertion)}
-		if op == tikv.OpPut || op == tikv.OpInsert {
-			to.Value = m.Value
+		if err := s.mutation(m, &engine.Mutations[i]); err != nil {
+			return nil, err
 		}
 		if i < len(req.PessimisticActions) {
-			to.Pessimistic = tikv.PessimisticAction(req.PessimisticActions[i])
+			engine.Mutations[i].Pessimistic = tikv.PessimisticAction(req.PessimisticActions[i])
 		}
 	}
 	if len(req.ForUpdateTsConstraints) > 0 {
@@ -56,6 +50,42 @@ func (s *Store) KvPrewrite(_ context.Context, req *kvrpcpb.PrewriteRequest) (*kv
 		resp.MinCommitTs, resp.OnePcCommitTs = got.MinCommitTS, got.CommitTS
 	}
 	return resp, nil
+}
+
+// mutation translates what a transaction writes to one key.
+func (s *Store) mutation(m *kvrpcpb.Mutation, to *tikv.Mutation) error {
+	op, known := ops[m.Op]
+	if !known || s.Plain && op > tikv.OpLock {
+		return unimplemented("mutation " + m.Op.String())
+	}
+	*to = tikv.Mutation{Op: op, Key: string(m.Key), Assertion: tikv.Assertion(m.Assertion)}
+	if op == tikv.OpPut || op == tikv.OpInsert {
+		to.Value = m.Value
+	}
+	return nil
+}
+
+// KvFlush locks some of the keys of a transaction that its client does not hold as
+// a whole.
+func (s *Store) KvFlush(_ context.Context, req *kvrpcpb.FlushRequest) (*kvrpcpb.FlushResponse, error) {
+	if err := s.only("pipelined transaction"); err != nil {
+		return nil, err
+	}
+	engine := tikv.Request{
+		Kind: tikv.KindFlush, StartTS: req.StartTs, Primary: string(req.PrimaryKey), TTLMS: req.LockTtl,
+		MinCommitTS: req.MinCommitTs, Generation: req.Generation, AssertionLevel: tikv.AssertionLevel(req.AssertionLevel),
+		Region: s.region(req.Context), Mutations: make([]tikv.Mutation, len(req.Mutations)),
+	}
+	for i, m := range req.Mutations {
+		if err := s.mutation(m, &engine.Mutations[i]); err != nil {
+			return nil, err
+		}
+	}
+	got, err := s.one(&engine)
+	if err != nil {
+		return nil, err
+	}
+	return &kvrpcpb.FlushResponse{RegionError: regionError(&engine, &got), Errors: writeErrors(&engine, &got)}, nil
 }
 
 // KvCommit commits keys of a transaction.

@@ -2,21 +2,10 @@ package wire
 
 import (
 	"context"
-	"time"
 
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
-)
-
-// TiKV makes a pessimistic lock request wait for a lock in its way. The engine
-// answers at once, so that the store asks it again and again.
-const (
-	// defaultWait is how long it waits if the request does not say
-	// (pessimistic-txn.wait-for-lock-timeout).
-	defaultWait = time.Second
-	// waitStep is how often it asks, which TiKV does not: it is woken up.
-	waitStep = 5 * time.Millisecond
 )
 
 // KvPessimisticLock locks keys before the commit.
@@ -36,11 +25,14 @@ func (s *Store) KvPessimisticLock(ctx context.Context, req *kvrpcpb.PessimisticL
 			Op: tikv.OpPessimisticLock, Key: string(m.Key), Assertion: tikv.Assertion(m.Assertion),
 		}
 	}
-	got, err := s.wait(ctx, &engine, req.WaitTimeout)
+	got, dead, err := s.lock(ctx, &engine, req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &kvrpcpb.PessimisticLockResponse{RegionError: regionError(&engine, &got), Errors: writeErrors(&engine, &got)}
+	if dead != nil {
+		resp.Errors = []*kvrpcpb.KeyError{{Deadlock: dead}}
+	}
 	for _, k := range got.LockedKeys {
 		switch {
 		case force:
@@ -66,27 +58,8 @@ func lockResult(req *tikv.Request, k *tikv.LockedKey) *kvrpcpb.PessimisticLockKe
 	return result
 }
 
-// wait lets the engine handle a request until no lock is in its way, for at most
-// so many milliseconds; below 0, it does not wait.
-func (s *Store) wait(ctx context.Context, req *tikv.Request, timeoutMS int64) (tikv.Response, error) {
-	limit := time.Duration(timeoutMS) * time.Millisecond
-	if timeoutMS == 0 {
-		limit = defaultWait
-	}
-	for began := time.Now(); ; {
-		got, err := s.one(req)
-		if err != nil || got.Status != tikv.StatusLocked || time.Since(began)+waitStep > limit {
-			return got, err
-		}
-		select {
-		case <-time.After(waitStep):
-		case <-ctx.Done():
-			return got, nil
-		}
-	}
-}
-
-// KVPessimisticRollback removes pessimistic locks. (The odd name is kvproto's.)
+// KVPessimisticRollback removes pessimistic locks, of the keys or, if it has none, of
+// the whole region. (The odd name is kvproto's.)
 func (s *Store) KVPessimisticRollback(_ context.Context, req *kvrpcpb.PessimisticRollbackRequest) (*kvrpcpb.PessimisticRollbackResponse, error) {
 	if err := s.only("pessimistic transaction"); err != nil {
 		return nil, err

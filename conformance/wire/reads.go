@@ -19,18 +19,22 @@ func (s *Store) read(kind tikv.Kind, ctx *kvrpcpb.Context, version uint64) tikv.
 // KvGet reads one key.
 func (s *Store) KvGet(_ context.Context, req *kvrpcpb.GetRequest) (*kvrpcpb.GetResponse, error) {
 	engine := s.read(tikv.KindGet, req.Context, req.Version)
-	engine.Key = string(req.Key)
+	engine.Key, engine.ReturnCommitTS = string(req.Key), req.NeedCommitTs
 	got, err := s.one(&engine)
 	if err != nil {
 		return nil, err
 	}
 	return &kvrpcpb.GetResponse{
 		RegionError: regionError(&engine, &got), Error: readError(&got), Value: got.Value, NotFound: got.NotFound,
+		CommitTs: got.CommitTS,
 	}, nil
 }
 
 // KvBatchGet reads several keys at once.
 func (s *Store) KvBatchGet(_ context.Context, req *kvrpcpb.BatchGetRequest) (*kvrpcpb.BatchGetResponse, error) {
+	if req.NeedCommitTs {
+		return s.getEach(req)
+	}
 	engine := s.read(tikv.KindBatchGet, req.Context, req.Version)
 	engine.Keys = texts(req.Keys)
 	got, err := s.one(&engine)
@@ -47,6 +51,51 @@ func (s *Store) KvBatchGet(_ context.Context, req *kvrpcpb.BatchGetRequest) (*kv
 	}
 	for i := range got.Locks {
 		resp.Pairs = append(resp.Pairs, &kvrpcpb.KvPair{Key: []byte(got.Locks[i].Key), Error: locked(&got.Locks[i])})
+	}
+	return resp, nil
+}
+
+// getEach is KvBatchGet with timestamps, which the engine tells of single keys.
+func (s *Store) getEach(req *kvrpcpb.BatchGetRequest) (*kvrpcpb.BatchGetResponse, error) {
+	reqs, got := make([]tikv.Request, len(req.Keys)), make([]tikv.Response, len(req.Keys))
+	for i, key := range req.Keys {
+		reqs[i] = s.read(tikv.KindGet, req.Context, req.Version)
+		reqs[i].Key, reqs[i].ReturnCommitTS = string(key), true
+	}
+	if err := s.Handle(reqs, got); err != nil {
+		return nil, err
+	}
+	resp := &kvrpcpb.BatchGetResponse{}
+	for i := range got {
+		if failed := regionError(&reqs[i], &got[i]); failed != nil {
+			return &kvrpcpb.BatchGetResponse{RegionError: failed}, nil
+		}
+		switch g := &got[i]; {
+		case g.Status == tikv.StatusLocked:
+			resp.Pairs = append(resp.Pairs, &kvrpcpb.KvPair{Key: req.Keys[i], Error: readError(g)})
+		case g.Status != tikv.StatusOK:
+			return &kvrpcpb.BatchGetResponse{Error: readError(g)}, nil
+		case !g.NotFound:
+			resp.Pairs = append(resp.Pairs, &kvrpcpb.KvPair{Key: req.Keys[i], Value: g.Value, CommitTs: g.CommitTS})
+		}
+	}
+	return resp, nil
+}
+
+// KvBufferBatchGet reads what a transaction has flushed itself. A key that it has
+// deleted comes back without a value.
+func (s *Store) KvBufferBatchGet(_ context.Context, req *kvrpcpb.BufferBatchGetRequest) (*kvrpcpb.BufferBatchGetResponse, error) {
+	if err := s.only("pipelined transaction"); err != nil {
+		return nil, err
+	}
+	engine := tikv.Request{Kind: tikv.KindBufferBatchGet, StartTS: req.Version, Keys: texts(req.Keys), Region: s.region(req.Context)}
+	got, err := s.one(&engine)
+	if err != nil {
+		return nil, err
+	}
+	resp := &kvrpcpb.BufferBatchGetResponse{RegionError: regionError(&engine, &got), Error: aborted(&got)}
+	for _, p := range got.Pairs {
+		resp.Pairs = append(resp.Pairs, &kvrpcpb.KvPair{Key: []byte(p.Key), Value: p.Value})
 	}
 	return resp, nil
 }

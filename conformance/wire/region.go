@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/pingcap/kvproto/pkg/errorpb"
@@ -127,6 +128,36 @@ func (p Placement) Touching(from, to []byte, limit int) (found []*Placed, err er
 		}
 	}
 	return found, nil
+}
+
+// SplitRegion lets regions begin at keys.
+func (s *Store) SplitRegion(_ context.Context, req *kvrpcpb.SplitRegionRequest) (*kvrpcpb.SplitRegionResponse, error) {
+	if s.Regions == nil {
+		return nil, unimplemented("split on request")
+	}
+	// A request that reads nothing and changes nothing, so that the engine judges
+	// whether the client knows the region.
+	engine := tikv.Request{Kind: tikv.KindBufferBatchGet, Keys: texts(req.SplitKeys), Region: s.region(req.Context)}
+	got, err := s.one(&engine)
+	if err != nil {
+		return nil, err
+	}
+	resp := &kvrpcpb.SplitRegionResponse{RegionError: regionError(&engine, &got)}
+	if resp.RegionError != nil {
+		return resp, nil
+	}
+	s.Regions(func(regions *tikv.Regions) {
+		whole := regions.Locate(engine.Keys[0])
+		for _, key := range engine.Keys {
+			regions.Split(key)
+		}
+		for _, r := range regions.All() {
+			if holds(&whole, r.Start) {
+				resp.Regions = append(resp.Regions, meta(&r))
+			}
+		}
+	})
+	return resp, nil
 }
 
 // region is where a client takes a request to belong.

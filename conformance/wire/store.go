@@ -22,6 +22,12 @@ type Store struct {
 	// others between them, and fills in as many responses. An error means that
 	// no answer may leave.
 	Handle func(reqs []tikv.Request, resps []tikv.Response) error
+	// Regions are the engine's, for who splits them through the store. Nil: nobody
+	// can.
+	Regions Placement
+	// Waits are the waiting transactions of the store's cluster. A plain store needs
+	// none.
+	Waits *Waits
 	// Plain is a store that has plain optimistic transactions only. It declines
 	// async commit and one-phase commit as the protocol provides, so that clients
 	// go on in two phases, and answers everything else with Unimplemented.

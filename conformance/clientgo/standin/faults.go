@@ -3,11 +3,13 @@ package standin
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/errorpb"
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
 	tikverr "github.com/tikv/client-go/v2/error"
+	"github.com/tikv/client-go/v2/kv"
 	clienttikv "github.com/tikv/client-go/v2/tikv"
 	"github.com/tikv/client-go/v2/tikvrpc"
 	"github.com/tikv/client-go/v2/util"
@@ -65,3 +67,27 @@ func (f faults) SendRequest(ctx context.Context, address string, req *tikvrpc.Re
 	}
 	return resp, err
 }
+
+// impatient lets no request wait at its store for a lock in its way: the client asks
+// again and again.
+type impatient struct{ clienttikv.Client }
+
+// again is how long the answer takes if a lock is in the way.
+const again = 5 * time.Millisecond
+
+// SendRequest carries a request to the cluster.
+func (i impatient) SendRequest(ctx context.Context, address string, req *tikvrpc.Request, timeout time.Duration) (*tikvrpc.Response, error) {
+	if req.Type != tikvrpc.CmdPessimisticLock {
+		return i.Client.SendRequest(ctx, address, req, timeout)
+	}
+	sent, lock := *req, *req.PessimisticLock()
+	lock.WaitTimeout = kv.LockNoWait
+	sent.Req = &lock
+	resp, err := i.Client.SendRequest(ctx, address, &sent, timeout)
+	if err == nil && slices.ContainsFunc(resp.Resp.(*kvrpcpb.PessimisticLockResponse).Errors, isLocked) {
+		time.Sleep(again)
+	}
+	return resp, err
+}
+
+func isLocked(e *kvrpcpb.KeyError) bool { return e.Locked != nil }

@@ -6,6 +6,7 @@
 package standin
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 	"github.com/tikv/client-go/v2/txnkv/transaction"
 	"github.com/tikv/client-go/v2/util/codec"
 	pd "github.com/tikv/pd/client"
+	"github.com/tikv/pd/client/clients/router"
+	"github.com/tikv/pd/client/opt"
+	"github.com/tikv/pd/client/pkg/caller"
 
 	"github.com/gauntlet-dst/gauntlet/conformance/rpc"
 	"github.com/gauntlet-dst/gauntlet/conformance/wire"
@@ -36,22 +40,44 @@ type state struct {
 
 type delayed struct{ startTS, region uint64 }
 
-// NewMockTiKV returns the two ends of a client and its cluster. The arguments,
-// where and with what to keep the rows, have no meaning here.
+// NewMockTiKV returns the two ends of a client and its cluster, for a mock store at
+// which no request waits for a lock. The arguments, where and with what to keep the
+// rows, have no meaning here.
 func NewMockTiKV(string, any) (clienttikv.Client, Cluster, pd.Client, error) {
+	stores, c, placement, err := connect()
+	if err != nil {
+		return nil, Cluster{}, nil, err
+	}
+	return faults{impatient{stores}}, c, placement, nil
+}
+
+// New is for another mock store, at which requests wait as at TiKV.
+func New(string, any, uint32, any) (*RPCClient, pd.Client, Cluster, error) {
+	stores, c, placement, err := connect()
+	if err != nil {
+		return nil, nil, Cluster{}, err
+	}
+	return &RPCClient{faults{stores}}, placement, c, nil
+}
+
+func connect() (clienttikv.Client, Cluster, pd.Client, error) {
 	cluster, err := rpc.New(rpc.Config{})
 	if err != nil {
 		return nil, Cluster{}, nil, err
 	}
 	c := Cluster{&state{cluster: cluster, ids: 1000, delays: map[delayed]time.Duration{}}}
 	stores, placement := cluster.Connect(c.delay)
-	return faults{stores}, c, placement, nil
+	return stores, c, calm{placement}, nil
 }
 
-// New is NewMockTiKV with the results in another order.
-func New(string, any, uint32, any) (*RPCClient, pd.Client, Cluster, error) {
-	client, c, placement, err := NewMockTiKV("", nil)
-	return &RPCClient{client}, placement, c, err
+// calm is a placement driver that tells of regions also whoever does not wait any
+// more, as the mock one does: tests that end a context expect the store's answer.
+type calm struct{ pd.Client }
+
+func (c calm) WithCallerComponent(caller.Component) pd.Client { return c }
+
+func (c calm) GetRegion(ctx context.Context, key []byte, opts ...opt.GetRegionOption) (*router.Region, error) {
+	return c.Client.GetRegion(context.WithoutCancel(ctx), key, opts...)
 }
 
 // delay holds a call that ScheduleDelay has named, once.
@@ -95,9 +121,22 @@ func (c Cluster) AllocID() uint64 {
 	return c.ids
 }
 
-// Split lets a region begin at a key. Which ids it gets is the cluster's choice.
-func (c Cluster) Split(_, _ uint64, key []byte, _ []uint64, _ uint64) {
-	c.split(string(key))
+// Split lets a region end at a key, and another begin there. Which ids it gets is
+// the cluster's choice. The mock store's regions overlap if the key lies behind the
+// region; here, those up to the key become one with it.
+func (c Cluster) Split(regionID, _ uint64, key []byte, _ []uint64, _ uint64) {
+	c.cluster.Inspect(func(e *tikv.Engine) {
+		for _, r := range e.Regions().All() {
+			if r.ID != regionID {
+				continue
+			}
+			for at := r; at.End != "" && at.End <= string(key); at = e.Regions().Locate(r.Start) {
+				e.Regions().Merge(r.Start)
+			}
+			e.SyncMaxTS()
+		}
+		e.Regions().Split(string(key))
+	})
 }
 
 func (c Cluster) split(key string) {
