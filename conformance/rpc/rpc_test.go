@@ -84,6 +84,31 @@ func TestRegionsMove(t *testing.T) {
 	})
 }
 
+// TestSplitOnRequest: a client that asks for a split is told of the new regions, and
+// of all others that are there now.
+func TestSplitOnRequest(t *testing.T) {
+	bubble(t, rpc.Config{Splits: []string{"m"}}, func(t *testing.T, c *rpc.Cluster, open func(rpc.Hook) *clienttikv.KVStore) {
+		store := open(nil)
+		put(t, store, "1", "a", "n")
+		c.Inspect(func(e *tikv.Engine) { e.Regions().Split("b") }) // which the client does not know
+		ids, err := store.SplitRegions(context.Background(), [][]byte{[]byte("c"), []byte("k"), []byte("p")}, true, nil)
+		require.NoError(t, err)
+		require.Len(t, ids, 3)
+		var starts []string
+		c.Inspect(func(e *tikv.Engine) {
+			for _, r := range e.Regions().All() {
+				starts = append(starts, r.Start)
+			}
+		})
+		require.Equal(t, []string{"", "b", "c", "k", "m", "p"}, starts)
+		for _, id := range ids {
+			require.NoError(t, store.WaitScatterRegionFinish(context.Background(), id, 0))
+		}
+		put(t, store, "2", "a", "c", "l", "n", "q")
+		require.Equal(t, "2", get(t, store, "l"))
+	})
+}
+
 // TestHeldRequestArrives: whoever gives a call up does not keep it from arriving.
 func TestHeldRequestArrives(t *testing.T) {
 	bubble(t, rpc.Config{}, func(t *testing.T, c *rpc.Cluster, open func(rpc.Hook) *clienttikv.KVStore) {
