@@ -124,7 +124,7 @@ func (c *command) replay(file string) (*sim.Result, error) {
 }
 
 func (c *command) shrinkCommand() *cobra.Command {
-	return c.about("shrink", "Print the plan of a failure without the faults that it does not need", nil, func(_ sim.Target, report *explain.Report, file string) error {
+	return c.about("shrink", "Print the plan of a failure without the faults that it does not need", func(report *explain.Report, file string) error {
 		c.say(object{"type": "plan", "file": file, "seed": hex(report.Seed), "text": report.Reduced.Plan.String()}, trim(report.Reduced.Plan.String()))
 		return nil
 	})
@@ -132,17 +132,21 @@ func (c *command) shrinkCommand() *cobra.Command {
 
 func (c *command) explainCommand() *cobra.Command {
 	var files exports
-	cmd := c.about("explain", "Explain a failure: what broke, which faults it needs, the steps that matter", files.check, func(target sim.Target, report *explain.Report, _ string) error {
-		c.say(object{"type": "report", "seed": hex(report.Seed), "text": report.String()}, report.String())
-		if !files.wanted() {
-			return nil
-		}
-		failing := report.Reduced.Result
-		passing, how, err := neighbour(target, failing)
+	cmd := c.aboutFailure("explain", "Explain a failure: what led to it, the nearest runs that pass, from where on it could not be avoided", files.check, func(f failure) error {
+		x, err := c.suite.Explanation(f.target, f.result, harness.Reduction, c.patience, f.replay, "")
 		if err != nil {
 			return err
 		}
-		return c.write(&files, page.Timeline{Run: failing, Report: report.String(), Passing: passing, How: how})
+		c.say(object{"type": "report", "seed": hex(x.Seed), "text": x.String()}, x.String())
+		if !files.wanted() {
+			return nil
+		}
+		failing := x.Reduced.Result
+		passing, how, err := neighbour(f.target, failing)
+		if err != nil {
+			return err
+		}
+		return c.write(&files, page.Timeline{Run: failing, Report: x.String(), Passing: passing, How: how})
 	})
 	files.add(cmd)
 	return cmd
@@ -150,7 +154,7 @@ func (c *command) explainCommand() *cobra.Command {
 
 func (c *command) keepCommand() *cobra.Command {
 	var folder string
-	cmd := c.about("keep", "Write the reduced plan of a failure to the folder of kept plans", nil, func(_ sim.Target, report *explain.Report, _ string) error {
+	cmd := c.about("keep", "Write the reduced plan of a failure to the folder of kept plans", func(report *explain.Report, _ string) error {
 		name, err := c.keep(folder, report)
 		if err == nil {
 			c.say(object{"type": "kept", "seed": hex(report.Seed), "file": name}, "sim: kept "+name)
@@ -169,48 +173,82 @@ func (c *command) keep(folder string, report *explain.Report) (string, error) {
 	return harness.Keep(folder, report)
 }
 
-// about is a command about one failure: of a plan or of --seed. check, unless it
-// is nil, refuses what is wrong before anything runs.
-func (c *command) about(name, short string, check func() error, do func(target sim.Target, report *explain.Report, file string) error) *cobra.Command {
+// about is a command about one failure, which is reduced first.
+func (c *command) about(name, short string, do func(report *explain.Report, file string) error) *cobra.Command {
+	return c.aboutFailure(name, short, nil, func(f failure) error {
+		report, err := harness.Explain(f.target, f.result, harness.Reduction, c.patience, f.replay, "")
+		if err != nil {
+			return err
+		}
+		return do(report, f.file)
+	})
+}
+
+// failure is a universe that failed.
+type failure struct {
+	target sim.Target
+	result *sim.Result
+	file   string // of its plan, or ""
+	replay string // the command that shows it again
+}
+
+// aboutFailure is a command about one failure: of a plan or of a seed. check, unless
+// it is nil, refuses what is wrong before anything runs.
+func (c *command) aboutFailure(name, short string, check func() error, do func(failure) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: name + " [FILE]", Short: short, Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, files []string) error {
+		Use: name + " [SEED|FILE]", Short: short, Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if check != nil {
 				if err := check(); err != nil {
 					return err
 				}
 			}
-			target, file := c.suite.Target, ""
-			var r *sim.Result
-			var err error
-			if len(files) == 1 {
-				if cmd.Flags().Changed("seed") {
-					return fmt.Errorf("want either a plan's file or --seed, not both")
-				}
-				file = files[0]
-				r, err = c.replay(file)
-			} else {
-				target, r, err = c.universe()
-			}
+			f, err := c.failed(cmd, args)
 			if err != nil {
 				return err
 			}
-			if r.Violation == nil {
-				return fmt.Errorf("nothing failed: %s", r.Line())
+			if f.result.Violation == nil {
+				return fmt.Errorf("nothing failed: %s", f.result.Line())
 			}
-			replay := c.replayLine(r)
-			if file != "" {
-				replay = c.name + " replay " + file
-			}
-			report, err := harness.Explain(target, r, harness.Reduction, c.patience, replay, "")
-			if err != nil {
-				return err
-			}
-			return do(target, report, file)
+			return do(f)
 		},
 	}
 	c.addSeed(cmd)
 	return cmd
+}
+
+// failed runs what the arguments name: a plan's file, or a seed if there is no such
+// file, or the universe of --seed.
+func (c *command) failed(cmd *cobra.Command, args []string) (f failure, err error) {
+	f.target = c.suite.Target
+	if len(args) == 1 {
+		if cmd.Flags().Changed("seed") {
+			return f, fmt.Errorf("want either a plan's file or a seed, not both")
+		}
+		if seed, isSeed := bareSeed(args[0]); isSeed {
+			c.seed = seedFlag(seed)
+			args = nil
+		}
+	}
+	if len(args) == 0 {
+		f.target, f.result, err = c.universe()
+		if err == nil {
+			f.replay = c.replayLine(f.result)
+		}
+		return f, err
+	}
+	f.file, f.replay = args[0], c.name+" replay "+args[0]
+	f.result, err = c.replay(f.file)
+	return f, err
+}
+
+// bareSeed reads an argument as a seed, unless it is a file's name.
+func bareSeed(text string) (uint64, bool) {
+	if _, err := os.Stat(text); err == nil {
+		return 0, false
+	}
+	seed, err := harness.Seed(text)
+	return seed, err == nil
 }
 
 // relative is a file's name from the working directory on, if that is shorter.

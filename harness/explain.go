@@ -25,20 +25,40 @@ const Reduction = 2000
 // Explain reduces a failing run, unless runs is 0, and returns its report. replay
 // and keep are commands to paste; keep may be "".
 func Explain(target sim.Target, failing *sim.Result, runs int, patience time.Duration, replay, keep string) (*explain.Report, error) {
+	return watched(target, failing.Seed, patience, replay, keep, func(target sim.Target) (*explain.Report, *explain.Report, error) {
+		report, err := explain.Failure(target, failing, runs)
+		return report, report, err
+	})
+}
+
+// Explanation is Explain with all that can be found out about the failure by
+// running its plan again with something changed.
+func (s *Suite) Explanation(target sim.Target, failing *sim.Result, runs int, patience time.Duration, replay, keep string) (*explain.Explanation, error) {
+	return watched(target, failing.Seed, patience, replay, keep, func(target sim.Target) (*explain.Explanation, *explain.Report, error) {
+		x, err := explain.Explain(target, failing, runs, s.rules())
+		if err != nil {
+			return nil, nil, err
+		}
+		return x, x.Report, nil
+	})
+}
+
+// watched explains a failure under watch, and adds what only the harness knows.
+func watched[T any](target sim.Target, seed uint64, patience time.Duration, replay, keep string, do func(sim.Target) (T, *explain.Report, error)) (none T, err error) {
+	var explained T
 	var report *explain.Report
-	var err error
-	stuck := sweep.Watch(target, failing.Seed, patience, func(watched sim.Target) {
-		report, err = explain.Failure(watched, failing, runs)
+	stuck := sweep.Watch(target, seed, patience, func(watched sim.Target) {
+		explained, report, err = do(watched)
 	})
 	if stuck != nil {
-		return nil, stuck // what the goroutine left behind may still write is not looked at
+		return none, stuck // what the goroutine left behind may still write is not looked at
 	}
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	report.Commit, report.GoVersion = commit(), runtime.Version()
 	report.Replay, report.Keep = replay, keep
-	return report, nil
+	return explained, nil
 }
 
 // Replay runs a plan twice, under watch. Faults whose calls are made under another
@@ -60,7 +80,8 @@ func Replay(target sim.Target, p *plan.Plan, patience time.Duration) (*sim.Resul
 		return nil, nil, err
 	}
 	if first.Hash != second.Hash {
-		return nil, nil, &sim.Nondeterminism{Seed: p.Seed, First: first.Hash, Second: second.Hash}
+		n := &sim.Nondeterminism{Seed: p.Seed, First: first.Hash, Second: second.Hash}
+		return nil, nil, n.LocateReplay(target, first.Plan)
 	}
 	return first, moves, nil
 }

@@ -39,6 +39,10 @@ type Suite struct {
 	// Marks names what a search must reach before its silence means anything; a
 	// sweep's page says what it did not. The simulator adds some of its own.
 	Marks []string
+	// Rules is the page with the protocol's rules, from the module's root on: rows of
+	// a table, "| R1 fence | sentence | functions |". Explanations cite it; "" for
+	// none.
+	Rules string
 	// Scenarios are faults as data, and what must be observed.
 	Scenarios []chaos.Scenario
 	// Stage returns the target on which a scenario is played. If tell is not nil,

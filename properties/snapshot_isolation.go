@@ -65,6 +65,9 @@ func newSnapshotIsolation(v *view) sim.Invariant {
 	return i
 }
 
+// Blames the store: the sentence is about nothing else.
+func (i *snapshotIsolation) Blames() sim.Blame { return sim.BlameFake }
+
 func (i *snapshotIsolation) check(e *sim.Effect) error {
 	c := &e.Commit
 	if c.CommitTS <= c.StartTS || c.CommitTS < i.newest || c.CommitTS == i.newest && !c.Computed && !i.computed {

@@ -146,7 +146,7 @@ func TestCounterIsJudged(t *testing.T) {
 		require.NoError(t, err)
 		text := report.String()
 		require.LessOrEqual(t, strings.Count(text, "\n")+1, 30, text)
-		require.True(t, strings.HasPrefix(text, "FAIL counters-agree: the counter is "), text)
+		require.True(t, strings.HasPrefix(text, "FAIL counters-agree, system: the counter is "), text)
 		return
 	}
 	require.Fail(t, "no seed convicts careless workers", fmt.Sprint("of ", 500))

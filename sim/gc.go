@@ -58,3 +58,9 @@ func beganAt(startTS uint64) time.Duration {
 
 // clockText prints a virtual time in seconds.
 func clockText(at time.Duration) string { return fmt.Sprintf("%.3fs", at.Seconds()) }
+
+// TimestampOf takes a timestamp of TiKV apart: the time since universes begin, as
+// the oracle had it, and the logical part.
+func TimestampOf(ts uint64) (at time.Duration, logical uint64) {
+	return beganAt(ts), ts & (1<<tikv.LogicalBits - 1)
+}

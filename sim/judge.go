@@ -18,6 +18,7 @@ type judge struct {
 	last       uint64
 	fresh      bool // something was observed since the system was last asked
 	violation  *Violation
+	asked      any    // the invariant that is being asked, nil for none
 	probe      *probe // of a healed system that takes long
 }
 
@@ -37,7 +38,7 @@ func (j *judge) observeBy(invariants []Invariant) {
 // submit puts an effect into the order. Most come last.
 func (j *judge) submit(e *Effect) {
 	if e.TS < j.last {
-		j.fail(&Violation{Invariant: "harness-commit-order", Text: "an effect came after one with a newer timestamp was judged: the fake's LowWater is wrong"})
+		j.fail(&Violation{Invariant: "harness-commit-order", Blame: BlameFake, Text: "an effect came after one with a newer timestamp was judged: the fake's LowWater is wrong"})
 		return
 	}
 	i := len(j.pending)
@@ -70,11 +71,13 @@ func (j *judge) show(e *Effect) {
 	j.last, j.fresh = e.TS, true
 	j.world.apply(e)
 	for _, inv := range j.invariants {
+		j.asked = inv
 		if err := inv.Observe(j.world, e); err != nil {
 			j.convict(inv, err)
 			return
 		}
 	}
+	j.asked = nil
 	if j.probe != nil {
 		j.probe.observed(e)
 	}
@@ -86,9 +89,11 @@ func (j *judge) settled() {
 		if j.violation != nil {
 			return
 		}
+		j.asked = inv
 		if err := inv.Settled(j.world); err != nil {
 			j.convict(inv, err)
 		}
+		j.asked = nil
 	}
 }
 
@@ -101,6 +106,10 @@ func (j *judge) convict(inv Invariant, err error) {
 	if v.Invariant == "" {
 		v.Invariant = inv.Name()
 	}
+	if blamer, ok := inv.(Blamer); ok {
+		v.Blame = blamer.Blames()
+	}
+	j.asked = nil
 	v.Text, v.Subject = plan.Printable(v.Text), plan.Printable(v.Subject)
 	j.fail(v)
 }

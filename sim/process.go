@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"strconv"
 	"time"
@@ -211,7 +210,7 @@ func (u *Universe) finished(t *task) {
 		}
 	}
 	if t.co.crash != nil {
-		u.judge.fail(&Violation{Invariant: "no-panic", Text: fmt.Sprintf("%s/%s panicked: %v", p.program.Name, t.name, t.co.crash), Stack: string(t.co.stack)})
+		u.judge.fail(u.judge.panicked(p.program.Name+"/"+t.name, t.co.crash, t.co.stack))
 		return
 	}
 	if t.group != nil {

@@ -228,7 +228,12 @@ func (u *Universe) checkFault(f *fault.Fault) error {
 }
 
 // run takes a universe through its phases.
-func (u *Universe) run(p *plan.Plan) *Result {
+func (u *Universe) run(p *plan.Plan) (r *Result) {
+	defer func() {
+		if what := recover(); what != nil {
+			r = u.caught(p, what)
+		}
+	}()
 	for _, p := range u.processes {
 		p.boot()
 	}
@@ -240,7 +245,7 @@ func (u *Universe) run(p *plan.Plan) *Result {
 			u.judge.settled()
 		}
 	}
-	r := u.result(p)
+	r = u.result(p)
 	r.Inconclusive = inconclusive || r.Violation == nil && u.spent()
 	u.shutdown()
 	return r

@@ -89,7 +89,7 @@ func TestScriptFailsWithAReport(t *testing.T) {
 		s.Settle()
 	}
 	report := fail(t, twoCounters(true), careless)
-	require.Contains(t, report, "FAIL counters-agree: ")
+	require.Contains(t, report, "FAIL counters-agree, system: ")
 	require.Contains(t, report, "deviations: 2 of the 2 faults that fired (not reduced)")
 	require.Contains(t, report, "pause at w0/main raise pd.tso - #2 phase=before")
 	require.Contains(t, report, "<- violation")
@@ -106,7 +106,7 @@ func TestScriptSaysWhatItWaitedFor(t *testing.T) {
 		s.Process("w1").Pause()
 		s.Until(never)
 	})
-	require.Contains(t, paused, "FAIL script: not reached within 11m0s (virtual); w0/main has not begun; w1/main has not begun")
+	require.Contains(t, paused, "FAIL script, system: not reached within 11m0s (virtual); w0 w1/main: has not begun")
 
 	elsewhere := fail(t, twoCounters(false), func(s *script.Script) {
 		s.Process("w0").Pause()

@@ -26,7 +26,9 @@ type Standstill struct {
 	Period time.Duration
 	Events uint64
 	Turns  int
-	// Still is for how long nothing of the subject has changed.
+	// Row is the subject's row that changed last, and Still for how long it has not
+	// changed since.
+	Row   string
 	Still time.Duration
 	// Changing are the rows and objects that still changed in the last quarter of
 	// the bound, those that changed most often first.
@@ -86,7 +88,7 @@ func (w *Wait) String() string {
 	what := w.Op.String()
 	switch w.Op {
 	case ops.None:
-		what = "has not begun"
+		return fmt.Sprintf("%s/%s: has not begun", strings.Join(w.Processes, " "), w.Task)
 	case ops.Sleep:
 		what = "sleeps"
 	case ops.Work:
@@ -309,19 +311,19 @@ func (u *Universe) standstill(kind StandstillKind, p *probe) *Violation {
 	}
 	v := &Violation{Invariant: "progress-after-healing", Standstill: still}
 	v.Shape = string(still.Kind)
-	subject := "the system is not done"
+	subject, row := "the system is not done", ""
 	var others []string
 	for i, left := range s.Unfinished {
 		text := plan.Printable(left.Text)
 		if i == first {
 			v.Shape += ": " + left.Shape
 			v.Subject = plan.Printable(left.Subject)
-			subject = text
+			subject, row = text, left.Key
 			continue
 		}
 		others = append(others, text)
 	}
-	u.lastChange(v)
+	u.lastChange(v, row)
 	u.locks(v)
 	still.Waits, still.Absent = u.waits(), u.absent()
 	v.Text = strings.Join(append([]string{string(still.Kind) + ": " + subject, still.detail(u)}, others...), "; ")
@@ -351,35 +353,31 @@ func (s *Standstill) detail(u *Universe) string {
 	case Lasso:
 		return fmt.Sprintf("the same states come again every %s (%d events)", secondsText(s.Period), s.Events)
 	case NoProgress:
-		return fmt.Sprintf("nothing of it has changed for %s", secondsText(s.Still))
+		return fmt.Sprintf("it has not changed for %s", secondsText(s.Still))
 	case Starvation:
-		return fmt.Sprintf("nothing of it has changed for %s, while others progress", secondsText(s.Still))
+		return fmt.Sprintf("it has not changed for %s, while others progress", secondsText(s.Still))
 	case Livelock:
 		return fmt.Sprintf("it keeps changing, %s after healing", secondsText(after))
 	}
 	return fmt.Sprintf("%s after healing", secondsText(after))
 }
 
-// lastChange finds the last change of the subject, what still changes aside: a
-// beat is no progress.
-func (u *Universe) lastChange(v *Violation) {
-	var last *Moment
-	key := ""
-	for _, k := range slices.Sorted(maps.Keys(u.world.rows)) {
-		r := u.world.rows[k]
-		if !About(k, v.Subject) || slices.ContainsFunc(v.Standstill.Changing, func(c Changes) bool { return c.Key == plan.Printable(k) }) {
+// lastChange finds the last change of the subject: of the row that says so, or of
+// any about it, what still changes aside: a beat is no progress.
+func (u *Universe) lastChange(v *Violation, row string) {
+	s := v.Standstill
+	last := Moment{At: time.Duration(u.healedAt)}
+	for _, key := range slices.Sorted(maps.Keys(u.world.rows)) {
+		if row != "" && key != row || !About(key, v.Subject) && key != row ||
+			row == "" && slices.ContainsFunc(s.Changing, func(c Changes) bool { return c.Key == plan.Printable(key) }) {
 			continue
 		}
-		if last == nil || r.written.Event > last.Event {
-			last, key = &r.written, k
+		if r := u.world.rows[key]; r.written.Event > last.Event {
+			last, s.Row = r.written, plan.Printable(key)
 		}
 	}
-	if last == nil {
-		v.Standstill.Still = time.Duration(u.sched.now - u.healedAt)
-		return
-	}
-	v.First = last.Ref("wrote " + plan.Printable(key))
-	v.Standstill.Still = time.Duration(u.sched.now) - last.At
+	v.First = last.Ref("wrote " + s.Row)
+	s.Still = time.Duration(u.sched.now) - last.At
 }
 
 // locks names the locks that are left on the subject's rows, and the transaction

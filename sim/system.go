@@ -206,6 +206,9 @@ type Summary struct {
 type Unfinished struct {
 	// Subject is what it is about: a key or a part of one. Reports tell its story.
 	Subject string
+	// Key is the row that says so, "" if no single one does: when it last changed, and
+	// from what, is what reports look for.
+	Key string
 	// Shape says what kind of standstill it is, without names and numbers: it is
 	// the failure's identity, which reduction keeps.
 	Shape string

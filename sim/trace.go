@@ -177,8 +177,10 @@ func (u *Universe) showCall(m *message, fate Fate) {
 		c.Answer = m.answer()
 	}
 	for _, watcher := range u.judge.watchers {
+		u.judge.asked = watcher
 		watcher.ObserveCall(&u.world, c)
 	}
+	u.judge.asked = nil
 }
 
 // answer is what the request was answered with.

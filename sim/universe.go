@@ -69,12 +69,16 @@ type Universe struct {
 	judge      judge
 	hash       uint64
 	recorder   *recorder
+	witness    *witness
 	history    *historian
 	steady     bool               // a task's draws are all the same
 	collection event              // of TiKV's garbage, if pending
 	passed     func(fault.Anchor) // is told of every call, if set
 	pulse      *Pulse             // for a watchdog, if set
 	most       uint64             // events that the run may have; 0 for any number
+	// The event after which what is to come is drawn anew, and by which key: 0 for
+	// none. See Branch.
+	branchAt, branchKey uint64
 	// What commits returned to the system, other than success.
 	outcomes     []outcome
 	undetermined []uint64 // start timestamps
@@ -157,6 +161,12 @@ func (u *Universe) dispatch(e *event) {
 	}
 	if u.orders != nil && u.orders.hold(u, e) {
 		return
+	}
+	if u.witness != nil {
+		u.witness.see(u, e)
+	}
+	if u.events == u.branchAt {
+		u.branch()
 	}
 	u.events++
 	if u.pulse != nil && u.events%pulseEvery == 0 {

@@ -138,6 +138,8 @@ type Call struct {
 // Violation says which invariant broke, by which events, and when.
 type Violation struct {
 	Invariant string
+	// Blame says whose bug it is, as far as the run can tell.
+	Blame Blame
 	// Rule is the rule of the protocol behind it ("R11"), or "".
 	Rule string
 	// Shape is the violation's identity apart from times and names: which of

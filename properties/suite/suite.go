@@ -30,6 +30,7 @@ func Target() sim.Target {
 // are those of package chaos.
 func Conversion() harness.Suite {
 	return harness.Suite{
+		Rules:     "core/RULES.md",
 		Target:    Target(),
 		Expect:    []sweep.Expectation{{Outcome: "published", AtLeast: 0.8}},
 		Catalogue: protocol.Catalogue(),

@@ -250,7 +250,7 @@ func unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 		return sim.Unfinished{Subject: name, Shape: "batch is not there", Text: name + " is not there"}
 	}
 	id := schema.BatchID(name, uint64(generationOf(w, b)))
-	left := sim.Unfinished{Subject: id}
+	left := sim.Unfinished{Subject: id, Key: schema.BatchTable.Key(name)}
 	var units []string
 	states := map[string]bool{}
 	for _, key := range w.Keys(schema.UnitTable.Key(id + "/")) {
@@ -260,7 +260,7 @@ func unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 		unit := key[strings.LastIndexByte(key, '/')+1:]
 		units = append(units, unit+" "+state)
 		if left.Subject == id && (state == "pending" || state == "processing") {
-			left.Subject = id + "/" + unit
+			left.Subject, left.Key = id+"/"+unit, key
 		}
 	}
 	if left.Subject == id { // its rows are named by either

@@ -84,7 +84,7 @@ func (c *System) Describe(w *sim.World, s *sim.Summary) {
 	s.Outcome, s.Outcomes = "raised", []sim.Count{{Name: "raised", N: Value(w)}}
 	if n := Value(w); n < c.Goal {
 		s.Outcome = "unfinished"
-		s.Unfinished = []sim.Unfinished{{Subject: "counter", Shape: "counter too low", Text: fmt.Sprintf("the counter is %d of %d", n, c.Goal)}}
+		s.Unfinished = []sim.Unfinished{{Subject: "counter", Key: "counter", Shape: "counter too low", Text: fmt.Sprintf("the counter is %d of %d", n, c.Goal)}}
 	}
 }
 

@@ -52,7 +52,7 @@ func ExampleFailure() {
 	}
 	fmt.Println(report)
 	// Output:
-	// FAIL counters-agree: the counter is 2 after 4 raises
+	// FAIL counters-agree, system: the counter is 2 after 4 raises
 	//   seed 0x000000000000002a  arm=default  workers=2
 	//   needed: 1 of the 1 faults that fired (1-minimal: without it it does not fail this way; 44 runs, 2703 events)
 	//     delay-reply at w0/main raise kv.get counter #2 for=65ms

@@ -50,48 +50,60 @@ func Failure(target sim.Target, failing *sim.Result, runs int) (*Report, error) 
 		return nil, err
 	}
 	if recorded.Violation == nil || recorded.Hash != reduced.Result.Hash && reduced.Runs > 0 {
-		return nil, &sim.Nondeterminism{Seed: failing.Seed, First: reduced.Result.Hash, Second: recorded.Hash}
+		n := &sim.Nondeterminism{Seed: failing.Seed, First: reduced.Result.Hash, Second: recorded.Hash}
+		return nil, n.LocateReplay(target, reduced.Plan)
 	}
 	reduced.Result = recorded
 	report := &Report{Seed: failing.Seed, Reduced: reduced, Injected: len(failing.Fired), Trace: recorded.Trace}
-	report.Next, err = next(target, reduced, recorded.Trace)
+	report.Next, err = next(target, reduced)
 	return report, err
 }
 
 // String renders the report, at most 30 lines.
 func (r *Report) String() string {
 	v := r.Reduced.Result.Violation
-	var head, tail []string
-	rule := ""
-	if v.Rule != "" {
-		rule = " (" + v.Rule + ")"
-	}
-	head = append(head, fmt.Sprintf("FAIL %s%s: %s", v.Invariant, rule, v.Text))
-	world := ""
-	for _, f := range r.Reduced.Result.Summary.Fields {
-		world += " " + f.Name + "=" + f.Value
-	}
-	head = append(head, fmt.Sprintf("  seed 0x%016x  arm=%s %s", r.Seed, r.Reduced.Result.Arm, world))
-	head = append(head, r.faultLines()...)
+	head, tail := r.head(), r.foot()
 	if v.Standstill != nil {
 		head = append(head, r.standstillLines()...)
 	} else {
 		head = append(head, r.eventLines()...)
-	}
-	if r.Commit != "" {
-		tail = append(tail, fmt.Sprintf("  commit %s, %s; a seed means the same run only at the same commit", r.Commit, r.GoVersion))
-	}
-	if r.Replay != "" {
-		tail = append(tail, "  replay: "+r.Replay)
-	}
-	if r.Keep != "" {
-		tail = append(tail, "  keep:   "+r.Keep)
 	}
 	if v.Stack != "" {
 		tail = append(firstLines(v.Stack, 8), tail...)
 	}
 	steps := r.steps(maxReportLines - len(head) - len(tail) - 1)
 	return strings.Join(slices.Concat(head, steps, tail), "\n")
+}
+
+// head says what failed, whose bug it is, in which universe, and by which faults.
+func (r *Report) head() []string {
+	v := r.Reduced.Result.Violation
+	rule := ""
+	if v.Rule != "" {
+		rule = " (" + v.Rule + ")"
+	}
+	world := ""
+	for _, f := range r.Reduced.Result.Summary.Fields {
+		world += " " + f.Name + "=" + f.Value
+	}
+	return append([]string{
+		fmt.Sprintf("FAIL %s%s, %s: %s", v.Invariant, rule, v.Blame, v.Text),
+		strings.TrimRight(fmt.Sprintf("  seed 0x%016x  arm=%s %s", r.Seed, r.Reduced.Result.Arm, world), " "),
+	}, r.faultLines()...)
+}
+
+// foot says what was run, and what to type.
+func (r *Report) foot() (lines []string) {
+	if r.Commit != "" {
+		lines = append(lines, fmt.Sprintf("  commit %s, %s; a seed means the same run only at the same commit", r.Commit, r.GoVersion))
+	}
+	if r.Replay != "" {
+		lines = append(lines, "  replay: "+r.Replay)
+	}
+	if r.Keep != "" {
+		lines = append(lines, "  keep:   "+r.Keep)
+	}
+	return lines
 }
 
 // eventLines name the two events that together are the violation.

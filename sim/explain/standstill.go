@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 const (
 	maxWaits    = 8
 	maxChanging = 3
-	maxFutures  = 8 // runs that look for one in which the subject goes on
+	maxFutures  = 4 // runs that look for one in which the subject goes on
 )
 
 // standstillLines say what happened last to the subject, what still happens and
@@ -94,52 +95,69 @@ func commitAt(trace []sim.TraceEvent, event uint64) int {
 	return slices.IndexFunc(trace, func(e sim.TraceEvent) bool { return e.Event == event && e.Op == ops.Commit })
 }
 
-// next says what became of the subject after its last change where it went on:
-// without one of the faults, or with other latencies from there on. "" if it never
-// went on.
-func next(target sim.Target, reduced *shrink.Shrunk, trace []sim.TraceEvent) (string, error) {
+// next says what became of the subject where it went on from the state in which it
+// stands still: without one of the faults, or with other latencies after its last
+// change. "" if it never went on.
+func next(target sim.Target, reduced *shrink.Shrunk) (string, error) {
 	v := reduced.Result.Violation
 	if v.Standstill == nil || v.First.Event == 0 {
 		return "", nil
 	}
-	last := commitAt(trace, v.First.Event)
-	if last < 0 {
-		return "", nil
-	}
-	for i := range min(len(reduced.Plan.Faults), maxFutures) {
-		p := reduced.Plan.Clone()
-		p.Faults = slices.Delete(slices.Clone(reduced.Plan.Faults), i, i+1)
-		r, err := sim.ReplayRecorded(target, p)
+	tries := min(len(reduced.Plan.Faults), maxFutures)
+	for i := range maxFutures {
+		p, how := reduced.Plan.Clone(), "with other latencies"
+		p.Faults = slices.Clone(reduced.Plan.Faults)
+		event := v.First.Event
+		if i < tries {
+			how = "without the " + p.Faults[i].Name()
+			p.Faults, event = slices.Delete(p.Faults, i, i+1), 0
+		}
+		r, err := sim.BranchRecorded(target, p, event, uint64(i))
 		if err != nil {
 			return "", err
 		}
 		if r.Violation != nil {
 			continue
 		}
-		if e := after(r.Trace, trace[last], v); e != nil {
-			return "without the " + reduced.Plan.Faults[i].Name() + ": " + deed(*e, v), nil
+		if text := wentOn(r.History, reduced.Result.History, v); text != "" {
+			return how + ": " + text, nil
 		}
 	}
 	return "", nil
 }
 
+// wentOn finds the first change, in a run that holds, of the subject's row from what
+// it is in the end of the failing run; or from the same but for the numbers in it.
+func wentOn(holds, fails *sim.History, v *sim.Violation) string {
+	final := ""
+	for _, c := range fails.Changes {
+		if c.Key == v.Standstill.Row {
+			final = c.After
+		}
+	}
+	for _, same := range []func(string) string{func(words string) string { return words }, withoutDigits} {
+		for _, c := range holds.Changes {
+			if c.Key != v.Standstill.Row || c.Request == 0 || same(c.Before) != same(final) || same(c.Before) == same(c.After) {
+				continue
+			}
+			r := holds.Requests[c.Request-1]
+			return fmt.Sprintf("%s/%s %s at %s, %s: %s -> %s", r.Process, r.Task, strings.TrimSpace(r.Step+" "+opWord(r.Op)), clockText(c.At),
+				c.Key, cut(c.Before, maxShown), cut(cmp.Or(c.After, "gone"), maxShown))
+		}
+	}
+	return ""
+}
+
+func withoutDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
 // deed is who did what, with single spaces and without the time.
 func deed(e sim.TraceEvent, v *sim.Violation) string {
 	return strings.Join(strings.Fields(stepLine(e, v))[1:], " ")
-}
-
-// after finds the change like last in another run, and returns the subject's next
-// one there.
-func after(trace []sim.TraceEvent, last sim.TraceEvent, v *sim.Violation) *sim.TraceEvent {
-	found := false
-	for i, e := range trace {
-		if e.Op != ops.Commit || e.Wrote == "" || !sim.About(e.Key, v.Subject) {
-			continue
-		}
-		if found && e.Step != last.Step {
-			return &trace[i]
-		}
-		found = found || e.Step == last.Step && wrote(e, v) == wrote(last, v)
-	}
-	return nil
 }

@@ -104,7 +104,8 @@ func run(target sim.Target, o *Options, seed uint64, again bool) (*sim.Result, e
 		return nil, err
 	}
 	if second.Hash != r.Hash {
-		return nil, &sim.Nondeterminism{Seed: seed, First: r.Hash, Second: second.Hash}
+		n := &sim.Nondeterminism{Seed: seed, First: r.Hash, Second: second.Hash}
+		return nil, n.Locate(target)
 	}
 	return r, nil
 }

@@ -1,0 +1,59 @@
+package sim
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+)
+
+// Blame says whose bug a violation is, as far as the run itself can tell.
+type Blame uint8
+
+const (
+	// BlameSystem: the system under test breaks what must hold of it.
+	BlameSystem Blame = iota
+	// BlameFake: an in-memory store has not behaved as its kind does. What the other
+	// invariants say of the run counts for nothing.
+	BlameFake
+	// BlameHarness: the simulator is wrong, or the run is not a function of its plan.
+	BlameHarness
+	// BlameOracle: an invariant is wrong: it panicked.
+	BlameOracle
+)
+
+var blames = [...]string{"system", "fake", "harness", "oracle"}
+
+// String returns the blame as reports print it.
+func (b Blame) String() string { return blames[b] }
+
+// Blamer is an Invariant that does not judge the system, but what stands around it.
+type Blamer interface {
+	Invariant
+	// Blames says whose bug it is if the invariant breaks.
+	Blames() Blame
+}
+
+// caught turns a panic on the scheduler's own stack into the run's violation: it
+// is the invariant's that was asked, or else the simulator's.
+func (u *Universe) caught(p *plan.Plan, what any) *Result {
+	u.judge.fail(u.judge.panicked("", what, debug.Stack()))
+	r := u.result(p)
+	u.shutdown()
+	return r
+}
+
+// panicked is the violation that a panic is; by is the task whose panic it was.
+func (j *judge) panicked(by string, what any, stack []byte) *Violation {
+	v := &Violation{Invariant: "no-panic", Shape: "panic", Text: fmt.Sprintf("%s panicked: %v", by, what), Stack: string(stack)}
+	switch asked := j.asked.(type) {
+	case Invariant:
+		v.Blame, v.Shape = BlameOracle, "panic of "+asked.Name()
+		v.Text = fmt.Sprintf("the invariant %s panicked: %v", asked.Name(), what)
+	case nil:
+		if by == "" {
+			v.Blame, v.Text = BlameHarness, fmt.Sprintf("the simulator panicked: %v", what)
+		}
+	}
+	return v
+}

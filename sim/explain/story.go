@@ -1,0 +1,355 @@
+package explain
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+)
+
+// Row is one line of the space-time table: what one process did, and what changed
+// in the stores by it.
+type Row struct {
+	Event   uint64
+	At      time.Duration
+	Process string // "" for the world
+	What    string
+	Store   string
+	// Fault is set where a fault struck, Violation at the event at which an
+	// invariant objected.
+	Fault, Violation bool
+}
+
+// maxRows and maxColumns bound the table, maxShown what it shows of a row.
+const (
+	maxRows    = 22
+	maxColumns = 4
+	maxShown   = 34
+)
+
+// story finds what happened before what in a recorded run: a slice of the
+// happens-before relation (Lamport, 1978) that ends in the violation.
+type story struct {
+	h *sim.History
+	v *sim.Violation
+	// changes are the changes of each request, by its number.
+	changes map[int][]sim.Change
+	// rank is how far a request is from the violation: 0 for its own two; those that
+	// are missing do not belong to the slice.
+	rank map[int]int
+}
+
+func newStory(h *sim.History, v *sim.Violation) *story {
+	s := &story{h: h, v: v, changes: map[int][]sim.Change{}, rank: map[int]int{}}
+	for _, c := range h.Changes {
+		s.changes[c.Request] = append(s.changes[c.Request], c)
+	}
+	s.slice()
+	return s
+}
+
+// slice goes back from the violation's events: to what their transactions read, to
+// whoever wrote that last, and to all that changed the violation's subject.
+func (s *story) slice() {
+	var next []int
+	for _, ref := range []sim.EventRef{s.v.Second, s.v.First} {
+		if n := s.handledAt(ref.Event); n > 0 {
+			s.rank[n] = 0
+			next = append(next, n)
+		}
+	}
+	for depth := 1; depth <= 3 && len(next) > 0; depth++ {
+		var found []int
+		add := func(n int) {
+			if _, known := s.rank[n]; n > 0 && !known {
+				s.rank[n] = depth
+				found = append(found, n)
+			}
+		}
+		for _, n := range next {
+			for _, read := range s.reads(n) {
+				add(read)
+				for _, key := range s.request(read).Keys {
+					add(s.writer(key, s.request(read)))
+				}
+			}
+			for _, c := range s.changes[n] {
+				if s.about(c.Key) {
+					add(s.writerBefore(c.Key, c.Event))
+				}
+			}
+		}
+		next = found
+	}
+	for _, c := range s.h.Changes {
+		if _, known := s.rank[c.Request]; c.Request > 0 && !known && s.about(c.Key) && c.Event <= s.v.Event {
+			s.rank[c.Request] = 2
+			if !sim.About(c.Key, s.v.Subject) {
+				s.rank[c.Request] = 3
+			}
+		}
+	}
+}
+
+func (s *story) about(key string) bool { return s.v.Subject != "" && about(key, s.v) }
+
+func (s *story) request(n int) *sim.Request { return &s.h.Requests[n-1] }
+
+// handledAt finds the request that a store handled at an event; 0 for none.
+func (s *story) handledAt(event uint64) int {
+	for i := range s.h.Requests {
+		if r := &s.h.Requests[i]; event > 0 && r.Handled.Event == event {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// reads are the reads of a commit's transaction; of other requests, and if it has
+// none, the task's last read before it.
+func (s *story) reads(n int) (reads []int) {
+	r := s.request(n)
+	last := 0
+	for i := range s.h.Requests {
+		q := &s.h.Requests[i]
+		switch {
+		case q.Sent.Event >= r.Handled.Event:
+			return s.orLast(reads, last, r)
+		case q.Fate != sim.Handled || q.Process != r.Process || !isRead(q.Op):
+		case r.StartTS != 0 && q.StartTS == r.StartTS:
+			reads = append(reads, i+1)
+		case q.Task == r.Task && q.Incarnation == r.Incarnation:
+			last = i + 1
+		}
+	}
+	return s.orLast(reads, last, r)
+}
+
+func (s *story) orLast(reads []int, last int, r *sim.Request) []int {
+	if len(reads) == 0 && last > 0 {
+		return []int{last}
+	}
+	return reads
+}
+
+func isRead(op ops.Op) bool {
+	return op == ops.KVGet || op == ops.KVScan || op == ops.Get || op == ops.Head
+}
+
+// writer is who wrote the version of a key that a read saw; 0 for nobody.
+func (s *story) writer(key string, read *sim.Request) (n int) {
+	for i := range s.h.Changes {
+		c := &s.h.Changes[i]
+		if c.Key == key && (read.StartTS != 0 && c.Commit != 0 && c.Commit <= read.StartTS || c.Commit == 0 && c.Event < read.Handled.Event) {
+			n = c.Request
+		}
+	}
+	return n
+}
+
+// writerBefore is who wrote a key last before an event; 0 for nobody.
+func (s *story) writerBefore(key string, event uint64) (n int) {
+	for i := range s.h.Changes {
+		if c := &s.h.Changes[i]; c.Key == key && c.Event < event {
+			n = c.Request
+		}
+	}
+	return n
+}
+
+// table lays the slice out: the processes that it involves, and its rows in the
+// order of the run, at most maxRows; omitted is how many are left out.
+func (s *story) table() (columns []string, rows []Row, omitted int) {
+	chosen := s.choose()
+	involved := map[string]int{}
+	for _, n := range chosen {
+		involved[s.request(n).Process] = min(cmp.Or(involved[s.request(n).Process], 10), s.rank[n]+1)
+	}
+	for _, strike := range s.h.Strikes {
+		involved[strike.Fault.At.Process] = 1
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(involved), func(a, b string) int {
+		return cmp.Or(cmp.Compare(involved[a], involved[b]), cmp.Compare(a, b))
+	}) {
+		if len(columns) < maxColumns {
+			columns = append(columns, name)
+		}
+	}
+	slices.Sort(columns)
+	rows = append(s.strikes(columns), s.lives(columns)...)
+	room := max(maxRows-len(rows), 4)
+	omitted = len(s.rank) - len(chosen)
+	var told []Row
+	for _, n := range chosen {
+		if r := s.request(n); slices.Contains(columns, r.Process) && len(told) < room {
+			told = append(told, s.row(n))
+		} else {
+			omitted++
+		}
+	}
+	rows = append(rows, told...)
+	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Or(cmp.Compare(a.Event, b.Event), cmp.Compare(order(a), order(b))) })
+	return columns, rows, omitted
+}
+
+// order puts a fault before what it does at the same event.
+func order(r Row) int {
+	switch {
+	case r.Process == "":
+		return 0
+	case r.Fault:
+		return 2
+	}
+	return 1
+}
+
+// choose orders the slice's requests: the nearest to the violation first, and among
+// equals the latest. Beats that differ in nothing but their number are one.
+func (s *story) choose() []int {
+	all := slices.SortedFunc(maps.Keys(s.rank), func(a, b int) int {
+		return cmp.Or(cmp.Compare(s.rank[a], s.rank[b]), cmp.Compare(b, a))
+	})
+	said := map[[4]string]bool{}
+	return slices.DeleteFunc(all, func(n int) bool {
+		r := s.request(n)
+		same := [4]string{r.Process, r.Step, r.Op.String(), strings.Join(r.Keys, " ")}
+		again := said[same] && s.rank[n] > 0
+		said[same] = true
+		return again || r.Handled.Event == 0
+	})
+}
+
+// row tells a request.
+func (s *story) row(n int) Row {
+	r := s.request(n)
+	row := Row{Event: r.Handled.Event, At: r.Handled.At, Process: r.Process, What: s.deed(r)}
+	row.Store = s.wrote(n)
+	row.Violation = s.v.Second.Event != 0 && row.Event == s.v.Second.Event
+	return row
+}
+
+// wrote is what a request left in the stores: two rows at most, those first that are
+// about the subject and said in few words.
+func (s *story) wrote(n int) string {
+	changes := slices.Clone(s.changes[n])
+	far := func(c sim.Change) int {
+		if s.about(c.Key) {
+			return len(c.After)
+		}
+		return 1000 + len(c.After)
+	}
+	slices.SortStableFunc(changes, func(a, b sim.Change) int { return cmp.Compare(far(a), far(b)) })
+	var wrote []string
+	for i, c := range changes {
+		if len(wrote) == 2 || i > 0 && far(c) >= 1000 {
+			break
+		}
+		wrote = append(wrote, shortKey(c.Key, s.v.Subject)+": "+cut(cmp.Or(c.After, "gone"), maxShown))
+	}
+	return strings.Join(wrote, "; ")
+}
+
+// deed is what a request did, in a few words; of a read what it saw.
+func (s *story) deed(r *sim.Request) string {
+	what := strings.TrimSpace(r.Step + " " + opWord(r.Op))
+	if !isRead(r.Op) {
+		if r.Status != "ok" {
+			what += " " + shortKey(r.Primary, s.v.Subject) + ": " + r.Status
+		}
+		return what
+	}
+	what += " " + shortKey(r.Primary, s.v.Subject)
+	if saw, ok := s.saw(r); ok {
+		what += ": " + saw
+	} else if r.Status != "ok" {
+		what += ": " + r.Status
+	}
+	return what
+}
+
+// saw is what a read of one key was answered with.
+func (s *story) saw(r *sim.Request) (words string, ok bool) {
+	for i := range s.h.Changes {
+		c := &s.h.Changes[i]
+		if c.Key == r.Primary && (r.StartTS != 0 && c.Commit != 0 && c.Commit <= r.StartTS || c.Commit == 0 && c.Event < r.Handled.Event) {
+			words, ok = cmp.Or(c.After, "gone"), true
+		}
+	}
+	return words, ok
+}
+
+// strikes tells the plan's faults, which shrinking has found to be necessary.
+func (s *story) strikes(columns []string) (rows []Row) {
+	for _, strike := range s.h.Strikes {
+		if strike.From.Event > s.v.Event || !slices.Contains(columns, strike.Fault.At.Process) {
+			continue
+		}
+		what := "-- " + strike.Fault.Name()
+		if strike.Until > strike.From.At {
+			what += " until " + seconds(strike.Until)
+		}
+		rows = append(rows, Row{Event: strike.From.Event, At: strike.From.At, Process: strike.Fault.At.Process, What: what, Fault: true})
+	}
+	return rows
+}
+
+// lives tells what befell the processes of the table, and the world.
+func (s *story) lives(columns []string) (rows []Row) {
+	for _, l := range s.h.Lives {
+		if l.Event > s.v.Event || l.Process != "" && !slices.Contains(columns, l.Process) {
+			continue
+		}
+		switch {
+		case l.Happened == sim.Paused, l.Happened == sim.FaultFired, l.Happened == sim.Collected:
+			continue // the fault says it
+		case l.Happened == sim.Booted && l.Incarnation == "1":
+			continue
+		case slices.ContainsFunc(s.h.Strikes, func(k sim.Strike) bool {
+			return k.From.Event == l.Event && k.Fault.At.Process == l.Process && k.Fault.Name() == l.Happened.String()
+		}):
+			continue
+		case l.Happened == sim.Exited && s.v.Standstill == nil:
+			continue
+		}
+		what := "-- " + l.Happened.String()
+		if l.Happened == sim.Booted {
+			what += " as " + l.Process + "/" + l.Incarnation
+		}
+		rows = append(rows, Row{Event: l.Event, At: l.At, Process: l.Process, What: what})
+	}
+	return rows[max(0, len(rows)-maxRows/2):]
+}
+
+// opWord is an operation without its service: the table's column says it.
+func opWord(op ops.Op) string {
+	_, word, _ := strings.Cut(op.String(), ".")
+	return word
+}
+
+// shortKey leaves out of a key what the subject says, if more than that is left:
+// "merge" of "merge/lab/data/00000001".
+func shortKey(key, subject string) string {
+	if subject == "" || !sim.About(key, subject) {
+		return key
+	}
+	before, after, _ := strings.Cut(key, subject)
+	before, after = strings.Trim(before, "/"), strings.Trim(after, "/")
+	if len(before) > maxBefore {
+		i := strings.LastIndexByte(before[:maxBefore+1], '/')
+		before = before[:max(i, 0)] + "/..."
+	}
+	switch {
+	case after == "":
+		return cmp.Or(before, key)
+	case before == "":
+		return ".../" + after
+	}
+	return strings.TrimSuffix(before, "/...") + "/.../" + after
+}
+
+// maxBefore is how much of a key is shown before the subject.
+const maxBefore = 12
