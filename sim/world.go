@@ -374,8 +374,15 @@ func (w *World) State(hash uint64) { w.states = append(w.states, hash) }
 // Mark counts that something interesting happened in this universe.
 func (u *Universe) Mark(name string) { u.world.marks[name]++ }
 
-// drainPrepared takes over what System.Prepare stored, unobserved.
+// drainPrepared takes over what System.Prepare stored, unobserved: in the order
+// of effects, rows that are judged later than the first boot would come too late.
 func (u *Universe) drainPrepared() {
+	ledger := u.kv.Ledger()
+	for i := range ledger.Commits {
+		u.foldCommit(&ledger.Commits[i])
+		u.world.apply(&Effect{Kind: EffectCommit, Commit: ledger.Commits[i]})
+	}
+	ledger.ForgetDecisions()
 	for _, e := range u.objects.Effects {
 		u.world.applyObject(&Effect{Object: e})
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/counter"
 )
 
 // watcher is an invariant without a last word.
@@ -63,4 +64,36 @@ func TestWorldRemembers(t *testing.T) {
 		{"", "", false, wrote(4), wrote(4), none},
 	}, got)
 	require.NoError(t, w.Settle(time.Minute))
+}
+
+// raised is a counter that somebody has raised before time began.
+type raised struct{ counter.System }
+
+func (r *raised) New() (sim.System, error) { return r, nil }
+
+func (r *raised) Prepare(s *sim.Stores) {
+	s.Write("counter", []byte("1"))
+	s.Write("counter", []byte("2"))
+}
+
+// TestPreparedRows: rows that are there when time begins are no effects, and
+// nothing that is judged comes before them.
+func TestPreparedRows(t *testing.T) {
+	var before []string
+	r, err := sim.Run(sim.Target{
+		Assemble: func() sim.Assembly { return &raised{} },
+		Invariants: func(sim.Assembly, sim.System) []sim.Invariant {
+			return []sim.Invariant{watcher(func(w *sim.World, e *sim.Effect) error {
+				for range e.Writes("counter") {
+					value, _ := w.Before("counter")
+					before = append(before, string(value))
+				}
+				return nil
+			})}
+		},
+	}, 1)
+	require.NoError(t, err)
+	require.Nil(t, r.Violation)
+	require.NotEmpty(t, before)
+	require.Equal(t, "2", before[0])
 }
