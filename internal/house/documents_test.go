@@ -31,7 +31,7 @@ var floors = []struct {
 }{
 	{"front doors", []string{"cmd/gauntlet", "command", "simtest", "harness"}},
 	{"what must hold", []string{"properties"}},
-	{"systems under test", []string{"sim/conversion", "sim/counter"}},
+	{"systems under test", []string{"sim/conversion", "sim/counter", "examples"}},
 	{"simulator", []string{"sim"}},
 	{"chaos", []string{"chaos"}},
 	{"conformance", []string{"conformance"}},

@@ -17,7 +17,7 @@ import (
 const module = "github.com/gauntlet-dst/gauntlet/"
 
 // ruled are the rooms under the bans: everything in them is deterministic.
-var ruled = []string{"core", "fakes/tikv", "fakes/objstore", "sim", "properties"}
+var ruled = []string{"core", "fakes/tikv", "fakes/objstore", "sim", "properties", "examples"}
 
 // exempt lists, by file, what a ruled room may use after all, and why.
 var exempt = map[string][]string{
@@ -74,10 +74,14 @@ var mayImport = map[string][]string{
 	"conformance/rpc":         {"core/env", "fakes/tikv", "backend/process", "conformance/wire"},
 	"conformance/executor":    {"core/env", "fakes/tikv", "fakes/objstore", "backend/tikv", "conformance/rpc", "sim", "sim/fault", "sim/keyed", "sim/ops", "sim/plan", "properties/suite"},
 	"conformance":             {"core/env", "fakes/tikv", "fakes/kvcontract", "fakes/objcontract", "backend/process", "backend/tikv", "conformance"},
+
+	"examples/published":               {"core/env"},
+	"examples/published/publishedsim":  {"examples/published", "fakes/objstore", "harness", "sim", "sim/keyed", "sim/plan", "sim/sweep"},
+	"examples/published/cmd/published": {"command", "examples/published/publishedsim"},
 }
 
 func TestHouse(t *testing.T) {
-	found, files := inspect(t, "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/process/...", "./harness/...", "./simtest/...", "./command/...", "./cmd/...", "./conformance/...")
+	found, files := inspect(t, "./core/...", "./fakes/...", "./sim/...", "./properties/...", "./chaos/...", "./backend/process/...", "./harness/...", "./simtest/...", "./command/...", "./cmd/...", "./conformance/...", "./examples/...")
 	require.Greater(t, files, 60, "the house test saw too few files to mean anything")
 	require.Empty(t, found, "\n%s", strings.Join(found, "\n"))
 }

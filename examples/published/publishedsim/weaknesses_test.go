@@ -1,0 +1,173 @@
+package publishedsim
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/harness"
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
+)
+
+var rewrite = flag.Bool("rewrite", false, "measure every weakness, and write README.md and the reduced plans anew")
+
+// budget is in how many universes something is found that happens in one of
+// oneIn: all but e^-10 of the time.
+func budget(oneIn int) int { return max(10*oneIn, 100) }
+
+// base is the first universe: of -seed, or 1.
+func base(t *testing.T) uint64 {
+	text := flag.Lookup("seed").Value.String()
+	if text == "" {
+		return 1
+	}
+	seed, err := harness.Seed(text)
+	require.NoError(t, err)
+	return seed
+}
+
+// find sweeps up to the first universe that breaks the invariant.
+func find(t *testing.T, suite harness.Suite, invariant string, count int) (*sim.Result, *harness.Outcome) {
+	t.Helper()
+	var last *sim.Result
+	q := harness.Request{Base: base(t), Count: count, Stop: invariant, Patience: harness.Patience}
+	out, err := suite.Sweep(suite.Target, q, func(r *sim.Result) { last = r })
+	require.NoError(t, err)
+	require.True(t, out.Stopped, "%d universes from 0x%x on, and %s was never broken: %s", count, q.Base, invariant, out.Violations())
+	return last, out
+}
+
+// TestWeaknesses: each weakness is found, by the invariant that it breaks.
+func TestWeaknesses(t *testing.T) {
+	for _, w := range weaknesses() {
+		t.Run(w.name, func(t *testing.T) {
+			find(t, Suite(w.name), w.breaks, budget(w.oneIn))
+		})
+	}
+}
+
+// TestTwoAtOnce: a weakness does not hide another one whose race can still
+// happen. (Where a merge is never taken over, for one, no second merger comes.)
+func TestTwoAtOnce(t *testing.T) {
+	for _, pair := range [][2]string{
+		{"snapshot-claim", "complete-unfenced"}, {"blind-status", "beat-by-name"}, {"stage-by-worker", "resume-from-zero"},
+		{"put-then-read-back", "stage-by-worker"}, {"flip-unfenced", "clean-up-prefix"},
+	} {
+		for _, name := range pair {
+			t.Run(pair[0]+"+"+pair[1]+"/"+name, func(t *testing.T) {
+				w := named(name)
+				find(t, Suite(pair[0], pair[1]), w.breaks, 3*budget(w.oneIn))
+			})
+		}
+	}
+}
+
+// TestMeasured: README.md tells of the weaknesses that there are. Its figures are
+// those of the commit that it names.
+func TestMeasured(t *testing.T) {
+	const readme = "../README.md"
+	text, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	begin, end := []byte("<!-- measured -->\n"), []byte("<!-- end -->\n")
+	before, rest, ok := bytes.Cut(text, begin)
+	require.True(t, ok)
+	table, after, ok := bytes.Cut(rest, end)
+	require.True(t, ok)
+	if *rewrite {
+		table = []byte(measure(t))
+		require.NoError(t, os.WriteFile(readme, bytes.Join([][]byte{before, begin, table, end, after}, nil), 0o644))
+		return
+	}
+	for _, w := range weaknesses() {
+		require.Contains(t, string(table), fmt.Sprintf("| [%s](weaknesses/%s.plan) | %s | `%s` |", w.name, w.name, w.says, w.breaks))
+	}
+}
+
+// TestRepaired: what breaks a weakness, fault by fault, does nothing to the
+// repaired system.
+func TestRepaired(t *testing.T) {
+	still := 0
+	for _, w := range weaknesses() {
+		p, err := harness.Plan(planOf(w))
+		require.NoError(t, err)
+		require.Equal(t, w.breaks, p.Expect)
+		weak, err := sim.Replay(Suite().Target, p)
+		require.NoError(t, err)
+		if weak.Violation != nil && weak.Violation.Invariant == w.breaks {
+			still++
+		}
+		i := slices.Index(p.Settings, plan.Field{Name: "weak." + w.name, Value: "true"})
+		require.GreaterOrEqual(t, i, 0, "%s is not about its weakness", planOf(w))
+		p.Settings[i].Value = "false"
+		repaired, err := sim.Replay(Suite().Target, p)
+		require.NoError(t, err)
+		require.Nil(t, repaired.Violation, w.name)
+	}
+	t.Logf("published: %d of %d kept plans break what they broke when they were kept", still, len(weaknesses()))
+	require.Positive(t, still)
+}
+
+func planOf(w weakness) string {
+	return filepath.Join(harness.Root(), "examples/published/weaknesses", w.name+".plan")
+}
+
+// measured is how many universes the rates are of.
+const measured = 1000
+
+// search runs one universe after the other up to the first that breaks the
+// invariant, and returns what that took in CPU-seconds.
+func search(t *testing.T, target sim.Target, invariant string) (*sim.Result, float64) {
+	before := harness.CPUSeconds()
+	for seed := uint64(1); seed <= 10*measured; seed++ {
+		r, err := sim.Run(target, seed)
+		require.NoError(t, err)
+		if r.Violation != nil && r.Violation.Invariant == invariant {
+			return r, harness.CPUSeconds() - before
+		}
+	}
+	require.Fail(t, "never broken", invariant)
+	return nil, 0
+}
+
+// measure returns the table and the reports.
+func measure(t *testing.T) string {
+	var table, reports strings.Builder
+	table.WriteString("| weakness | what the design says | what breaks | one universe in | first seed | CPU-ms | faults needed |\n|---|---|---|---|---|---|---|\n")
+	for _, w := range weaknesses() {
+		suite := Suite(w.name)
+		first, cpu := search(t, suite.Target, w.breaks)
+		report, err := harness.Explain(suite.Target, first, harness.Reduction, harness.Patience, "go run ./examples/published/cmd/published replay examples/published/weaknesses/"+w.name+".plan", "")
+		require.NoError(t, err)
+		report.Commit = ""
+		all, err := suite.Sweep(suite.Target, harness.Request{Base: 1, Count: measured, Patience: harness.Patience}, func(*sim.Result) {})
+		require.NoError(t, err)
+		n := 0
+		for _, f := range all.Failures {
+			if f.Invariant == w.breaks {
+				n += f.Count
+			}
+		}
+		fmt.Printf("%-24s one in %4d  %s\n", w.name, measured/n, all.Violations())
+		var faults []string
+		for _, f := range report.Reduced.Result.Fired {
+			faults = append(faults, f.Kind.Info().Name)
+		}
+		if len(faults) == 0 {
+			faults = []string{"none"}
+		}
+		fmt.Fprintf(&table, "| [%s](weaknesses/%s.plan) | %s | `%s` | %d | %d | %.0f | %s |\n", w.name, w.name, w.says, w.breaks, measured/n, first.Seed, 1000*cpu, strings.Join(faults, ", "))
+		fmt.Fprintf(&reports, "<details><summary>%s</summary>\n\n```\n%s\n```\n\n</details>\n", w.name, report.String())
+		reduced := *report.Reduced.Plan
+		reduced.Why = []string{report.Reduced.Result.Violation.Error()}
+		require.NoError(t, os.WriteFile(planOf(w), []byte(reduced.String()), 0o644))
+	}
+	return "\n" + table.String() + "\n" + reports.String()
+}
