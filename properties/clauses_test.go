@@ -62,6 +62,11 @@ func (s *story) cancelled() *story {
 	return s
 }
 
+// writeOf is the put of a row, as a transaction asks for it.
+func writeOf(r row) []tikv.Mutation {
+	return []tikv.Mutation{{Op: tikv.OpPut, Key: r.key, Value: []byte(r.value)}}
+}
+
 var breaches = []breach{
 	{"rows-readable", "row cannot be read", func(s *story) { s.commit(w0, row{"merge/" + bid, "m2 gen=1"}) }},
 
@@ -86,6 +91,68 @@ var breaches = []breach{
 		s.settle()
 		if s.err == nil {
 			s.w.Scan(tikv.ScanRead{StartTS: 10, From: "a", To: "b"})
+			s.settle()
+		}
+	}},
+
+	{"snapshot-isolation", "read told another value", func(s *story) {
+		s.commitAt(w0, 5, 9, activeRow)
+		told := s.w.Told()
+		told.Reads = []sim.TxnRead{{StartTS: 8, Key: activeRow.key}, {StartTS: 10, Key: activeRow.key, Value: []byte(activeRow.value)}, {StartTS: 10, Key: "other"}}
+		s.settle()
+		if s.err == nil {
+			told.Reads = append(told.Reads, sim.TxnRead{StartTS: 10, Key: activeRow.key, Value: []byte("another")})
+			s.settle()
+		}
+	}},
+	{"snapshot-isolation", "scan told another page", func(s *story) {
+		s.commitAt(w0, 5, 9, activeRow)
+		pairs := []env.Pair{{Key: "a", Value: []byte("own")}, {Key: activeRow.key, Value: []byte(activeRow.value)}}
+		own := []tikv.Mutation{{Op: tikv.OpPut, Key: "a", Value: []byte("own")}}
+		gone := []tikv.Mutation{{Op: tikv.OpLock, Key: "a"}, {Op: tikv.OpDelete, Key: activeRow.key}}
+		told := s.w.Told()
+		told.Scans = []sim.TxnScan{
+			{StartTS: 8, From: "a", To: "b", Limit: 5}, {StartTS: 10, From: "a", To: "b", Limit: 5, Pairs: pairs[1:]},
+			{StartTS: 10, From: "a", To: "b", Limit: 5, Pairs: pairs, Own: own}, {StartTS: 10, From: "a", To: "b", Limit: 1, Pairs: pairs[:1], Own: own},
+			{StartTS: 10, From: "a", To: "b", Limit: 5, Own: gone}, {StartTS: 10, From: "b", To: "", Limit: 5, Own: own},
+		}
+		s.settle()
+		if s.err == nil {
+			told.Scans = append(told.Scans, sim.TxnScan{StartTS: 10, From: "a", To: "b", Limit: 5, Pairs: pairs[:1], Own: own})
+			s.settle()
+		}
+	}},
+	{"snapshot-isolation", "two commits of one start timestamp", func(s *story) {
+		s.commitAt(w0, 5, 9, activeRow)
+		s.commitAt(w1, 5, 12, leaderRow(w1, 1, 1))
+		s.settle()
+	}},
+	{"snapshot-isolation", "told of a commit that never was", func(s *story) {
+		told := s.w.Told()
+		told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: writeOf(activeRow), Class: env.ClassConflict}}
+		s.settle()
+		if s.err == nil {
+			told.Commits = append(told.Commits, sim.TxnCommit{StartTS: 7, Writes: writeOf(activeRow)})
+			s.settle()
+		}
+	}},
+	{"snapshot-isolation", "told of a failure that was a commit", func(s *story) {
+		s.commitAt(w0, 5, 9, activeRow)
+		told := s.w.Told()
+		told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: writeOf(activeRow), Class: env.ClassUndetermined}}
+		s.settle()
+		if s.err == nil {
+			told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: writeOf(activeRow), Class: env.ClassUnavailable}}
+			s.settle()
+		}
+	}},
+	{"snapshot-isolation", "committed other writes than asked", func(s *story) {
+		s.commitAt(w0, 5, 9, activeRow)
+		told, twice := s.w.Told(), append(writeOf(row{activeRow.key, "before"}), writeOf(activeRow)...)
+		told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: append(twice, tikv.Mutation{Op: tikv.OpLock, Key: activeRow.key})}}
+		s.settle()
+		if s.err == nil {
+			told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: append(writeOf(activeRow), tikv.Mutation{Op: tikv.OpLock, Key: "other"})}}
 			s.settle()
 		}
 	}},

@@ -11,19 +11,21 @@ import (
 
 // snapshotIsolation: every read and every page of a scan saw exactly the newest
 // commit at or before its snapshot, and of two transactions that overlapped and
-// wrote or locked the same key one was refused.
+// wrote or locked the same key one was refused. That is what the system was told,
+// too, and a commit of which it was told that it succeeded, or failed, did.
 //
 // The oracle gives every timestamp once. Async and one-phase commits compute theirs
 // instead: two on different keys may be the same, and one may be that of a snapshot,
 // which sees the commit.
 //
-// It judges the store, not the system: when it breaks, the fault is in the
+// It judges the store and its client, not the system: when it breaks, the fault is in the
 // harness, and nothing that the others say of this run counts.
 type snapshotIsolation struct {
 	watch
 	newest   uint64 // the last commit timestamp
 	computed bool   // none of the commits at it has it from the oracle
 	keys     map[string]*versions
+	commits  []tikv.Commit
 }
 
 // versions is what one key went through.
@@ -35,7 +37,7 @@ type versions struct {
 
 type version struct {
 	commitTS uint64
-	deleted  bool
+	value    []byte // nil: deleted
 }
 
 type commitRef struct {
@@ -76,6 +78,7 @@ func (i *snapshotIsolation) check(e *sim.Effect) error {
 	}
 	i.computed = c.Computed && (i.computed || c.CommitTS > i.newest)
 	i.newest = c.CommitTS
+	i.commits = append(i.commits, *c)
 	for n := range c.Writes {
 		m := &c.Writes[n]
 		k := i.keys[m.Key]
@@ -88,8 +91,11 @@ func (i *snapshotIsolation) check(e *sim.Effect) error {
 				"two transactions overlapped and both committed %s: one at %d, one from %d to %d", m.Key, k.last.commitTS, c.StartTS, c.CommitTS)
 		}
 		k.last = commitRef{e.Moment(), c.CommitTS, c.Computed}
-		if m.Op == tikv.OpPut || m.Op == tikv.OpDelete {
-			k.write = append(k.write, version{c.CommitTS, m.Op == tikv.OpDelete})
+		switch m.Op {
+		case tikv.OpPut:
+			k.write = append(k.write, version{c.CommitTS, m.Value})
+		case tikv.OpDelete:
+			k.write = append(k.write, version{commitTS: c.CommitTS})
 		}
 	}
 	return nil
@@ -129,7 +135,7 @@ func (i *snapshotIsolation) Settled(w *sim.World) error {
 			return err
 		}
 	}
-	return nil
+	return i.told(w.Told(), ordered)
 }
 
 // checkScan compares one page with the keys that had a value at its snapshot.
@@ -149,7 +155,7 @@ func checkScan(ordered []*versions, s *tikv.ScanRead) error {
 			break
 		}
 		v := k.at(s.StartTS)
-		there := v.commitTS != 0 && !v.deleted
+		there := v.value != nil
 		listed := len(seen) > 0 && seen[0].Key == k.key
 		switch {
 		case there && !listed:

@@ -81,6 +81,7 @@ type Universe struct {
 	branchAt, branchKey uint64
 	// What commits returned to the system, other than success.
 	outcomes     []outcome
+	told         Told
 	undetermined []uint64 // start timestamps
 	committed    []uint64 // start timestamps, in the order of judging
 	_            [128]byte
@@ -121,13 +122,15 @@ func (u *Universe) newEnv(p *process) *env.Env {
 	kv := tikv.ClientConfig{
 		Group:      runtimeSeam{p}.Group,
 		RPCTimeout: b.RPCTimeout, PDTimeout: min(b.RPCTimeout, 3*time.Second), Region: u.system.Region, MaxEntry: b.MaxEntry, MaxTxn: b.MaxTxn,
-		Told: func(startTS uint64, err error) { u.noteCommit(p, startTS, err) },
 	}
 	return &env.Env{
 		Self:    env.Process{Name: p.program.Name, Incarnation: strconv.Itoa(p.inc)},
 		Clock:   clock{p},
 		Runtime: runtimeSeam{p},
-		KV:      tikv.NewClient(kvTransport{p}, clock{p}, taskRand{p}, kv),
+		KV: &recordedKV{
+			KV: tikv.NewClient(kvTransport{p}, clock{p}, taskRand{p}, kv), told: &u.told,
+			ended: func(startTS uint64, err error) { u.noteCommit(p, startTS, err) },
+		},
 		Objects: objstore.NewClient(objectTransport{p}, objstore.ClientConfig{Timeout: b.ObjectTimeout}),
 		Temp:    tempDir{p},
 		Rand:    taskRand{p},

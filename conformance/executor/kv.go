@@ -32,7 +32,7 @@ func (in *incarnation) open() (env.KV, error) {
 	in.u.mu.Lock()
 	in.store, in.opening = store, false
 	in.u.mu.Unlock()
-	return kv{in, backend.FromStore(store)}, nil
+	return in.u.court.Recorded(kv{in, backend.FromStore(store)}, &in.u.mu), nil
 }
 
 // closeStore ends the client's background work. It has no errors that matter: the

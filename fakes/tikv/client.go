@@ -49,8 +49,6 @@ type ClientConfig struct {
 	// as the real client has none by itself. TiDB sets 6 MiB and 100 MiB, since
 	// TiKV refuses raft entries above 8 MiB.
 	MaxKey, MaxEntry, MaxTxn int
-	// Told, if set, is shown what each Commit is about to return, nil included.
-	Told func(startTS uint64, err error)
 }
 
 func (cfg ClientConfig) withDefaults() ClientConfig {

@@ -14,14 +14,6 @@ const maxTxnAge = 24 * time.Hour
 
 // Commit runs the two-phase commit. The transaction is spent afterwards.
 func (t *txn) Commit(ctx context.Context) error {
-	err := t.commit(ctx)
-	if told := t.c.cfg.Told; told != nil {
-		told(t.startTS, err)
-	}
-	return err
-}
-
-func (t *txn) commit(ctx context.Context) error {
 	if t.done {
 		return spent("commit", "")
 	}
