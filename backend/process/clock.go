@@ -70,9 +70,11 @@ func (c *processClock) WithCancel(ctx context.Context) (context.Context, context
 	return scope{child}, cancel
 }
 
-// scope is a context with a cause whose Err, too, tells a deadline from a
-// cancellation, as a standard context with a deadline does. Contexts that the
-// standard library derives from it know the cause, but their Err does not.
+// Scope returns ctx, which has a cause, with an Err that tells a deadline from a
+// cancellation, too, as that of a standard context with a deadline does. Contexts
+// that the standard library derives from it know the cause, but their Err does not.
+func Scope(ctx context.Context) context.Context { return scope{ctx} }
+
 type scope struct{ context.Context }
 
 func (s scope) Err() error {

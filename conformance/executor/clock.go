@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	proc "github.com/gauntlet-dst/gauntlet/backend/process"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
@@ -141,7 +142,7 @@ func (c clock) WithTimeout(ctx context.Context, d time.Duration) (context.Contex
 	child, cancel := context.WithCancelCause(ctx)
 	if d <= 0 {
 		cancel(context.DeadlineExceeded)
-		return scope{child}, func() {}
+		return proc.Scope(child), func() {}
 	}
 	due := c.in.trueLocked(d)
 	c.in.u.running.Go(func() {
@@ -149,25 +150,13 @@ func (c clock) WithTimeout(ctx context.Context, d time.Duration) (context.Contex
 			cancel(context.DeadlineExceeded)
 		}
 	})
-	return scope{child}, func() { cancel(context.Canceled) }
+	return proc.Scope(child), func() { cancel(context.Canceled) }
 }
 
 func (c clock) WithCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	c.in.live()
 	child, cancel := context.WithCancelCause(ctx)
-	return scope{child}, cancel
-}
-
-// scope is a context with a cause whose Err, too, tells a deadline from a
-// cancellation, as that of package backend/process.
-type scope struct{ context.Context }
-
-func (s scope) Err() error {
-	err := s.Context.Err()
-	if err != nil && context.Cause(s.Context) == context.DeadlineExceeded {
-		return context.DeadlineExceeded
-	}
-	return err
+	return proc.Scope(child), cancel
 }
 
 // machine is an incarnation's env.Runtime.
@@ -243,7 +232,7 @@ func (m machine) Record(rec sim.Record) {
 func (m machine) Group(ctx context.Context) env.Group {
 	m.in.live()
 	child, cancel := context.WithCancelCause(ctx)
-	return &group{in: m.in, ctx: scope{child}, cancel: cancel}
+	return &group{in: m.in, ctx: proc.Scope(child), cancel: cancel}
 }
 
 // group is an env.Group. u.mu guards it.

@@ -11,6 +11,7 @@ import (
 
 	clienttikv "github.com/tikv/client-go/v2/tikv"
 
+	proc "github.com/gauntlet-dst/gauntlet/backend/process"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -91,7 +92,7 @@ func (p *process) boot() {
 		began: p.u.now(), owners: map[uint64]owner{},
 	}
 	root, cancel := context.WithCancelCause(context.Background())
-	in.root, in.cancel = scope{root}, cancel
+	in.root, in.cancel = proc.Scope(root), cancel
 	p.life = in
 	p.u.event(keyed.HashText(p.program.Name), "boot")
 	p.u.court.Note(in.actor("", ""), sim.Booted)

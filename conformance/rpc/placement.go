@@ -33,10 +33,11 @@ const pdTimeout = 3 * time.Second
 // clusterID is the identity that clients see.
 const clusterID = 7
 
-// The methods of PD that the in-memory client calls, too.
+// Methods of PD that something is special about.
 const (
 	getTS      = "GetTS"
 	getGCState = "GetGCState"
+	getStore   = "GetStore"
 )
 
 var errPD = errors.New("no answer from PD")
@@ -168,7 +169,7 @@ func store(id uint64) *metapb.Store {
 }
 
 func (p *placement) GetStore(ctx context.Context, id uint64, _ ...opt.GetStoreOption) (*metapb.Store, error) {
-	return ask(ctx, p, "GetStore", func(Fate) (*metapb.Store, error) { return store(id), nil })
+	return ask(ctx, p, getStore, func(Fate) (*metapb.Store, error) { return store(id), nil })
 }
 
 func (p *placement) GetAllStores(ctx context.Context, _ ...opt.GetStoreOption) ([]*metapb.Store, error) {

@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,22 @@ func get(t *testing.T, store *clienttikv.KVStore, key string) string {
 	entry, err := txn.Get(context.Background(), []byte(key))
 	require.NoError(t, err)
 	return string(entry.Value)
+}
+
+// TestStoreIsFoundByMany: goroutines that use a new client at once all wait for the
+// one that asks PD where the store is, and holds a mutex meanwhile. If that took
+// time, none would ever go on: the bubble's time stands still while one waits for a
+// mutex.
+func TestStoreIsFoundByMany(t *testing.T) {
+	bubble(t, rpc.Config{}, func(t *testing.T, c *rpc.Cluster, open func(rpc.Hook) *clienttikv.KVStore) {
+		put(t, open(nil), "1", "a")
+		store := open(nil)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() { require.Equal(t, "1", get(t, store, "a")) })
+		}
+		all.Wait()
+	})
 }
 
 // TestRegionsMove: a client that knows regions as they were is told how they are,

@@ -72,7 +72,7 @@ var mayImport = map[string][]string{
 	"backend/tikv":            {"core/env"},
 	"conformance/wire":        {"fakes/tikv"},
 	"conformance/rpc":         {"core/env", "fakes/tikv", "backend/process", "conformance/wire"},
-	"conformance/executor":    {"core/env", "fakes/tikv", "fakes/objstore", "backend/tikv", "conformance/rpc", "sim", "sim/fault", "sim/keyed", "sim/ops", "sim/plan", "properties/suite"},
+	"conformance/executor":    {"core/env", "fakes/tikv", "fakes/objstore", "backend/process", "backend/tikv", "conformance/rpc", "sim", "sim/fault", "sim/keyed", "sim/ops", "sim/plan", "properties/suite"},
 	"conformance":             {"core/env", "fakes/tikv", "fakes/kvcontract", "fakes/objcontract", "backend/process", "backend/tikv", "conformance"},
 
 	"examples/published":               {"core/env"},
