@@ -60,13 +60,13 @@ func TestMutants(t *testing.T) {
 	fmt.Printf("mutants: %d of %d killed, each by the invariant or test that its patch names\n", killed.Load(), planted.Load())
 }
 
-// TestEngineMutants plants bugs into the in-memory TiKV. Snapshot isolation must
-// find each in the sweep, and the engine's own model those that no transaction of
-// the sweep gets to.
+// TestEngineMutants plants bugs into the in-memory TiKV: its engine, and its client
+// (client-*). Snapshot isolation must find each in the sweep, and the engine's own
+// model those that no transaction of the sweep gets to.
 func TestEngineMutants(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, "testdata", "mutants", "engine", "*.patch"))
 	require.NoError(t, err)
-	var planted, killed, swept atomic.Int64
+	var planted, killed, swept, clients atomic.Int64
 	t.Run("planted", func(t *testing.T) {
 		for _, file := range files {
 			m := read(t, file)
@@ -79,13 +79,18 @@ func TestEngineMutants(t *testing.T) {
 				if m.Invariant != "" {
 					swept.Add(1)
 				}
+				if m.Invariant != "" && strings.HasPrefix(m.Name, "client-") {
+					clients.Add(1)
+				}
 			})
 		}
 	})
 	if int(planted.Load()) == len(files) {
-		require.GreaterOrEqual(t, swept.Load(), int64(10), "too few are found in the sweep") // two more are among TestMutants' own
+		require.GreaterOrEqual(t, swept.Load(), int64(12), "too few are found in the sweep")
+		require.GreaterOrEqual(t, clients.Load(), int64(6), "too few of them are the client's")
 	}
-	fmt.Printf("mutants: engine: %d of %d killed, %d of them in the sweep\n", killed.Load(), planted.Load(), swept.Load())
+	fmt.Printf("mutants: engine: %d of %d killed, %d of them in the sweep, of which the client's: %d\n",
+		killed.Load(), planted.Load(), swept.Load(), clients.Load())
 }
 
 // kill plants one bug; the invariant that its patch names must find it.
