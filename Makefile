@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants drift sweep replay keep bench scale s3 worker worker-test codec page conformance e2e e2e-kill e2e-speed
+.PHONY: help demo test full builds lint race mutants drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,7 +17,7 @@ demo: ## one simulated universe, then two hundred
 # The short run leaves out what other binaries cost to link and what compiles again.
 # GOGC=400: the compilers, the linkers and universes end before their garbage matters.
 TESTED = ./core/... ./fakes/... ./sim ./sim/conversion/... ./sim/explain ./sim/fault ./sim/plan ./sim/script ./sim/search ./sim/sweep ./simtest ./harness ./properties/... ./chaos
-ALL = $(TESTED) ./sim/relocate ./sim/timeline ./sim/page ./backend/process/... ./command ./chaos/protocol ./chaos/cmd/... ./internal/tally ./internal/scale ./internal/recipes ./examples/...
+ALL = $(TESTED) ./sim/relocate ./sim/systematic ./sim/timeline ./sim/page ./backend/process/... ./command ./chaos/protocol ./chaos/cmd/... ./internal/tally ./internal/scale ./internal/recipes ./examples/...
 
 test: ## every test but the heavy ones, in short runs (vet: make lint)
 	GOGC=400 RAPID_CHECKS=500 go test -short -vet=off -ldflags=-w $(TESTFLAGS) $(TESTED) # -short takes a fifth: rapid's usual 100
@@ -89,6 +89,9 @@ drift: ## how long kept plans last under harmless edits of core; writes docs/DRI
 
 sweep: ## SEEDS random universes from SEED on
 	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(SEED) -seeds=$(SEEDS) -timeout 24h -v | grep -av --line-buffered '^sim: seed='
+
+every-fault: ## every single fault at every call of 12 small universes (PAIRS=1: pairs, too)
+	@go run ./cmd/gauntlet every-fault $(if $(PAIRS),--pairs)
 
 replay: ## the universe of SEED, or the plan CASE=seeds/....plan
 	@go test ./sim -count=1 $(if $(CASE),-run '^TestSeeds$$' -case=$(CASE),-run '^TestSim$$' -seed=$(SEED)) -v

@@ -29,7 +29,8 @@
 //
 //	universe  seed, arm, fields, events, virtual_s, faults, outcome, inconclusive, hash, violation (null or invariant, rule, shape, text)
 //	story     seed, lines
-//	failure   invariant, shape, count, seeds (the first five), plan (a file, or ""), report
+//	failure   invariant, shape, count, seeds (the first five), plan (a file, or ""), report ("" if it is as one before)
+//	placements  schedules, failing (without any fault), singles, pairs (each: tried, of, unchanged, repeated, violations, inconclusive), events, fired, cpu_s, sentence
 //	total     seeds, outcomes, violations, inconclusive, events, virtual_s, cpu_s, states, hashes, fired, marks, shard (i/n)
 //	moved     file, fault, from, to: a plan's call that is made under another name now
 //	plan      file, seed, text
@@ -59,6 +60,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/page"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
@@ -128,6 +130,7 @@ type command struct {
 
 	json     bool
 	patience time.Duration
+	found    []page.Failure // all kinds of failures so far
 	chaos    string
 	seed     seedFlag
 }
@@ -174,7 +177,7 @@ func (c *command) root() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.BoolVar(&c.json, "json", false, "print JSON lines (see the documentation of package command)")
 	flags.DurationVar(&c.patience, "patience", harness.Patience, "how long a universe may let nothing happen, in real time; 0 for ever")
-	root.AddCommand(c.runCommand(), c.sweepCommand(), c.replayCommand(), c.shrinkCommand(), c.explainCommand(), c.keepCommand(), c.scenariosCommand(), c.faultsCommand())
+	root.AddCommand(c.runCommand(), c.sweepCommand(), c.everyFaultCommand(), c.replayCommand(), c.shrinkCommand(), c.explainCommand(), c.keepCommand(), c.scenariosCommand(), c.faultsCommand())
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if c.patience < 0 {
 			return fmt.Errorf("--patience=%s: want 0s (for ever) or more", c.patience)

@@ -20,37 +20,62 @@ import (
 // usualSeeds is how many universes a sweep runs that nobody says more to.
 const usualSeeds = 1000
 
-// maxFailures is how many kinds of failures a sweep reduces and explains.
-const maxFailures = 20
-
 // sharding says which part of a sweep is this process's.
 type sharding struct {
 	part  string // --shard i/n
 	parts int    // --shards n, with JOB_COMPLETION_INDEX
 }
 
+// sweeping is what the flags of a sweep say.
+type sweeping struct {
+	seeds              countFlag
+	shards             sharding
+	folder, stop, file string
+	random             bool // --no-every-fault
+}
+
 func (c *command) sweepCommand() *cobra.Command {
-	var shards sharding
-	var folder, stop, file string
-	seeds := countFlag(usualSeeds)
+	s := sweeping{seeds: usualSeeds}
 	cmd := &cobra.Command{
-		Use: "sweep", Short: "Run many universes; failures are grouped by what broke, and each kind is reduced and explained once", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return c.sweep(int(seeds), shards, folder, stop, file) },
+		Use: "sweep", Short: "Place faults as every-fault does, then run many universes; failures are grouped by what broke, and each kind is reduced and explained once", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return c.sweep(&s) },
 	}
 	c.addSeed(cmd)
 	flags := cmd.Flags()
-	flags.Var(&seeds, "seeds", "how many consecutive universes, over all shards")
-	flags.StringVar(&shards.part, "shard", "", "run part i of n only: i/n, from 1/n to n/n")
-	flags.IntVar(&shards.parts, "shards", 0, "run one part of so many only: the one that the variable JOB_COMPLETION_INDEX names, from 0 on, as Kubernetes sets it in an indexed job")
-	flags.StringVar(&folder, "out", "", "write the reduced plan of each kind of failure to this folder")
-	flags.StringVar(&stop, "stop", "", "end at the first violation of this invariant")
-	flags.StringVar(&file, "html", "", "write a page to this file: failures, what was found over time, faults drawn and fired, what was never reached")
+	flags.Var(&s.seeds, "seeds", "how many consecutive universes, over all shards")
+	flags.StringVar(&s.shards.part, "shard", "", "run part i of n only: i/n, from 1/n to n/n")
+	flags.IntVar(&s.shards.parts, "shards", 0, "run one part of so many only: the one that the variable JOB_COMPLETION_INDEX names, from 0 on, as Kubernetes sets it in an indexed job")
+	flags.StringVar(&s.folder, "out", "", "write the reduced plan of each kind of failure to this folder")
+	flags.StringVar(&s.stop, "stop", "", "end at the first violation of this invariant")
+	flags.StringVar(&s.file, "html", "", "write a page to this file: failures, what was found over time, faults drawn and fired, what was never reached")
+	flags.BoolVar(&s.random, "no-every-fault", false, "do not begin with placements of single faults")
 	return cmd
 }
 
-func (c *command) sweep(seeds int, shards sharding, folder, stop, file string) error {
-	if file != "" {
-		if err := writable("html", file, sweepPage); err != nil {
+// A sweep begins with one placement for so many universes, which takes an eighth of
+// its time or less, and with one schedule for so many.
+const (
+	universesPerPlacement = 4
+	universesPerSchedule  = 100
+)
+
+// begin places faults before a sweep, in its first shard; under a chaos
+// configuration nothing else is injected. It reports whether the violation to stop
+// at was found.
+func (c *command) begin(s *sweeping, base uint64, shard string) (done bool, err error) {
+	if s.random || c.chaos != "" || !strings.HasPrefix(shard, "1/") {
+		return false, nil
+	}
+	seeds := int(s.seeds)
+	q := harness.Placing{Singles: (seeds + universesPerPlacement - 1) / universesPerPlacement}
+	q.Request = harness.Request{Base: base, Count: min(harness.Schedules, 1+seeds/universesPerSchedule), Stop: s.stop, Patience: c.patience}
+	out, err := c.placed(q, s.folder)
+	return out.Stopped, err
+}
+
+func (c *command) sweep(s *sweeping) error {
+	if s.file != "" {
+		if err := writable("html", s.file, sweepPage); err != nil {
 			return err
 		}
 	}
@@ -58,41 +83,35 @@ func (c *command) sweep(seeds int, shards sharding, folder, stop, file string) e
 	if err != nil {
 		return err
 	}
-	base, count, shard, err := shards.of(uint64(c.seed), seeds)
+	base, count, shard, err := s.shards.of(uint64(c.seed), int(s.seeds))
 	if err != nil {
 		return err
 	}
-	q := harness.Request{Base: base, Count: count, Stop: stop, Patience: c.patience, Progress: c.progress(count)}
+	if done, err := c.begin(s, base, shard); done && s.file == "" || err != nil {
+		return err // a page is about a sweep: that has to run, too
+	}
+	q := harness.Request{Base: base, Count: count, Stop: s.stop, Patience: c.patience, Progress: c.progress(count)}
 	out, err := c.suite.Sweep(target, q, func(*sim.Result) {})
 	if err != nil {
 		return err
 	}
-	shown := page.Sweep{Line: out.Line(), Totals: out.Totals, Marks: c.suite.Marks}
-	for i, f := range out.Failures {
-		if i == maxFailures {
-			c.say(object{"type": "error", "code": exitViolated, "text": "too many kinds of failures"}, fmt.Sprintf("sim: %d more kinds of failures are not explained", len(out.Failures)-i))
-		}
-		explained := page.Failure{Invariant: f.Invariant, Shape: f.Shape, Count: f.Count, Seeds: f.Seeds, Text: f.First.Violation.Text}
-		if i < maxFailures {
-			if err := c.failure(target, f, folder, &explained); err != nil {
-				return err
-			}
-		}
-		shown.Failures = append(shown.Failures, explained)
+	if err := c.failures(target, out.Failures, s.folder, c.replayLine); err != nil {
+		return err
 	}
+	shown := page.Sweep{Line: out.Line(), Totals: out.Totals, Failures: c.found, Marks: c.suite.Marks}
 	c.say(total(out, shard), out.Line())
 	injected, err := chaos.Injected(out.Totals)
 	if !c.json {
 		c.say(nil, injected...)
 	}
 	c.judge(out)
-	if err != nil || file == "" {
+	if err != nil || s.file == "" {
 		return err
 	}
-	if err := replace(file, shown.Write); err != nil {
+	if err := replace(s.file, shown.Write); err != nil {
 		return err
 	}
-	c.wrote(file)
+	c.wrote(s.file)
 	return nil
 }
 
@@ -108,43 +127,6 @@ func (c *command) judge(out *harness.Outcome) {
 	case 2*out.Inconclusive > out.Seeds:
 		c.worse(exitInconclusive)
 	}
-}
-
-// failure reduces and explains one kind of failure; shown, unless it is nil, takes
-// what a page says of it.
-func (c *command) failure(target sim.Target, f *harness.Failure, folder string, shown *page.Failure) error {
-	report, err := harness.Explain(target, f.First, harness.Reduction, c.patience, c.replayLine(f.First), "")
-	if err != nil {
-		return err
-	}
-	name, kept := "", ""
-	if folder != "" {
-		if name, err = harness.Keep(folder, report); err != nil {
-			kept = "sim: not kept: " + err.Error()
-		} else {
-			name = relative(name)
-			kept = "sim: kept " + name
-		}
-	}
-	seeds := make([]string, len(f.Seeds))
-	for i, seed := range f.Seeds {
-		seeds[i] = hex(seed)
-	}
-	lines := []string{report.String(), fmt.Sprintf("sim: %d universes failed like this: %s", f.Count, strings.Join(seeds, " "))}
-	if f.Count > len(seeds) {
-		lines[1] += " ..."
-	}
-	if kept != "" {
-		lines = append(lines, kept)
-	}
-	if shown != nil {
-		shown.Report, shown.Plan, shown.Needed = report.String(), name, report.Reduced.Minimal
-		for _, fault := range report.Reduced.Result.Fired {
-			shown.Faults = append(shown.Faults, fault.String())
-		}
-	}
-	c.say(object{"type": "failure", "invariant": f.Invariant, "shape": f.Shape, "count": f.Count, "seeds": seeds, "plan": name, "report": report.String()}, lines...)
-	return nil
 }
 
 // of returns the part of a sweep that is this process's, and its name.
@@ -261,12 +243,7 @@ func (c *command) play(s chaos.Scenario, seeds int) error {
 	}
 	c.say(o, lines...)
 	c.judge(p.Outcome)
-	for _, f := range p.Failures {
-		if err := c.failure(p.Target, f, "", nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.failures(p.Target, p.Failures, "", c.replayLine)
 }
 
 func (c *command) faultsCommand() *cobra.Command {

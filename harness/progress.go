@@ -40,9 +40,19 @@ func (p *Progress) add(r *sim.Result) {
 	}
 }
 
-// line says how far, how fast and how long still.
+// expect sets how many universes there are.
+func (p *Progress) expect(total int) {
+	if p != nil {
+		p.total = total
+	}
+}
+
+// line says how far, how fast and how long still, if that is known.
 func (p *Progress) line(elapsed time.Duration) string {
 	rate := float64(p.done) / max(elapsed.Seconds(), 1e-3)
+	if p.done > p.total {
+		return fmt.Sprintf("%d universes, %.0f/s, %d failed", p.done, rate, p.failed)
+	}
 	left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second)).Round(time.Second)
 	return fmt.Sprintf("%d of %d universes, %.0f/s, %s left, %d failed", p.done, p.total, rate, left, p.failed)
 }

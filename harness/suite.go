@@ -31,6 +31,11 @@ type Suite struct {
 	// Seeds is the folder of the kept plans, from the module's root on; "" means
 	// "seeds".
 	Seeds string
+	// Small makes the drawn configuration of a seed a small one, in which every
+	// single fault can be placed: a few processes, one piece of work or two. Small
+	// schedules should differ in what happens in them. It is called as Target.Vary
+	// is. nil takes drawn ones that make few calls.
+	Small func(seed uint64, c *sim.Config, a sim.Assembly)
 	// Expect is what the outcomes of many universes come to. It is judged by an
 	// interval: a sample that is too small to tell passes.
 	Expect []sweep.Expectation

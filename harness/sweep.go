@@ -59,7 +59,7 @@ func (s *Suite) Sweep(target sim.Target, q Request, visit func(*sim.Result)) (*O
 	totals, err := sweep.Run(target, options, func(r *sim.Result) bool {
 		q.Progress.add(r)
 		if r.Violation != nil {
-			out.add(r)
+			out.Failures = group(out.Failures, r)
 			out.Stopped = q.First || q.Stop == r.Violation.Invariant
 		}
 		visit(r)
@@ -78,18 +78,20 @@ func (s *Suite) Sweep(target sim.Target, q Request, visit func(*sim.Result)) (*O
 	return out, err
 }
 
-func (o *Outcome) add(r *sim.Result) {
+// group adds a result to the failures of its kind.
+func group(failures []*Failure, r *sim.Result) []*Failure {
 	v := r.Violation
-	i := slices.IndexFunc(o.Failures, func(f *Failure) bool { return f.Invariant == v.Invariant && f.Shape == v.Shape })
+	i := slices.IndexFunc(failures, func(f *Failure) bool { return f.Invariant == v.Invariant && f.Shape == v.Shape })
 	if i < 0 {
-		i = len(o.Failures)
-		o.Failures = append(o.Failures, &Failure{Invariant: v.Invariant, Shape: v.Shape, First: r})
+		i = len(failures)
+		failures = append(failures, &Failure{Invariant: v.Invariant, Shape: v.Shape, First: r})
 	}
-	f := o.Failures[i]
+	f := failures[i]
 	f.Count++
 	if len(f.Seeds) < firstSeeds {
 		f.Seeds = append(f.Seeds, r.Seed)
 	}
+	return failures
 }
 
 // Line is the sweep's summary.

@@ -78,7 +78,7 @@ func (u *Universe) name(t *task, c *simCtx, op ops.Op, key string, m *message) (
 		return cl, nil
 	}
 	if u.passed != nil {
-		u.passed(cl.anchor())
+		u.passed(u.cross(t, c, cl, m))
 	}
 	if u.rivals > 0 {
 		u.meetRival(t, cl)
@@ -128,6 +128,11 @@ func (c call) anchor() fault.Anchor {
 
 // fate asks every injector which faults strike a call.
 func (u *Universe) fate(t *task, c *simCtx, cl call, m *message) []*fault.Fault {
+	return u.injected(u.cross(t, c, cl, m))
+}
+
+// cross is the call as injectors are shown it.
+func (u *Universe) cross(t *task, c *simCtx, cl call, m *message) *fault.Crossing {
 	x := &u.crossing
 	*x = fault.Crossing{
 		Site: &cl.site.Site, Nth: cl.nth, Seed: u.seed, ID: cl.id,
@@ -137,7 +142,7 @@ func (u *Universe) fate(t *task, c *simCtx, cl call, m *message) []*fault.Fault 
 		x.Subject = m.subject()
 		x.Conditional = m.Op == ops.Prewrite || m.Object.Cond != env.Always
 	}
-	return u.injected(x)
+	return x
 }
 
 // injected asks every injector, and lists the faults that are new.

@@ -205,14 +205,41 @@ func Draft(target Target, seed uint64) (*plan.Plan, error) {
 // Anchors replays a plan and returns the anchor of every call that passed the
 // doorway before the world was healed, in order: the places for faults.
 func Anchors(target Target, p *plan.Plan) ([]fault.Anchor, error) {
+	survey, err := Explore(target, p)
+	if err != nil {
+		return nil, err
+	}
+	anchors := make([]fault.Anchor, len(survey.Calls))
+	for i := range survey.Calls {
+		anchors[i] = survey.Calls[i].Anchor()
+	}
+	return anchors, nil
+}
+
+// Survey is a run with all that must be known of it to place faults in it.
+type Survey struct {
+	Result *Result
+	// Calls are those that passed the doorway before the world was healed, in
+	// order. Their Scope is nil.
+	Calls []fault.Crossing
+	// Scale is what the system's times are.
+	Scale fault.Scale
+}
+
+// Explore replays a plan and returns the run with its calls.
+func Explore(target Target, p *plan.Plan) (*Survey, error) {
 	u, err := target.replay(p)
 	if err != nil {
 		return nil, err
 	}
-	var anchors []fault.Anchor
-	u.passed = func(at fault.Anchor) { anchors = append(anchors, at) }
-	u.run(p.Clone())
-	return anchors, nil
+	s := &Survey{Scale: u.bounds.scale()}
+	u.passed = func(c *fault.Crossing) {
+		call := *c
+		call.Scope = nil // it would keep the whole universe
+		s.Calls = append(s.Calls, call)
+	}
+	s.Result = u.run(p.Clone())
+	return s, nil
 }
 
 // checkFault refuses faults for processes that the system does not have.

@@ -71,11 +71,11 @@ type Universe struct {
 	recorder   *recorder
 	witness    *witness
 	history    *historian
-	steady     bool               // a task's draws are all the same
-	collection event              // of TiKV's garbage, if pending
-	passed     func(fault.Anchor) // is told of every call, if set
-	pulse      *Pulse             // for a watchdog, if set
-	most       uint64             // events that the run may have; 0 for any number
+	steady     bool                  // a task's draws are all the same
+	collection event                 // of TiKV's garbage, if pending
+	passed     func(*fault.Crossing) // is told of every call, if set
+	pulse      *Pulse                // for a watchdog, if set
+	most       uint64                // events that the run may have; 0 for any number
 	// The event after which what is to come is drawn anew, and by which key: 0 for
 	// none. See Branch.
 	branchAt, branchKey uint64

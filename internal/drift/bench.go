@@ -114,7 +114,7 @@ func (b *bench) find(binary string, m mutants.Mutant) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	printed, err := lines(binary, "sweep", "--seed", strconv.Itoa(b.seed), "--seeds", strconv.Itoa(seeds), "--stop", m.Invariant, "--out", dir)
+	printed, err := lines(binary, "sweep", "--no-every-fault", "--seed", strconv.Itoa(b.seed), "--seeds", strconv.Itoa(seeds), "--stop", m.Invariant, "--out", dir)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +203,7 @@ func (b *bench) check(edit mutants.Mutant, universes int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command(binary, "sweep", "--seed", strconv.Itoa(b.seed), "--seeds", strconv.Itoa(universes)).CombinedOutput()
+	out, err := exec.Command(binary, "sweep", "--no-every-fault", "--seed", strconv.Itoa(b.seed), "--seeds", strconv.Itoa(universes)).CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, text)

@@ -22,7 +22,7 @@ func TestNewFault(t *testing.T) {
 	o := newOverlay(t, "**A new fault.**", "sim/fault/flip_bit.go")
 	o.edit("sim/fault/kinds.go", first, first+"\t&flipBitInfo,\n")
 
-	out, err := o.test("-v", "-run=^(TestKinds|TestDrawnFaultsRoundTrip)$", "./sim/fault")
+	out, err := o.test("-v", "-run=^(TestKinds|TestForms|TestDrawnFaultsRoundTrip)$", "./sim/fault")
 	require.NoError(t, err, "%s", out)
 	passed := regexp.MustCompile(`(?m)^--- PASS: (TestKinds|TestDrawnFaultsRoundTrip) `).FindAllString(out, -1)
 	require.Len(t, passed, 2, "%s", out)

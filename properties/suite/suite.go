@@ -32,6 +32,7 @@ func Conversion() harness.Suite {
 	return harness.Suite{
 		Rules:     "core/RULES.md",
 		Target:    Target(),
+		Small:     small,
 		Expect:    []sweep.Expectation{{Outcome: "published", AtLeast: 0.8}},
 		Catalogue: protocol.Catalogue(),
 		Marks:     properties.Marks(),

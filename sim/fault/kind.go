@@ -53,6 +53,8 @@ type Kind interface {
 	// should outlast.
 	draw(d keyed.Draw, s *Scale, c *Crossing)
 	aim(d keyed.Draw, s *Scale, c *Crossing, lease time.Duration)
+	// every lists the forms in which it may strike such a call: see every.go.
+	every(s *Scale, c *Crossing) (decisive, others []Kind)
 	// weaker lists milder forms, the mildest first.
 	weaker(at Anchor) []Kind
 }
@@ -202,4 +204,5 @@ func (none) Stretch(cost int64) int64                         { return cost }
 func (none) options() []option                                { return nil }
 func (none) draw(keyed.Draw, *Scale, *Crossing)               {}
 func (none) aim(keyed.Draw, *Scale, *Crossing, time.Duration) {}
+func (none) every(*Scale, *Crossing) (_, _ []Kind)            { return nil, nil }
 func (none) weaker(Anchor) []Kind                             { return nil }

@@ -34,28 +34,41 @@ type Options struct {
 // configuration's, a *Stuck or a *sim.Nondeterminism, not a violation's; the totals
 // are of the universes before it.
 func Run(target sim.Target, o Options, visit func(*sim.Result) bool) (*Totals, error) {
-	parallel := o.Parallel
+	t := newTotals()
+	one := func(i int) (*sim.Result, error) {
+		seed := o.Base + uint64(i)
+		return o.Check(target, seed, i, func(watched sim.Target) (*sim.Result, error) { return sim.Run(watched, seed) })
+	}
+	err := Each(o.Count, o.Parallel, one, func(r *sim.Result) bool {
+		t.add(r, o.CollectStates)
+		return visit(r)
+	})
+	return t, err
+}
+
+// Each runs the universes from 0 to count-1, so many at once (0 means GOMAXPROCS),
+// and calls visit for each result, in that order, on the calling goroutine, until
+// it returns false. The error is that of the first universe that has one.
+func Each(count, parallel int, one func(i int) (*sim.Result, error), visit func(*sim.Result) bool) error {
 	if parallel == 0 {
 		parallel = runtime.GOMAXPROCS(0)
 	}
-	t := newTotals()
 	results := make([]*sim.Result, batch*parallel)
 	errs := make([]error, batch*parallel)
-	for done := 0; done < o.Count; done += len(results) {
-		n := min(len(results), o.Count-done)
+	for done := 0; done < count; done += len(results) {
+		n := min(len(results), count-done)
 		clear(results)
-		runBatch(target, &o, done, results[:n], errs[:n], parallel)
+		runBatch(one, done, results[:n], errs[:n], parallel)
 		for i, r := range results[:n] {
 			if errs[i] != nil {
-				return t, errs[i]
+				return errs[i]
 			}
-			t.add(r, o.CollectStates)
 			if !visit(r) {
-				return t, nil
+				return nil
 			}
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // batch is how many universes a core runs before results are handed over.
@@ -64,7 +77,7 @@ const batch = 128
 // runBatch fills results with the universes from the given one on. After an
 // error no universe is begun; those before the failing one have all been run,
 // so that the first error is the same in every sweep.
-func runBatch(target sim.Target, o *Options, from int, results []*sim.Result, errs []error, parallel int) {
+func runBatch(one func(i int) (*sim.Result, error), from int, results []*sim.Result, errs []error, parallel int) {
 	var next atomic.Int64
 	var failed atomic.Bool
 	var running sync.WaitGroup
@@ -75,8 +88,7 @@ func runBatch(target sim.Target, o *Options, from int, results []*sim.Result, er
 				if i >= len(results) {
 					return
 				}
-				again := o.Again > 0 && (from+i)%o.Again == 0
-				results[i], errs[i] = run(target, o, o.Base+uint64(from+i), again)
+				results[i], errs[i] = one(from + i)
 				if errs[i] != nil {
 					failed.Store(true)
 				}
@@ -86,17 +98,18 @@ func runBatch(target sim.Target, o *Options, from int, results []*sim.Result, er
 	running.Wait()
 }
 
-// run runs one universe, twice if asked to or if it fails.
-func run(target sim.Target, o *Options, seed uint64, again bool) (*sim.Result, error) {
+// Check runs universe i, of that seed, under watch, and once more if it is one
+// of those that Again asks for or if it fails.
+func (o *Options) Check(target sim.Target, seed uint64, i int, run func(watched sim.Target) (*sim.Result, error)) (*sim.Result, error) {
 	once := func() (r *sim.Result, err error) {
-		stuck := Watch(target, seed, o.Patience, func(watched sim.Target) { r, err = sim.Run(watched, seed) })
+		stuck := Watch(target, seed, o.Patience, func(watched sim.Target) { r, err = run(watched) })
 		if stuck != nil {
 			return nil, stuck
 		}
 		return r, err
 	}
 	r, err := once()
-	if err != nil || !again && (o.Again == 0 || r.Violation == nil) {
+	if err != nil || o.Again == 0 || i%o.Again != 0 && r.Violation == nil {
 		return r, err
 	}
 	second, err := once()

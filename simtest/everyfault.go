@@ -1,0 +1,41 @@
+package simtest
+
+import (
+	"testing"
+
+	"github.com/gauntlet-dst/gauntlet/harness"
+)
+
+// How many placements of one fault EveryFault tries, and how many of two, as a rule
+// and under -short.
+const (
+	singles, pairs       = 8_000, 2_000
+	fewSingles, fewPairs = 250, 0
+)
+
+// EveryFault places single faults, and pairs of them, in a few small universes: a
+// bounded sample, the likeliest to tell first. All of them are what the command
+// `every-fault` is for. It fails for each kind of violation.
+func EveryFault(t *testing.T) {
+	s := start(t)
+	q := harness.Placing{Request: s.request(), Singles: singles, Pairs: pairs}
+	q.Count = harness.Schedules
+	if testing.Short() {
+		q.Singles, q.Pairs = fewSingles, fewPairs
+	}
+	out, err := s.suite.EveryFault(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := maxReports
+	if *keepFlag {
+		limit = maxKept
+	}
+	for _, f := range out.Failures[:min(limit, len(out.Failures))] {
+		s.explain(t, s.suite.Target, f.First, harness.Reduction, command(t.Name(), ""), command(t.Name(), "-keep"))
+	}
+	s.say(out.Line(), "sim: every-fault: "+out.String())
+	if out.Singles.Tried == 0 && len(out.Failures) == 0 {
+		t.Error("no fault was placed")
+	}
+}
