@@ -8,12 +8,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/page"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/timeline"
 )
 
@@ -129,25 +133,73 @@ func replace(name string, write func(io.Writer) error) error {
 	return nil
 }
 
-// neighbour is the plan without one of its faults that passes and stays the same
-// the longest, recorded, and says which fault that is; nil if there is none.
-func neighbour(target sim.Target, failing *sim.Result) (*sim.Result, string, error) {
-	var best *sim.Result
-	var how string
+// near is a plan that differs from a failing one in one deviation.
+type near struct {
+	plan *plan.Plan
+	how  string
+}
+
+// neighbours are the plans without one deviation, and those in which a fault lasts
+// just too short.
+func neighbours(x *explain.Explanation) []near {
+	failing := x.Reduced.Plan
+	var all []near
+	for i, f := range failing.Faults {
+		without := failing.Clone()
+		without.Faults = slices.Delete(slices.Clone(failing.Faults), i, i+1)
+		all = append(all, near{without, "without the fault " + f.String()})
+		if i >= len(x.Neighbours) {
+			continue
+		}
+		for _, bound := range x.Neighbours[i].Bounds {
+			words := strings.Fields(f.String())
+			at := slices.Index(words, bound.Name+"="+bound.Is.String())
+			if at < 0 || bound.Fails == 0 || bound.Passes == 0 {
+				continue
+			}
+			words[at] = bound.Name + "=" + bound.Passes.String()
+			shorter, err := fault.Parse(strings.Join(words, " "))
+			if err != nil {
+				continue
+			}
+			milder := failing.Clone()
+			milder.Faults = slices.Clone(failing.Faults)
+			milder.Faults[i] = f.With(shorter.Kind)
+			all = append(all, near{milder, fmt.Sprintf("with %s in place of %s: %s", words[at], bound.Is, f)})
+		}
+	}
+	for i, o := range failing.Orders {
+		without := failing.Clone()
+		without.Orders = slices.Delete(slices.Clone(failing.Orders), i, i+1)
+		all = append(all, near{without, "without the ordering " + o.String()})
+	}
+	return all
+}
+
+// nearest is the passing run beside a failing one that stays the same the longest,
+// recorded, and says what is different; nil if there is none.
+func nearest(target sim.Target, x *explain.Explanation) (best *sim.Result, how string, err error) {
 	parts := uint64(0)
-	for i, f := range failing.Plan.Faults {
-		near := failing.Plan.Clone()
-		near.Faults = append(near.Faults[:i:i], near.Faults[i+1:]...)
-		r, err := sim.ReplayRecorded(target, near)
+	for _, n := range neighbours(x) {
+		r, err := sim.ReplayRecorded(target, n.plan)
 		if err != nil {
 			return nil, "", err
 		}
 		if r.Violation != nil {
 			continue
 		}
-		if first := timeline.Diverge(failing, r).First; best == nil || first > parts {
-			best, how, parts = r, "without the fault "+f.String(), first
+		if first := timeline.Diverge(x.Reduced.Result, r).First; best == nil || first > parts {
+			best, how, parts = r, n.how, first
 		}
 	}
 	return best, how, nil
+}
+
+// events are those of the table of an explanation.
+func events(x *explain.Explanation) []uint64 {
+	var all []uint64
+	for _, row := range x.Rows {
+		all = append(all, row.Event)
+	}
+	return all
 }

@@ -141,12 +141,11 @@ func (c *command) explainCommand() *cobra.Command {
 		if !files.wanted() {
 			return nil
 		}
-		failing := x.Reduced.Result
-		passing, how, err := neighbour(f.target, failing)
+		passing, how, err := nearest(f.target, x)
 		if err != nil {
 			return err
 		}
-		return c.write(&files, page.Timeline{Run: failing, Report: x.String(), Passing: passing, How: how})
+		return c.write(&files, page.Timeline{Run: x.Reduced.Result, Report: x.String(), Story: events(x), Passing: passing, How: how})
 	})
 	files.add(cmd)
 	return cmd

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -25,7 +26,7 @@ type runData struct {
 	Label     string         `json:"label"`
 	Line      string         `json:"line"`
 	Violation *violationData `json:"violation"`
-	Faults    []string       `json:"faults"` // that fired
+	Needed    []string       `json:"needed"` // the faults that fired, and the orderings
 	Events    uint64         `json:"events"`
 	Virtual   int64          `json:"virtual"`
 	Words     []string       `json:"words"`
@@ -46,13 +47,14 @@ type runData struct {
 }
 
 type violationData struct {
-	Invariant string     `json:"invariant"`
-	Rule      string     `json:"rule"`
-	Text      string     `json:"text"`
-	Subject   string     `json:"subject"`
-	Event     uint64     `json:"event"`
-	At        int64      `json:"at"`
-	Refs      []eventRef `json:"refs"` // the first and the second event
+	Invariant string    `json:"invariant"`
+	Rule      string    `json:"rule"`
+	Text      string    `json:"text"`
+	Subject   string    `json:"subject"`
+	Blame     string    `json:"blame"`
+	At        eventRef  `json:"at"` // where it is marked
+	First     *eventRef `json:"first"`
+	Second    *eventRef `json:"second"`
 }
 
 type eventRef struct {
@@ -73,10 +75,12 @@ type encoder struct {
 	procs map[string]int
 }
 
-func encode(r *sim.Result, label string, only []int) *runData {
+// encode turns a run into columns. only are the numbers of requests that the other
+// run has not, story the events that belong into the story whatever they are.
+func encode(r *sim.Result, label string, only []int, story []uint64) *runData {
 	e := encoder{
 		data: &runData{
-			Label: label, Line: r.Line(), Faults: []string{}, Events: r.Events, Virtual: int64(r.Virtual), Processes: r.History.Programs,
+			Label: label, Line: r.Line(), Needed: []string{}, Events: r.Events, Virtual: int64(r.Virtual), Processes: r.History.Programs,
 			Requests: columns{}, Changes: columns{}, Work: columns{}, Lives: columns{}, Said: columns{}, Strikes: columns{}, Holdings: columns{},
 			Tasks: [][2]int{}, Keys: [][]int{}, Renewed: [][]int64{}, Met: map[int][]int{}, Only: only,
 		},
@@ -86,22 +90,39 @@ func encode(r *sim.Result, label string, only []int) *runData {
 		e.procs[name] = i
 	}
 	for _, f := range r.Fired {
-		e.data.Faults = append(e.data.Faults, f.String())
+		e.data.Needed = append(e.data.Needed, f.String())
+	}
+	for _, o := range r.Ordered {
+		e.data.Needed = append(e.data.Needed, o.String())
 	}
 	for _, service := range []ops.Service{ops.PD, ops.KV, ops.Objects} {
 		e.data.Stores = append(e.data.Stores, service.String())
 	}
-	if v := r.Violation; v != nil {
-		e.data.Violation = &violationData{Invariant: v.Invariant, Rule: v.Rule, Text: v.Text, Subject: v.Subject, Event: v.Event, At: int64(v.At), Refs: []eventRef{}}
-		for _, ref := range []sim.EventRef{v.First, v.Second} {
-			if ref.Event != 0 {
-				e.data.Violation.Refs = append(e.data.Violation.Refs, eventRef{ref.Event, int64(ref.At), ref.What})
-			}
-		}
-	}
-	e.requests(r)
+	e.data.Violation = violationOf(r.Violation)
+	e.requests(r, story)
 	e.happenings(r)
 	return e.data
+}
+
+func violationOf(v *sim.Violation) *violationData {
+	if v == nil {
+		return nil
+	}
+	d := &violationData{
+		Invariant: v.Invariant, Rule: v.Rule, Text: v.Text, Subject: v.Subject, Blame: v.Blame.String(),
+		At: eventRef{v.Event, int64(v.At), ""}, First: refOf(v.First), Second: refOf(v.Second),
+	}
+	if d.Second != nil {
+		d.At = *d.Second
+	}
+	return d
+}
+
+func refOf(r sim.EventRef) *eventRef {
+	if r.Event == 0 {
+		return nil
+	}
+	return &eventRef{r.Event, int64(r.At), r.What}
 }
 
 // word is the number of a text.
@@ -182,7 +203,7 @@ func flags(set ...bool) (bits int64) {
 	return bits
 }
 
-func (e *encoder) requests(r *sim.Result) {
+func (e *encoder) requests(r *sim.Result, story []uint64) {
 	levels := timeline.Levels(r)
 	for i := range r.History.Requests {
 		q := &r.History.Requests[i]
@@ -192,6 +213,9 @@ func (e *encoder) requests(r *sim.Result) {
 		}
 		for _, f := range q.Met {
 			e.data.Met[i] = append(e.data.Met[i], int(e.word(f.String())))
+		}
+		if q.Handled.Event != 0 && slices.Contains(story, q.Handled.Event) {
+			levels[i] = timeline.Story
 		}
 		sentE, sentT := point("sent", q.Sent)
 		handledE, handledT := point("handled", q.Handled)

@@ -26,6 +26,9 @@ type Timeline struct {
 	Run *sim.Result
 	// Report is the text of its failure's report, or of its story.
 	Report string
+	// Story are events of the run that belong into its story, beside those that this
+	// package finds.
+	Story []uint64
 	// Passing is a recorded run that is near to it and passes, nil for none, and How
 	// says what is different: "without the pause of w2".
 	Passing *sim.Result
@@ -36,11 +39,11 @@ type Timeline struct {
 func (t Timeline) Write(w io.Writer) error {
 	doc := document{Report: t.Report}
 	if t.Passing == nil {
-		doc.Runs = []*runData{encode(t.Run, "this run", []int{})}
+		doc.Runs = []*runData{encode(t.Run, "this run", []int{}, t.Story)}
 	} else {
 		d := timeline.Diverge(t.Run, t.Passing)
 		doc.First = d.First
-		doc.Runs = []*runData{encode(t.Run, "this run", d.OnlyA), encode(t.Passing, t.How, d.OnlyB)}
+		doc.Runs = []*runData{encode(t.Run, "this run", d.OnlyA, t.Story), encode(t.Passing, t.How, d.OnlyB, nil)}
 	}
 	title := t.Run.Line()
 	if v := t.Run.Violation; v != nil {

@@ -26,7 +26,7 @@ export function makeAxis(run, items, byTime) {
     see(item.handled);
     see(item.until);
   }
-  for (const ref of run.violation?.refs ?? []) points.set(ref.event, ref.at);
+  if (run.violation) for (const ref of [...run.violation.refs, run.violation.at]) points.set(ref.event, ref.at);
   const events = Float64Array.from(points.keys()).sort();
   const times = Float64Array.from(events, (e) => points.get(e));
   const places = new Float64Array(events.length);
@@ -94,8 +94,7 @@ export function opening(run, axis, items) {
   if (axis.byTime || axis.count === 0) return [axis.start, axis.end];
   const v = run.violation;
   if (!v) return axis.count <= 160 ? [axis.start, axis.end] : [axis.places[0] - 1, axis.places[159]];
-  const last = Math.max(v.event, ...v.refs.map((r) => r.event));
-  const end = Math.min(axis.ofEvent(last) + 5, axis.end);
+  const end = Math.min(axis.ofEvent(v.at.event) + 5, axis.end);
   if (end - axis.start <= 90) return [axis.start, Math.max(end, axis.start + 20)];
   const wanted = [...v.refs.map((r) => axis.ofEvent(r.event)), ...items.filter((i) => i.kind === 'fault' && i.level > EFFECT).map((i) => axis.of(i.at))];
   const near = wanted.filter((x) => end - x <= 110);

@@ -9,10 +9,11 @@ export const PLAIN = 0, EFFECT = 1, STORY = 2;
 export function loadRun(data, index) {
   const word = (i) => (i < 0 ? null : data.words[i]);
   const run = {
-    index, label: data.label, line: data.line, violation: data.violation, faults: data.faults,
+    index, label: data.label, line: data.line, violation: data.violation, needed: data.needed,
     virtual: data.virtual, events: data.events, processes: data.processes, stores: data.stores,
     tasks: data.tasks.map(([process, name], id) => ({ id, process, name: word(name) })),
   };
+  if (run.violation) run.violation.refs = [run.violation.first, run.violation.second].filter(Boolean);
   const keys = data.keys.map((list) => list.map(word));
   const only = new Set(data.only);
   run.requests = requests(data.requests, { word, keys, only, met: data.met, tasks: run.tasks });
@@ -25,6 +26,7 @@ export function loadRun(data, index) {
     ...strikes(data.strikes, word),
     ...said(data.said, word, run.tasks),
     ...run.changes.filter((c) => c.request < 0),
+    ...(run.violation && !run.violation.second ? [{ kind: 'violation', order: 5, level: STORY, process: -1, at: { e: run.violation.at.event, t: run.violation.at.at } }] : []),
   ];
   run.items.sort((a, b) => a.at.e - b.at.e || a.order - b.order);
   run.items.forEach((item, i) => { item.id = i; });

@@ -438,6 +438,9 @@ export class Painter {
         this.label(`fault${Math.round(y)}`, x + 9, y + 4, item.name, palette.bad, 160);
       } else if (item.kind === 'life') {
         this.life(item, x, y);
+      } else if (item.kind === 'violation') {
+        g.fillStyle = palette.violation;
+        diamond(g, x, y, 6);
       } else {
         g.strokeStyle = palette.muted;
         g.lineWidth = 1.2;
@@ -510,9 +513,9 @@ export class Painter {
     const flags = [];
     if (view.diff && view.first) flags.push([view.first, 'the runs part', palette.accent, 1.5]);
     if (run.violation) {
-      const { refs } = run.violation;
-      flags.push([refs.at(-1)?.event ?? run.violation.event, 'violation', palette.violation, 2]);
-      if (refs.length > 1) flags.push([refs[0].event, 'first', palette.violation, 1]);
+      const { first, second, at } = run.violation;
+      flags.push([at.event, 'violation', palette.violation, 2]);
+      if (first && first.event !== at.event) flags.push([first.event, second ? 'first' : 'last change', palette.violation, 1]);
     }
     flags.sort((a, b) => b[0] - a[0]); // from the right: each makes room for the next
     for (const [event, text, color, width] of flags) {

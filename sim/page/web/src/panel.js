@@ -22,6 +22,7 @@ export function sentence(run, item) {
     case 'life': return `${who}: ${item.happened}${item.detail ? ` ${item.detail}` : ''}`;
     case 'fault': return `fault at ${who}: ${item.name}`;
     case 'change': return `the world changed ${item.key}`;
+    case 'violation': return `the violation: ${run.violation.text}`;
     case 'holding': return `${who} holds ${item.what}: ${item.of}`;
   }
   return `${who}/${item.task.name} ${item.kind === 'log' ? 'logs' : 'calls'}: ${item.text}${item.result ? `: ${item.result}` : ''}`;
@@ -35,6 +36,7 @@ export function eventPanel(run, item, go) {
   switch (item.kind) {
     case 'request': return requestPanel(run, item, go);
     case 'fault': return faultPanel(run, item, go);
+    case 'violation': return violationPanel(run, item, go);
     case 'holding': return holdingPanel(run, item);
   }
   const rows = [row('When', ...point(item.at))];
@@ -80,7 +82,7 @@ function outcome(run, q) {
   if (q.copy) notes.push('A fault delivered this request a second time.');
   if (q.status && q.fate !== 'lost') notes.push(`Answer: ${q.status}.`);
   const violated = run.violation?.refs.find((r) => r.event === q.handled?.e);
-  if (violated) notes.unshift(`${violated === run.violation.refs.at(-1) ? 'The violation' : 'The first event of the violation'}: ${violated.what}.`);
+  if (violated) notes.unshift(`${violated === run.violation.second ? 'The violation' : run.violation.second ? 'The first event of the violation' : 'The last change of what stands still'}: ${violated.what}.`);
   return el('p', { class: violated ? 'outcome violated' : 'outcome' }, notes.join(' '));
 }
 
@@ -97,6 +99,19 @@ function compare(words, other) {
   if (words === null) return [el('span', { class: 'muted' }, 'not there')];
   const there = new Set((other ?? '').split(' '));
   return words.split(' ').flatMap((word) => [there.has(word) || other === null ? word : el('mark', {}, word), ' ']);
+}
+
+/** A violation that is no single event: a standstill. */
+function violationPanel(run, item, go) {
+  const { text, first } = run.violation;
+  const request = first && run.requests.find((q) => q.handled?.e === first.event);
+  return [
+    el('h2', {}, run.violation.invariant),
+    el('p', { class: 'outcome violated' }, text),
+    el('dl', {}, row('When', ...point(item.at)), first ? row('Last change', `${first.what}, at ${clock(first.at)}`) : null),
+    request ? el('ul', { class: 'links' }, el('li', {}, button('Go to the last change', 'Go there', () => go(request)))) : null,
+    el('p', { class: 'muted' }, 'The report says what everybody waits for.'),
+  ];
 }
 
 function faultPanel(run, f, go) {

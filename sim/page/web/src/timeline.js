@@ -49,7 +49,7 @@ class Page {
     const header = el('header', {},
       el('div', { class: 'verdict' },
         el('span', { class: v ? 'badge fail' : 'badge held' }, v ? 'FAIL' : 'HELD'),
-        el('h1', {}, v ? v.invariant : 'Everything held', v?.rule ? el('span', { class: 'rule' }, v.rule) : null),
+        el('h1', {}, v ? v.invariant : 'Everything held', v?.rule ? el('span', { class: 'rule' }, v.rule) : null, v?.blame && v.blame !== 'system' ? el('span', { class: 'rule' }, `${v.blame}'s bug`) : null),
         el('span', { class: 'space' }), themeSwitch(() => { this.painter.readPalette(); this.draw(); })),
       v ? el('p', { class: 'sentence' }, v.text) : null,
       el('p', { class: 'facts' }, ...this.facts(run)));
@@ -69,7 +69,8 @@ class Page {
   facts(run) {
     const facts = [];
     if (run.violation) {
-      facts.push(run.faults.length === 0 ? el('span', {}, 'no fault is needed: the order of events alone does it') : el('span', {}, run.faults.length === 1 ? 'fault: ' : 'faults: ', ...run.faults.slice(0, 3).map((f) => el('code', {}, f)), run.faults.length > 3 ? ` and ${run.faults.length - 3} more` : ''));
+      const { needed } = run;
+      facts.push(needed.length === 0 ? el('span', {}, 'no fault is needed') : el('span', {}, 'with ', ...needed.slice(0, 3).map((f) => el('code', {}, f)), needed.length > 3 ? ` and ${needed.length - 3} more` : ''));
     }
     facts.push(el('span', { class: 'muted' }, run.line.replace(/^sim: /, '')));
     return facts;
@@ -148,9 +149,9 @@ class Page {
   }
 
   violationItem() {
-    const last = this.run.violation?.refs.at(-1)?.event ?? this.run.violation?.event;
+    const last = this.run.violation?.at.event;
     if (last === undefined) return null;
-    return this.items.find((item) => item.kind === 'request' && item.handled?.e === last) ?? this.items.find((item) => item.at.e === last) ?? this.items.findLast((item) => item.at.e <= last) ?? null;
+    return this.items.find((item) => item.kind === 'violation' || item.kind === 'request' && item.handled?.e === last) ?? this.items.find((item) => item.at.e === last) ?? this.items.findLast((item) => item.at.e <= last) ?? null;
   }
 
   setDomain(a, b) {
