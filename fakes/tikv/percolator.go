@@ -19,6 +19,7 @@ type txnState struct {
 	bound     uint64
 	mutations []Mutation  // what it locked, in that order
 	shared    bool        // mutations is a request's memory
+	rows      []*row      // of the first mutations, or none: where their locks were
 	locks     int         // locks still standing
 	async     *asyncState // once a lock of an async commit stood
 }
@@ -39,7 +40,7 @@ func (e *Engine) newTxn(req *Request) *txnState {
 	} else {
 		t = new(txnState)
 	}
-	*t = txnState{startTS: req.StartTS, primary: req.Primary}
+	*t = txnState{startTS: req.StartTS, primary: req.Primary, rows: t.rows}
 	e.txns[req.StartTS] = t
 	return t
 }
@@ -73,17 +74,31 @@ func (t *txnState) keep(m *Mutation, held bool) {
 // commit turns all of the request's locks into records or, on any failure,
 // none.
 func (e *Engine) commit(req *Request, resp *Response) {
-	if e.checkCommit(req, resp) {
-		e.commitRows(req)
+	t := e.txns[req.StartTS]
+	if e.checkCommit(req, resp, t) && t != nil { // else no lock of it stands: everything was committed before
+		e.commitRows(req, t)
 	}
 }
 
+// rowOf returns the row of t's i-th mutation, if that is key's and holds t's lock:
+// clients commit their keys in the order in which they have locked them. Else it
+// returns nil, and the key is to be looked for.
+func (t *txnState) rowOf(i int, key string) *row {
+	if t == nil || i >= len(t.rows) || t.mutations[i].Key != key || t.rows[i].lock.startTS != t.startTS {
+		return nil
+	}
+	return t.rows[i]
+}
+
 // checkCommit finds the request's rows and reports whether all of them hold
-// the transaction's lock or its commit.
-func (e *Engine) checkCommit(req *Request, resp *Response) bool {
+// the lock of its transaction t, or its commit.
+func (e *Engine) checkCommit(req *Request, resp *Response, t *txnState) bool {
 	e.found = e.found[:0]
-	for _, key := range req.Keys {
-		r := e.rows.get(key)
+	for i, key := range req.Keys {
+		r := t.rowOf(i, key)
+		if r == nil {
+			r = e.rows.get(key)
+		}
 		e.found = append(e.found, r)
 		if r != nil && r.lock.startTS == req.StartTS {
 			if req.CommitTS < r.lock.minCommitTS {
@@ -104,11 +119,7 @@ func (e *Engine) checkCommit(req *Request, resp *Response) bool {
 	return true
 }
 
-func (e *Engine) commitRows(req *Request) {
-	t := e.txns[req.StartTS]
-	if t == nil {
-		return // no lock of it stands: everything was committed before
-	}
+func (e *Engine) commitRows(req *Request, t *txnState) {
 	for i, r := range e.found {
 		if r.lock.startTS != req.StartTS {
 			continue
@@ -162,15 +173,18 @@ func (e *Engine) unlock(t *txnState, r *row) {
 
 func (e *Engine) forget(t *txnState) {
 	delete(e.txns, t.startTS)
-	*t = txnState{}
+	clear(t.rows)
+	*t = txnState{rows: t.rows[:0]}
 	e.free = append(e.free, t)
 }
 
 // rollback removes the transaction's locks and leaves records that keep it
 // out. It refuses as a whole if one of the keys is committed.
 func (e *Engine) rollback(req *Request, resp *Response) {
+	e.found = e.found[:0]
 	for _, key := range req.Keys {
 		r := e.rows.get(key)
+		e.found = append(e.found, r)
 		if r == nil || r.lock.startTS == req.StartTS {
 			continue
 		}
@@ -180,8 +194,12 @@ func (e *Engine) rollback(req *Request, resp *Response) {
 			return
 		}
 	}
-	for _, key := range req.Keys {
-		e.rollbackRow(e.rows.ensure(key), key, req.StartTS)
+	for i, key := range req.Keys {
+		r := e.found[i]
+		if r == nil {
+			r = e.rows.ensure(key)
+		}
+		e.rollbackRow(r, key, req.StartTS)
 	}
 }
 
@@ -223,7 +241,7 @@ func (t *txnState) drop(key string) {
 			kept = append(kept, m)
 		}
 	}
-	t.mutations = kept
+	t.mutations, t.rows = kept, t.rows[:0]
 }
 
 // checkTxn tells the fate of a transaction from its primary, and decides it if

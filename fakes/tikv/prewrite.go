@@ -245,6 +245,9 @@ func (e *Engine) lockKeys(req *Request, fresh, async int) {
 		if r == nil {
 			r = e.rows.ensure(m.Key)
 		}
+		if whole {
+			t.rows = append(t.rows, r)
+		}
 		held := r.lock.startTS == req.StartTS
 		if held && r.lock.op != OpPessimisticLock && r.lock.generation >= req.Generation {
 			continue
