@@ -108,8 +108,11 @@ type Weak struct {
 	// WallClock: beats carry the time of day, which the scanner compares with its
 	// own.
 	//
-	//  1. The scanner's clock steps forward by more than Stale.
-	//  2. It reaps workers that live.
+	//  1. A reads the time and puts a beat, which is held up for longer than Stale.
+	//  2. A lives and works. The beat comes, and is old.
+	//  3. The scanner reaps A.
+	//
+	// And: a clock that is wrong by more than Stale makes all others wrong.
 	WallClock bool
 	// CompleteUnfenced: whoever has converted the job writes that it is done.
 	//

@@ -19,69 +19,56 @@ import (
 
 // invariants are fresh ones for a universe.
 func invariants(s *system) []sim.Invariant {
+	job := func(name string, check func(*jobChange) *sim.Violation) sim.Invariant {
+		return rule[published.Job]{name, published.JobPrefix, check}
+	}
+	batch := func(name string, check func(*batchChange) *sim.Violation) sim.Invariant {
+		return rule[published.Batch]{name, published.BatchKey, check}
+	}
 	return []sim.Invariant{
-		jobRule{"claimed-once", claimedOnce},
-		jobRule{"owner-writes", ownerWrites},
-		jobRule{"reaped-alive", func(c *jobChange) *sim.Violation { return reapedAlive(c, s.Stale) }},
-		jobRule{"attempts-bounded", func(c *jobChange) *sim.Violation { return attemptsBounded(c, s.Attempts) }},
-		jobRule{"checkpoints-advance", checkpointsAdvance},
-		jobRule{"job-ends-once", jobEndsOnce},
-		batchRule{"published-once", publishedOnce},
-		batchRule{"ends-deserved", endsDeserved},
-		batchRule{"dataset-whole", func(c *batchChange) *sim.Violation { return datasetWhole(c, s.dataset()) }},
+		job("claimed-once", claimedOnce),
+		job("owner-writes", ownerWrites),
+		job("reaped-alive", func(c *jobChange) *sim.Violation { return reapedAlive(c, s.Stale) }),
+		job("attempts-bounded", func(c *jobChange) *sim.Violation { return attemptsBounded(c, s.Attempts) }),
+		job("checkpoints-advance", checkpointsAdvance),
+		batch("published-once", publishedOnce),
+		batch("ends-deserved", endsDeserved),
+		batch("dataset-whole", func(c *batchChange) *sim.Violation { return datasetWhole(c, s) }),
 		&namedObjectsExist{named: map[string]nameOf{}},
 		&statusAgrees{patience: 2 * s.Stale},
 	}
 }
 
-// jobChange is a commit that wrote a job's row.
-type jobChange struct {
+// change is a commit that wrote a row.
+type change[Row any] struct {
 	w           *sim.World
 	e           *sim.Effect
 	key         string
-	before, now published.Job
+	before, now Row
 }
 
-// who is whose commit it is.
-func (c *jobChange) who() string { return c.e.Process + "/" + c.e.Incarnation }
+type (
+	jobChange   = change[published.Job]
+	batchChange = change[published.Batch]
+)
 
-// scanner reports whether a scanner wrote it.
-func (c *jobChange) scanner() bool { return strings.HasPrefix(c.e.Process, "s") }
-
-// broken is a violation by this change and the one before it of the row.
-func (c *jobChange) broken(shape, format string, args ...any) *sim.Violation {
-	first := c.w.WriteBefore(c.key)
-	return &sim.Violation{
-		Shape: shape, Subject: c.key, Text: c.key + ": " + fmt.Sprintf(format, args...),
-		First: first.Ref(tell(&c.before)), Second: c.e.Ref(c.who() + " " + tell(&c.now)),
-	}
+// rule is an invariant about single changes of the rows under a prefix.
+type rule[Row any] struct {
+	name   string
+	prefix string
+	check  func(*change[Row]) *sim.Violation
 }
 
-// tell says what a write made of a job.
-func tell(job *published.Job) string {
-	text := fmt.Sprintf("made it %s, attempt %d, %d frames", job.State, job.Attempt, job.Frames)
-	if job.Owner != "" {
-		text += ", owner " + job.Owner
-	}
-	return text
-}
+func (r rule[Row]) Name() string { return r.name }
 
-// jobRule is an invariant about single changes of jobs.
-type jobRule struct {
-	name  string
-	check func(*jobChange) *sim.Violation
-}
-
-func (r jobRule) Name() string { return r.name }
-
-func (r jobRule) Observe(w *sim.World, e *sim.Effect) error {
-	for key, value := range e.Writes(published.JobPrefix) {
-		c := jobChange{w: w, e: e, key: key}
+func (r rule[Row]) Observe(w *sim.World, e *sim.Effect) error {
+	for key, value := range e.Writes(r.prefix) {
+		c := change[Row]{w: w, e: e, key: key}
 		if err := json.Unmarshal(value, &c.now); err != nil {
 			return err
 		}
 		before, ok := w.Before(key)
-		if ok && bytes.Equal(before, value) {
+		if ok && bytes.Equal(before, value) && c.last().Is(e.Process, e.Incarnation) {
 			continue // written once more, because the reply was lost
 		}
 		if err := json.Unmarshal(before, &c.before); ok && err != nil {
@@ -94,6 +81,41 @@ func (r jobRule) Observe(w *sim.World, e *sim.Effect) error {
 	return nil
 }
 
+// last is the write before this one.
+func (c *change[Row]) last() *sim.Moment {
+	last := c.w.WriteBefore(c.key)
+	return &last
+}
+
+// who is whose commit it is.
+func (c *change[Row]) who() string { return c.e.Process + "/" + c.e.Incarnation }
+
+// broken is a violation by this change and the one before it of the row.
+func (c *change[Row]) broken(shape, format string, args ...any) *sim.Violation {
+	return &sim.Violation{
+		Shape: shape, Subject: c.key, Text: c.key + ": " + fmt.Sprintf(format, args...),
+		First: c.last().Ref(tell(c.before)), Second: c.e.Ref(c.who() + " " + tell(c.now)),
+	}
+}
+
+// tell says what a write made of a row.
+func tell(row any) string {
+	switch row := row.(type) {
+	case published.Job:
+		text := fmt.Sprintf("made it %s, attempt %d, %d frames", row.State, row.Attempt, row.Frames)
+		if row.Owner != "" {
+			text += ", owner " + row.Owner
+		}
+		return text
+	case published.Batch:
+		return "made it " + row.State
+	}
+	return "wrote it"
+}
+
+// scanner reports whether a scanner wrote it.
+func scanner(e *sim.Effect) bool { return strings.HasPrefix(e.Process, "s") }
+
 // claimedOnce: a claim takes a pending job, and raises its attempt by one.
 func claimedOnce(c *jobChange) *sim.Violation {
 	claims := c.now.State == published.Running && (c.before.State != published.Running || c.before.Owner != c.now.Owner || c.before.Attempt != c.now.Attempt)
@@ -104,12 +126,13 @@ func claimedOnce(c *jobChange) *sim.Violation {
 }
 
 // ownerWrites: only the owner writes for an attempt: it checkpoints, completes
-// or fails the one that is running. Scanners only give jobs back.
+// or fails the one that is running. Scanners only give jobs back. What has ended
+// stays as it is.
 func ownerWrites(c *jobChange) *sim.Violation {
 	switch {
 	case c.now.State == published.Running && c.before.State == published.Pending: // a claim
 		return nil
-	case c.scanner() && c.before.State == published.Running && c.now.State != published.Done:
+	case scanner(c.e) && c.before.State == published.Running && c.now.State != published.Done:
 		return nil
 	case c.before.State != published.Running || c.before.Owner != c.who() || c.before.Attempt != c.now.Attempt:
 		return c.broken("not the owner", "%s wrote for attempt %d; the job was %s in attempt %d", c.who(), c.now.Attempt, c.before.State, c.before.Attempt)
@@ -120,7 +143,7 @@ func ownerWrites(c *jobChange) *sim.Violation {
 // reapedAlive: whose beats arrive is not reaped. Clocks drift by a tenth at most,
 // so the store saw nothing for nearly as long as the scanner.
 func reapedAlive(c *jobChange, stale time.Duration) *sim.Violation {
-	if !c.scanner() {
+	if !scanner(c.e) {
 		return nil
 	}
 	name, incarnation, _ := strings.Cut(c.before.Owner, "/")
@@ -154,66 +177,14 @@ func checkpointsAdvance(c *jobChange) *sim.Violation {
 	return nil
 }
 
-// jobEndsOnce: a job that is done or dead stays as it is.
-func jobEndsOnce(c *jobChange) *sim.Violation {
-	if c.before.Ended() {
-		return c.broken("ended before", "%s made a job that was %s %s", c.who(), c.before.State, c.now.State)
-	}
-	return nil
-}
-
-// batchChange is a commit that wrote the batch's row.
-type batchChange struct {
-	w           *sim.World
-	e           *sim.Effect
-	before, now published.Batch
-}
-
-func (c *batchChange) broken(shape, format string, args ...any) *sim.Violation {
-	first := c.w.WriteBefore(published.BatchKey)
-	return &sim.Violation{
-		Shape: shape, Subject: published.BatchKey, Also: []string{published.MergeKey}, Text: fmt.Sprintf(format, args...),
-		First:  first.Ref("made it " + c.before.State),
-		Second: c.e.Ref(c.e.Process + "/" + c.e.Incarnation + " made it " + c.now.State),
-	}
-}
-
-// batchRule is an invariant about single changes of the batch.
-type batchRule struct {
-	name  string
-	check func(*batchChange) *sim.Violation
-}
-
-func (r batchRule) Name() string { return r.name }
-
-func (r batchRule) Observe(w *sim.World, e *sim.Effect) error {
-	for _, value := range e.Writes(published.BatchKey) {
-		c := batchChange{w: w, e: e}
-		if err := json.Unmarshal(value, &c.now); err != nil {
-			return err
-		}
-		if before, ok := w.Before(published.BatchKey); ok {
-			if err := json.Unmarshal(before, &c.before); err != nil {
-				return err
-			}
-		}
-		if v := r.check(&c); v != nil {
-			return v
-		}
-	}
-	return nil
-}
-
 // publishedOnce: a batch is published once.
 func publishedOnce(c *batchChange) *sim.Violation {
 	if c.before.State != published.Complete || c.now.State != published.Complete {
 		return nil
 	}
-	first := c.w.WriteBefore(published.BatchKey)
-	if first.Is(c.e.Process, c.e.Incarnation) {
-		return nil // once more, because the reply was lost
-	}
-	return c.broken("published twice", "%s published %s after %s had published %s", c.e.Process+"/"+c.e.Incarnation, c.now.Dataset, first.Who(), c.before.Dataset)
+	v := c.broken("published twice", "%s published %s after %s had published %s", c.who(), c.now.Dataset, c.last().Who(), c.before.Dataset)
+	v.Also = []string{published.MergeKey}
+	return v
 }
 
 // endsDeserved: a batch fails if one of its jobs is dead, and only then; and
@@ -228,26 +199,35 @@ func endsDeserved(c *batchChange) *sim.Violation {
 	}
 	switch {
 	case c.now.State == published.Failed && dead == 0:
-		return c.broken("failed for nothing", "%s/%s failed a %s batch; no job is dead", c.e.Process, c.e.Incarnation, c.before.State)
+		v := c.broken("failed for nothing", "%s failed what was %s; no job is dead", c.who(), c.before.State)
+		v.Also = []string{published.MergeKey}
+		return v
 	case c.now.State == published.Complete && dead > 0:
 		return c.broken("complete with dead jobs", "complete, and %d jobs are dead", dead)
 	case c.before.Ended() && c.now.State != c.before.State:
-		return c.broken("ended before", "%s/%s made a %s batch %s", c.e.Process, c.e.Incarnation, c.before.State, c.now.State)
+		return c.broken("ended before", "%s made what was %s %s", c.who(), c.before.State, c.now.State)
 	}
 	return nil
 }
 
 // datasetWhole: what is published has every frame of every job, once and in
 // order.
-func datasetWhole(c *batchChange, want string) *sim.Violation {
+func datasetWhole(c *batchChange, s *system) *sim.Violation {
 	if c.now.State != published.Complete {
 		return nil
 	}
-	body, ok := c.w.Body(c.now.Dataset)
-	if !ok || string(body) != want {
-		return c.broken("torn dataset", "%s holds %q; want %q", c.now.Dataset, body, want)
+	body, _ := c.w.Body(c.now.Dataset)
+	want := s.dataset()
+	if string(body) == want {
+		return nil
 	}
-	return nil
+	right := 0 // frames, before the first that is wrong
+	for right < min(len(body), len(want)) && body[right] == want[right] {
+		right++
+	}
+	v := c.broken("torn dataset", "%s holds %q; want %q", c.now.Dataset, body, want)
+	v.Subject = jobID(min(right, len(want)-1) / s.frames)
+	return v
 }
 
 // namedObjectsExist: what a job's row names as a part is there when it is named,

@@ -96,12 +96,14 @@ func (s *system) Programs() []sim.Program {
 // Prepare stores the recordings and the rows of their jobs.
 func (s *system) Prepare(stores *sim.Stores) {
 	for i := range s.jobs {
-		id := "j" + strconv.Itoa(i)
+		id := jobID(i)
 		stores.Put(published.SourcePrefix+id, []byte(s.source(i)))
 		stores.Write(published.JobPrefix+id, published.Encode(&published.Job{State: published.Pending}))
 	}
 	stores.Write(published.BatchKey, published.Encode(&published.Batch{State: published.Running, Total: s.jobs}))
 }
+
+func jobID(n int) string { return "j" + strconv.Itoa(n) }
 
 // source is a recording: each frame is a letter that no other has, or poison.
 func (s *system) source(job int) string {
