@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance e2e e2e-kill e2e-speed
+.PHONY: help demo test full builds lint race mutants shrink drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -86,6 +86,9 @@ mutants: ## plant every known bug; each must be found
 
 drift: ## how long kept plans last under harmless edits of core; writes docs/DRIFT.md
 	@go run ./internal/drift -page docs/DRIFT.md
+
+shrink: ## how small the failures of all known bugs get; writes docs/SHRINKING.md
+	go run ./internal/shrinkscore
 
 sweep: ## SEEDS random universes from SEED on
 	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(SEED) -seeds=$(SEEDS) -timeout 24h -v | grep -av --line-buffered '^sim: seed='

@@ -81,19 +81,28 @@ func Main(suite harness.Suite, more ...*cobra.Command) {
 		debug.SetGCPercent(400) // the live heap is tiny: at 100 the collector takes a sixth of the time
 	}
 	name := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
-	os.Exit(Run(suite, name, os.Args[1:], os.Stdout, os.Stderr, more...))
+	self, err := os.Executable()
+	if err != nil {
+		self = ""
+	}
+	c := &command{suite: suite, name: name, out: os.Stdout, err: os.Stderr, self: self}
+	os.Exit(c.execute(os.Args[1:], more...))
 }
 
 // Run runs the command called name with arguments and returns its exit code.
 // Progress is shown on stderr if that is a terminal.
 func Run(suite harness.Suite, name string, args []string, stdout, stderr io.Writer, more ...*cobra.Command) int {
 	c := &command{suite: suite, name: name, out: stdout, err: stderr}
+	return c.execute(args, more...)
+}
+
+func (c *command) execute(args []string, more ...*cobra.Command) int {
 	asJSON := slices.Contains(args, "--json") // also where the flags cannot be read
 	root := c.root()
 	root.AddCommand(more...)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(c.out)
+	root.SetErr(c.err)
 	err := root.ExecuteContext(context.Background())
 	if err == nil {
 		return c.code
@@ -102,7 +111,7 @@ func Run(suite harness.Suite, name string, args []string, stdout, stderr io.Writ
 	if asJSON {
 		c.print(object{"type": "error", "code": code, "text": err.Error()})
 	} else {
-		fmt.Fprintf(stderr, "%s: %s\n", name, err)
+		fmt.Fprintf(c.err, "%s: %s\n", c.name, err)
 	}
 	return code
 }
@@ -126,6 +135,7 @@ type command struct {
 	suite    harness.Suite
 	name     string
 	out, err io.Writer
+	self     string // the program's own file, "" if the program is another one
 	code     int
 
 	json     bool

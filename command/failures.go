@@ -42,7 +42,7 @@ func (c *command) explained(f *harness.Failure) bool {
 // failure reduces and explains one kind of failure; shown takes what a page says
 // of it.
 func (c *command) failure(target sim.Target, f *harness.Failure, folder, replay string, shown *page.Failure) error {
-	report, err := harness.Explain(target, f.First, harness.Reduction, c.patience, replay, "")
+	report, err := c.shrunk(target, f.First, harness.Reduction, replay)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func (c *command) show(target sim.Target, r *sim.Result, runs int, replay string
 	switch {
 	case r.Violation != nil:
 		c.worse(exitViolated)
-		report, err := harness.Explain(target, r, runs, c.patience, replay, "")
+		report, err := c.shrunk(target, r, runs, replay)
 		if err != nil {
 			return "", err
 		}
@@ -90,6 +90,23 @@ func (c *command) show(target sim.Target, r *sim.Result, runs int, replay string
 	}
 	c.say(object{"type": "story", "seed": hex(r.Seed), "lines": lines}, lines...)
 	return strings.Join(lines, "\n"), nil
+}
+
+// shrunk reduces a failing run.
+func (c *command) shrunk(target sim.Target, r *sim.Result, runs int, replay string) (*explain.Report, error) {
+	report, err := harness.Explain(target, r, runs, c.patience, replay, "")
+	if err != nil {
+		return nil, err
+	}
+	return report, c.afresh(report)
+}
+
+// afresh replays what is left of a failure in a process of its own.
+func (c *command) afresh(report *explain.Report) error {
+	if c.self == "" {
+		return nil
+	}
+	return harness.Afresh(report, c.self, "replay", "")
 }
 
 func (c *command) replayCommand() *cobra.Command {
@@ -124,7 +141,7 @@ func (c *command) replay(file string) (*sim.Result, error) {
 }
 
 func (c *command) shrinkCommand() *cobra.Command {
-	return c.about("shrink", "Print the plan of a failure without the faults that it does not need", func(report *explain.Report, file string) error {
+	return c.about("shrink", "Print the plan of a failure without what it does not need: a configuration, and few deviations from its default run", func(report *explain.Report, file string) error {
 		c.say(object{"type": "plan", "file": file, "seed": hex(report.Seed), "text": report.Reduced.Plan.String()}, trim(report.Reduced.Plan.String()))
 		return nil
 	})
@@ -135,6 +152,9 @@ func (c *command) explainCommand() *cobra.Command {
 	cmd := c.aboutFailure("explain", "Explain a failure: what led to it, the nearest runs that pass, from where on it could not be avoided", files.check, func(f failure) error {
 		x, err := c.suite.Explanation(f.target, f.result, harness.Reduction, c.patience, f.replay, "")
 		if err != nil {
+			return err
+		}
+		if err := c.afresh(x.Report); err != nil {
 			return err
 		}
 		c.say(object{"type": "report", "seed": hex(x.Seed), "text": x.String()}, x.String())
@@ -175,7 +195,7 @@ func (c *command) keep(folder string, report *explain.Report) (string, error) {
 // about is a command about one failure, which is reduced first.
 func (c *command) about(name, short string, do func(report *explain.Report, file string) error) *cobra.Command {
 	return c.aboutFailure(name, short, nil, func(f failure) error {
-		report, err := harness.Explain(f.target, f.result, harness.Reduction, c.patience, f.replay, "")
+		report, err := c.shrunk(f.target, f.result, harness.Reduction, f.replay)
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ type orders struct {
 	after map[uint64]bool              // the moments that others wait for: whether they have come
 	aside []setAside                   // in the order in which their turns came
 	now   uint64                       // the moment of the event that is happening, 0 for none
-	tell  func(fault.Moment)           // is told of every moment, if set
+	tell  func(Happening)              // is told of every moment, if set
 }
 
 // setAside is an event that waits. A task's timer is one variable for ever: gen
@@ -104,7 +104,7 @@ func (o *orders) hold(u *Universe, e *event) bool {
 	}
 	o.now = key
 	if o.tell != nil {
-		o.tell(fault.Moment{Call: cl.anchor(), Leg: leg})
+		o.tell(Happening{fault.Moment{Call: cl.anchor(), Leg: leg}, u.events + 1})
 	}
 	return false
 }
@@ -183,18 +183,24 @@ func (u *Universe) checkProcess(name string) error {
 	return fmt.Errorf("no process %q; this plan's are %s", name, strings.Join(names, ", "))
 }
 
+// Happening is a moment that came about, at an event of its run.
+type Happening struct {
+	fault.Moment
+	Event uint64
+}
+
 // Moments replays a plan and returns what an ordering could name, in the order in
 // which it came about, until the world was healed.
-func Moments(target Target, p *plan.Plan) ([]fault.Moment, *Result, error) {
+func Moments(target Target, p *plan.Plan) ([]Happening, *Result, error) {
 	u, err := target.replay(p)
 	if err != nil {
 		return nil, nil, err
 	}
-	var moments []fault.Moment
+	var moments []Happening
 	if u.orders == nil {
 		u.orders = newOrders(nil)
 	}
-	u.orders.tell = func(m fault.Moment) { moments = append(moments, m) }
+	u.orders.tell = func(m Happening) { moments = append(moments, m) }
 	r := u.run(p.Clone())
 	return moments, r, nil
 }

@@ -227,6 +227,11 @@ func (s *session) explain(t *testing.T, target sim.Target, r *sim.Result, runs i
 	if err != nil {
 		t.Fatal(err)
 	}
+	if t.Name() == universesTest {
+		if err := harness.Afresh(report, os.Args[0], "-test.run=^"+seedsTest+"$", "-test.v", "-case="); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if keep != "" && *keepFlag {
 		name, err := s.suite.Keep(report)
 		if err != nil {

@@ -41,6 +41,7 @@ func TestPrintedCommands(t *testing.T) {
 	first := report(t, paste("go test ./sim -run '^TestSim$' -seed=1 -seeds=2000 -stop="+m.Invariant))
 	require.Contains(t, first, "FAIL "+m.Invariant)
 	require.LessOrEqual(t, strings.Count(first, "\n"), 30)
+	require.Contains(t, first, "the same in a fresh process")
 	holdExample(t, first)
 	command := replayLine.FindStringSubmatch(first)[1]
 	require.Equal(t, first, report(t, paste(command)), "the replay command prints another report")

@@ -20,7 +20,17 @@ type Mutant struct {
 	Package   string // whose test that is: ./sim if nothing is said
 	Rule      string // none for a bug of the engine
 	What      string
+	Size      Size // of a bug that universes find
 }
+
+// Size is the least that shows a bug, known by reasoning about it: how many
+// deviations from a default run of how many processes, clients aside. It counts
+// what is left when everything that the failure doesn't need is gone; package
+// shrinkscore compares what reduction leaves with it.
+type Size struct{ Orderings, Faults, Processes int }
+
+// Total is what sizes are compared by.
+func (s Size) Total() int { return s.Orderings + s.Faults + s.Processes }
 
 // Read reads a patch of testdata/mutants. Those in its folder engine plant bugs
 // into the in-memory TiKV and break no rule of the protocol.
@@ -43,6 +53,10 @@ func Read(file string) (Mutant, error) {
 			m.Rule = value
 		case "what":
 			m.What = value
+		case "size":
+			if _, err := fmt.Sscanf(value, "orderings=%d faults=%d processes=%d", &m.Size.Orderings, &m.Size.Faults, &m.Size.Processes); err != nil {
+				return m, fmt.Errorf("%s: size: %q; want orderings=N faults=N processes=N", file, value)
+			}
 		}
 		if strings.HasPrefix(line, "--- ") {
 			break
@@ -53,6 +67,8 @@ func Read(file string) (Mutant, error) {
 		return m, fmt.Errorf("%s must name an invariant or a test", file)
 	case (m.Rule == "") != (filepath.Base(filepath.Dir(file)) == "engine"):
 		return m, fmt.Errorf("%s must name a rule, unless it is about the engine", file)
+	case (m.Size.Processes > 0) != (m.Invariant != ""):
+		return m, fmt.Errorf("%s must tell its size, processes included, if an invariant finds it, and else not", file)
 	case m.What == "":
 		return m, fmt.Errorf("%s doesn't say what it breaks", file)
 	}

@@ -93,6 +93,11 @@ func (s *shrinking) tryRecast(candidate *plan.Plan) bool {
 			free = append(free, name)
 		}
 	}
+	for _, name := range cast { // two parts may be one's
+		if slices.Contains(named, name) {
+			free = append(free, name)
+		}
+	}
 	return s.tryParts(candidate, missing, free, map[string]string{})
 }
 

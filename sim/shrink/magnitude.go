@@ -75,7 +75,7 @@ func (s *shrinking) deadline(t threshold) string {
 			return fmt.Sprintf("%s (%s)", d.Name, d)
 		}
 	}
-	for _, moment := range s.moments() {
+	for _, moment := range s.landmarks() {
 		if !at(moment) {
 			continue
 		}
@@ -91,8 +91,8 @@ func (s *shrinking) deadline(t threshold) string {
 	return ""
 }
 
-// moments are the durations after which the system says that something happens.
-func (s *shrinking) moments() []time.Duration {
+// landmarks are the durations after which the system says that something happens.
+func (s *shrinking) landmarks() []time.Duration {
 	assembly := s.target.Assemble()
 	if s.best.Plan.Apply(assembly.Name(), append((&sim.Config{}).Settings(), assembly.Settings()...)) != nil {
 		return nil

@@ -25,21 +25,16 @@ func (s *shrinking) toDefault() bool {
 	if s.tryPlainSeed(byDefault(drawn.Plan)) || s.try(byDefault(drawn.Plan)) {
 		return true
 	}
-	moments, result, err := sim.Moments(s.target, drawn.Plan)
-	if err != nil {
-		return false
-	}
-	s.runs++
-	s.events += result.Events
+	moments, _ := s.moments(drawn.Plan)
 	before := *s.best
 	for _, matter := range []func(fault.Moment) bool{writes, requests, notReplies, every} {
-		kept := slices.DeleteFunc(slices.Clone(moments), func(m fault.Moment) bool { return !matter(m) })
+		kept := slices.DeleteFunc(slices.Clone(moments), func(m sim.Happening) bool { return !matter(m.Moment) })
 		chained := byDefault(drawn.Plan)
 		chained.Orders = chain(kept)
 		if !s.try(chained) {
 			continue
 		}
-		drop(kept, func(kept []fault.Moment) bool { return s.tryOrders(chain(kept)) })
+		drop(kept, func(kept []sim.Happening) bool { return s.tryOrders(chain(kept)) })
 		s.dropOrders()
 		s.joinOrders()
 		if len(s.best.Plan.Orders) <= maxOrders {
@@ -51,6 +46,19 @@ func (s *shrinking) toDefault() bool {
 	return false
 }
 
+// moments runs a plan and returns its moments.
+func (s *shrinking) moments(p *plan.Plan) ([]sim.Happening, *sim.Result) {
+	target := s.target
+	target.Events = s.room()
+	moments, result, err := sim.Moments(target, p)
+	if err != nil {
+		return nil, nil
+	}
+	s.runs++
+	s.events += result.Events
+	return moments, result
+}
+
 // Which moments a chain may consist of, the fewest first: two stores' users see
 // of each other only what was written, what was asked when, and how late.
 func writes(m fault.Moment) bool     { return m.Leg == fault.Request && m.Call.Op.HasEffect() }
@@ -59,10 +67,10 @@ func notReplies(m fault.Moment) bool { return m.Leg != fault.Reply }
 func every(fault.Moment) bool        { return true }
 
 // chain lets each moment wait for the one before it.
-func chain(moments []fault.Moment) []*fault.Ordering {
+func chain(moments []sim.Happening) []*fault.Ordering {
 	var orders []*fault.Ordering
 	for i := 1; i < len(moments); i++ {
-		orders = append(orders, &fault.Ordering{Hold: moments[i], After: moments[i-1]})
+		orders = append(orders, &fault.Ordering{Hold: moments[i].Moment, After: moments[i-1].Moment})
 	}
 	return orders
 }

@@ -22,6 +22,9 @@ type Shrunk struct {
 	// Minimal tells that every deviation left is necessary: the plan without any
 	// one of them doesn't fail this way. Each was tried.
 	Minimal bool
+	// Afresh tells that a process of its own came to the same run; who starts
+	// processes says so.
+	Afresh bool
 	// Processes are the system's, without the workload's clients.
 	Processes int
 	// Notes say of faults which deadline of the system their magnitude crosses.
@@ -76,15 +79,23 @@ func (s *shrinking) restated(settings []plan.Setting) *plan.Plan {
 // shrink makes the passes until none finds anything, those first that make the
 // others cheaper.
 func (s *shrinking) shrink() {
+	drawn := s.best.Plan.Faults
 	s.truncate()
+	if !s.tryPlainSeed(byDefault(s.best.Plan)) {
+		s.dropFaults()
+		s.toDefault()
+	}
 	s.dropFaults()
-	s.toDefault()
+	s.single(drawn)
 	s.configure()
 	for again := true; again && !s.spent(); {
 		again = s.drop()
 		again = s.weaken() || again
 		again = s.resize() || again
 		again = s.toDefault() || again
+		again = s.single(nil) || again
+		again = s.race() || again
+		again = s.fewer() || again
 		if !again {
 			s.magnitudes()
 			s.rename()
@@ -242,15 +253,19 @@ func (r *Shrunk) Certificate() string {
 		return "not reduced"
 	case !r.Minimal:
 		return fmt.Sprintf("reduced as far as %d runs of %d events go", r.Runs, r.Events)
-	case n == 0:
-		return fmt.Sprintf("the default run fails; %d runs, %d events", r.Runs, r.Events)
 	}
 	text := fmt.Sprintf("1-minimal: without any one of these %d it does not fail this way", n)
-	if n == 1 {
+	switch n {
+	case 0:
+		text = "the default run fails"
+	case 1:
 		text = "1-minimal: without it it does not fail this way"
 	}
 	if !r.ByDefault() {
 		text += "; the order of its events is the seed's"
+	}
+	if r.Afresh {
+		text += "; the same in a fresh process"
 	}
 	return text + fmt.Sprintf("; %d runs, %d events", r.Runs, r.Events)
 }

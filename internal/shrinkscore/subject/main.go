@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/gauntlet-dst/gauntlet/harness"
+	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/shrink"
@@ -16,14 +17,14 @@ import (
 
 // Found is what is printed, as JSON.
 type Found struct {
-	Seed                         uint64
-	Orderings, Faults, Processes int
-	Minimal, Default             bool
-	Runs                         int
-	Events                       uint64
-	CPU                          float64
-	Plan, Text                   string
-	Notes                        []string
+	Seed             uint64
+	Found            mutants.Size
+	Minimal, Default bool
+	Runs             int
+	Events           uint64
+	CPU              float64
+	Plan, Text       string
+	Notes            []string
 }
 
 func main() {
@@ -56,7 +57,7 @@ func find(invariant string, seeds int) (*Found, error) {
 			return nil, err
 		}
 		return &Found{
-			Seed: seed, Orderings: len(s.Plan.Orders), Faults: len(s.Plan.Faults), Processes: s.Processes,
+			Seed: seed, Found: mutants.Size{Orderings: len(s.Plan.Orders), Faults: len(s.Plan.Faults), Processes: s.Processes},
 			Minimal: s.Minimal, Default: s.ByDefault(), Runs: s.Runs, Events: s.Events, CPU: harness.CPUSeconds() - before,
 			Plan: s.Plan.String(), Text: s.Result.Violation.Error(), Notes: s.Notes,
 		}, nil
