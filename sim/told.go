@@ -111,19 +111,26 @@ func (t *recordedTxn) Scan(ctx context.Context, from, to string, limit int) ([]e
 	return pairs, err
 }
 
+func (t *recordedTxn) write(m tikv.Mutation) {
+	if t.writes == nil {
+		t.writes = make([]tikv.Mutation, 0, 4) // most have no more
+	}
+	t.writes = append(t.writes, m)
+}
+
 func (t *recordedTxn) Put(key string, value []byte) {
-	t.writes = append(t.writes, tikv.Mutation{Op: tikv.OpPut, Key: key, Value: value})
+	t.write(tikv.Mutation{Op: tikv.OpPut, Key: key, Value: value})
 	t.Txn.Put(key, value)
 }
 
 func (t *recordedTxn) Delete(key string) {
-	t.writes = append(t.writes, tikv.Mutation{Op: tikv.OpDelete, Key: key})
+	t.write(tikv.Mutation{Op: tikv.OpDelete, Key: key})
 	t.Txn.Delete(key)
 }
 
 func (t *recordedTxn) Lock(keys ...string) {
 	for _, key := range keys {
-		t.writes = append(t.writes, tikv.Mutation{Op: tikv.OpLock, Key: key})
+		t.write(tikv.Mutation{Op: tikv.OpLock, Key: key})
 	}
 	t.Txn.Lock(keys...)
 }
