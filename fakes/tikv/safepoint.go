@@ -27,9 +27,10 @@ type safePoint struct {
 // The real client asks every ten seconds all its life. Here whoever has read
 // does, if it matters: if the transaction began before the last such moment,
 // counted from the start of the process, or if what is known is too old. So a
-// short transaction hardly ever asks, and the answers are the same, but that
-// the safe point may be one that has moved since that moment, and that a silent
-// PD costs the reader a time-out.
+// short transaction hardly ever asks, and the answers are the same, with three
+// exceptions. The safe point may have moved since that moment. A silent PD costs the
+// reader a time-out. A process that was frozen for 90 s asks before it is refused;
+// the real client refuses its first reads.
 func (c *Client) visible(ctx context.Context, t *txn) error {
 	now := c.clock.Monotonic()
 	moment := now - now%safePointEvery
