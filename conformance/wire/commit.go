@@ -25,7 +25,7 @@ func (s *Store) KvPrewrite(_ context.Context, req *kvrpcpb.PrewriteRequest) (*kv
 		Mutations: make([]tikv.Mutation, len(req.Mutations)),
 	}
 	if engine.ForUpdateTS != 0 && s.Plain {
-		return nil, unimplemented("pessimistic transaction")
+		return nil, s.unimplemented("pessimistic transaction")
 	}
 	for i, m := range req.Mutations {
 		if err := s.mutation(m, &engine.Mutations[i]); err != nil {
@@ -56,7 +56,7 @@ func (s *Store) KvPrewrite(_ context.Context, req *kvrpcpb.PrewriteRequest) (*kv
 func (s *Store) mutation(m *kvrpcpb.Mutation, to *tikv.Mutation) error {
 	op, known := ops[m.Op]
 	if !known || s.Plain && op > tikv.OpLock {
-		return unimplemented("mutation " + m.Op.String())
+		return s.unimplemented("mutation " + m.Op.String())
 	}
 	*to = tikv.Mutation{Op: op, Key: string(m.Key), Assertion: tikv.Assertion(m.Assertion)}
 	if op == tikv.OpPut || op == tikv.OpInsert {
@@ -143,7 +143,7 @@ func (s *Store) KvCleanup(_ context.Context, req *kvrpcpb.CleanupRequest) (*kvrp
 // KvCheckTxnStatus tells the fate of a transaction from its primary.
 func (s *Store) KvCheckTxnStatus(_ context.Context, req *kvrpcpb.CheckTxnStatusRequest) (*kvrpcpb.CheckTxnStatusResponse, error) {
 	if req.IsTxnFile {
-		return nil, unimplemented("file-based transaction")
+		return nil, s.unimplemented("file-based transaction")
 	}
 	engine := tikv.Request{
 		Kind: tikv.KindCheckTxn, Primary: string(req.PrimaryKey), StartTS: req.LockTs,
@@ -191,7 +191,7 @@ func (s *Store) KvCheckSecondaryLocks(_ context.Context, req *kvrpcpb.CheckSecon
 // KvResolveLock finishes the locks of decided transactions.
 func (s *Store) KvResolveLock(_ context.Context, req *kvrpcpb.ResolveLockRequest) (*kvrpcpb.ResolveLockResponse, error) {
 	if req.IsTxnFile {
-		return nil, unimplemented("file-based transaction")
+		return nil, s.unimplemented("file-based transaction")
 	}
 	infos := req.TxnInfos
 	if len(infos) == 0 {

@@ -21,6 +21,9 @@ func (s *Store) KvPessimisticLock(ctx context.Context, req *kvrpcpb.PessimisticL
 		Mutations: make([]tikv.Mutation, len(req.Mutations)), Region: s.region(req.Context),
 	}
 	for i, m := range req.Mutations {
+		if m.Op != kvrpcpb.Op_PessimisticLock {
+			return nil, s.unimplemented("mutation " + m.Op.String() + " in a pessimistic lock")
+		}
 		engine.Mutations[i] = tikv.Mutation{
 			Op: tikv.OpPessimisticLock, Key: string(m.Key), Assertion: tikv.Assertion(m.Assertion),
 		}

@@ -104,7 +104,7 @@ func (s *Store) KvBufferBatchGet(_ context.Context, req *kvrpcpb.BufferBatchGetR
 // a value, and the page goes on behind it.
 func (s *Store) KvScan(_ context.Context, req *kvrpcpb.ScanRequest) (*kvrpcpb.ScanResponse, error) {
 	if req.SampleStep > 0 {
-		return nil, unimplemented("sampled scan")
+		return nil, s.unimplemented("sampled scan")
 	}
 	engine := s.read(tikv.KindScan, req.Context, req.Version)
 	engine.Key, engine.EndKey, engine.Reverse, engine.KeyOnly = string(req.StartKey), string(req.EndKey), req.Reverse, req.KeyOnly

@@ -133,7 +133,7 @@ func (p Placement) Touching(from, to []byte, limit int) (found []*Placed, err er
 // SplitRegion lets regions begin at keys.
 func (s *Store) SplitRegion(_ context.Context, req *kvrpcpb.SplitRegionRequest) (*kvrpcpb.SplitRegionResponse, error) {
 	if s.Regions == nil {
-		return nil, unimplemented("split on request")
+		return nil, s.unimplemented("split on request")
 	}
 	// A request that reads nothing and changes nothing, so that the engine judges
 	// whether the client knows the region.

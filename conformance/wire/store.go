@@ -40,14 +40,17 @@ func (s *Store) one(req *tikv.Request) (tikv.Response, error) {
 	return resps[0], err
 }
 
-func unimplemented(what string) error {
-	return status.Errorf(codes.Unimplemented, "no %s: the store has plain optimistic transactions only", what)
+func (s *Store) unimplemented(what string) error {
+	if s.Plain {
+		what += ": the store has plain optimistic transactions only"
+	}
+	return status.Error(codes.Unimplemented, "no "+what)
 }
 
 // only refuses what a plain store does not have.
 func (s *Store) only(what string) error {
 	if s.Plain {
-		return unimplemented(what)
+		return s.unimplemented(what)
 	}
 	return nil
 }
