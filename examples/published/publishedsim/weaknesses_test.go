@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,9 +20,26 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "measure every weakness, and write README.md and the reduced plans anew")
 
-// budget is in how many universes something is found that happens in one of
-// oneIn: all but e^-10 of the time.
-func budget(oneIn int) int { return max(10*oneIn, 100) }
+// measured is how many universes the rates are of.
+const measured = 1000
+
+// rate is the interval that holds with 95 % confidence how many of 1,000
+// universes break (E. B. Wilson, 1927).
+func rate(hits int) (low, high float64) {
+	const z = 1.96
+	share := float64(hits) / measured
+	middle := share + z*z/(2*measured)
+	spread := z * math.Sqrt(share*(1-share)/measured+z*z/(4*measured*measured))
+	scale := 1 + z*z/measured
+	return 1000 * (middle - spread) / scale, 1000 * (middle + spread) / scale
+}
+
+// budget is in how many universes a weakness is found but for one time in e^7,
+// even at the low end of its rate.
+func budget(w weakness) int {
+	low, _ := rate(w.hits)
+	return int(7 * 1000 / low)
+}
 
 // base is the first universe: of -seed, or 1.
 func base(t *testing.T) uint64 {
@@ -34,22 +52,20 @@ func base(t *testing.T) uint64 {
 	return seed
 }
 
-// find sweeps up to the first universe that breaks the invariant.
-func find(t *testing.T, suite harness.Suite, invariant string, count int) (*sim.Result, *harness.Outcome) {
+// find demands that the invariant is broken in one of so many universes.
+func find(t *testing.T, suite harness.Suite, invariant string, count int) {
 	t.Helper()
-	var last *sim.Result
 	q := harness.Request{Base: base(t), Count: count, Stop: invariant, Patience: harness.Patience}
-	out, err := suite.Sweep(suite.Target, q, func(r *sim.Result) { last = r })
+	out, err := suite.Sweep(suite.Target, q, func(*sim.Result) {})
 	require.NoError(t, err)
 	require.True(t, out.Stopped, "%d universes from 0x%x on, and %s was never broken: %s", count, q.Base, invariant, out.Violations())
-	return last, out
 }
 
 // TestWeaknesses: each weakness is found, by the invariant that it breaks.
 func TestWeaknesses(t *testing.T) {
 	for _, w := range weaknesses() {
 		t.Run(w.name, func(t *testing.T) {
-			find(t, Suite(w.name), w.breaks, budget(w.oneIn))
+			find(t, Suite(w.name), w.breaks, budget(w))
 		})
 	}
 }
@@ -77,7 +93,7 @@ func TestTwoAtOnce(t *testing.T) {
 		for _, name := range pair {
 			t.Run(pair[0]+"+"+pair[1]+"/"+name, func(t *testing.T) {
 				w := named(name)
-				find(t, Suite(pair[0], pair[1]), w.breaks, 3*budget(w.oneIn))
+				find(t, Suite(pair[0], pair[1]), w.breaks, 2*budget(w))
 			})
 		}
 	}
@@ -147,9 +163,6 @@ func needs(p *plan.Plan) string {
 	return strings.Join(all, ", ")
 }
 
-// measured is how many universes the rates are of.
-const measured = 1000
-
 // search runs one universe after the other up to the first that breaks the
 // invariant, and returns what that took in CPU-seconds.
 func search(t *testing.T, target sim.Target, invariant string) (*sim.Result, float64) {
@@ -168,13 +181,14 @@ func search(t *testing.T, target sim.Target, invariant string) (*sim.Result, flo
 // measure returns the table and the reports.
 func measure(t *testing.T) string {
 	var table, reports strings.Builder
-	table.WriteString("| weakness | what the design says | what breaks | one universe in | first seed | CPU-ms | needs |\n|---|---|---|---|---|---|---|\n")
+	at := ""
+	table.WriteString("| weakness | what the design says | what breaks | of 1,000 universes | first seed | CPU-ms | needs |\n|---|---|---|---|---|---|---|\n")
 	for _, w := range weaknesses() {
 		suite := Suite(w.name)
 		first, cpu := search(t, suite.Target, w.breaks)
 		report, err := harness.Explain(suite.Target, first, harness.Reduction, harness.Patience, "go run ./examples/published/cmd/published replay examples/published/weaknesses/"+w.name+".plan", "")
 		require.NoError(t, err)
-		report.Commit = ""
+		at, report.Commit = report.Commit, ""
 		all, err := suite.Sweep(suite.Target, harness.Request{Base: 1, Count: measured, Patience: harness.Patience}, func(*sim.Result) {})
 		require.NoError(t, err)
 		n := 0
@@ -183,12 +197,13 @@ func measure(t *testing.T) string {
 				n += f.Count
 			}
 		}
-		fmt.Printf("%-24s one in %4d  %s\n", w.name, measured/n, all.Violations())
-		fmt.Fprintf(&table, "| [%s](weaknesses/%s.plan) | %s | `%s` | %d | %d | %.0f | %s |\n", w.name, w.name, w.says, w.breaks, measured/n, first.Seed, 1000*cpu, needs(report.Reduced.Plan))
+		low, high := rate(n)
+		t.Logf("%-24s %s", w.name, all.Violations())
+		fmt.Fprintf(&table, "| [%s](weaknesses/%s.plan) | %s | `%s` | %d (%.0f to %.0f) | %d | %.0f | %s |\n", w.name, w.name, w.says, w.breaks, n, low, high, first.Seed, 1000*cpu, needs(report.Reduced.Plan))
 		fmt.Fprintf(&reports, "<details><summary>%s</summary>\n\n```\n%s\n```\n\n</details>\n", w.name, report.String())
 		reduced := *report.Reduced.Plan
 		reduced.Why = []string{report.Reduced.Result.Violation.Error()}
 		require.NoError(t, os.WriteFile(planOf(w), []byte(reduced.String()), 0o644))
 	}
-	return "\n" + table.String() + "\n" + reports.String()
+	return fmt.Sprintf("\nMeasured at %s.\n\n%s\n%s", at, table.String(), reports.String())
 }
