@@ -135,7 +135,7 @@ func (c *command) replay(file string) (*sim.Result, error) {
 	}
 	r, moves, err := harness.Replay(c.suite.Target, p, c.patience)
 	for _, m := range moves {
-		c.say(object{"type": "moved", "file": file, "fault": m.Fault.Name(), "from": m.From.String(), "to": m.To.String()}, "sim: moved: "+m.String())
+		c.say(object{"type": "moved", "file": file, "what": m.What, "from": m.From.String(), "to": m.To.String()}, "sim: moved: "+m.String())
 	}
 	return r, err
 }

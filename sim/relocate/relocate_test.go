@@ -1,6 +1,7 @@
 package relocate_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -62,6 +63,26 @@ func TestMovedCalls(t *testing.T) {
 				require.Equal(t, "counters-agree", r.Violation.Invariant)
 			}
 		})
+	}
+}
+
+// So is what an ordering holds, and what it waits for.
+func TestMovedOrderings(t *testing.T) {
+	const now = "hold w1/main raise kv.get counter #1 request until after w0/main raise kv.get counter #1 reply"
+	for _, was := range []string{
+		now,
+		"hold w1/body raise kv.get counter #1 request until after w0/main raise kv.get counter #1 reply",
+		"hold w1/main raise kv.get counter #1 request until after w0/main lift kv.get counter #1 reply",
+		"hold w1/body raise kv.get counter #1 request until after w0/body raise kv.get counter #1 reply",
+	} {
+		text := regexp.MustCompile("(?m)^fault .*$").ReplaceAllString(kept, "order "+was)
+		p, err := plan.Parse("old.plan", []byte(text))
+		require.NoError(t, err)
+		r, moves, err := relocate.Replay(counter.Target(false), p)
+		require.NoError(t, err, was)
+		require.Len(t, r.Ordered, 1)
+		require.Equal(t, now, r.Ordered[0].String())
+		require.Len(t, moves, strings.Count(was, "body")+strings.Count(was, "lift"))
 	}
 }
 
