@@ -195,11 +195,16 @@ func nearest(target sim.Target, x *explain.Explanation) (best *sim.Result, how s
 	return best, how, nil
 }
 
-// events are those of the table of an explanation.
-func events(x *explain.Explanation) []uint64 {
-	var all []uint64
+// pageOf is the page of an explained failure.
+func pageOf(target sim.Target, x *explain.Explanation) (page.Timeline, error) {
+	p := page.Timeline{Run: x.Reduced.Result, Report: x.String()}
 	for _, row := range x.Rows {
-		all = append(all, row.Event)
+		p.Story = append(p.Story, row.Event)
 	}
-	return all
+	for _, f := range x.Futures {
+		p.Chances = append(p.Chances, page.Chance{Event: f.Event, At: f.At, Fails: f.Fails, Tried: f.Tried})
+	}
+	var err error
+	p.Passing, p.How, err = nearest(target, x)
+	return p, err
 }

@@ -161,11 +161,11 @@ func (c *command) explainCommand() *cobra.Command {
 		if !files.wanted() {
 			return nil
 		}
-		passing, how, err := nearest(f.target, x)
+		shown, err := pageOf(f.target, x)
 		if err != nil {
 			return err
 		}
-		return c.write(&files, page.Timeline{Run: x.Reduced.Result, Report: x.String(), Story: events(x), Passing: passing, How: how})
+		return c.write(&files, shown)
 	})
 	files.add(cmd)
 	return cmd

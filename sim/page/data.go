@@ -43,6 +43,7 @@ type runData struct {
 	Holdings  columns        `json:"holdings"`
 	Renewed   [][]int64      `json:"renewed"` // of each holding
 	Met       map[int][]int  `json:"met"`     // faults by request
+	Chances   [][4]int64     `json:"chances"` // event, time, futures that fail, futures
 	Only      []int          `json:"only"`    // requests that the other run has not
 }
 
@@ -82,7 +83,7 @@ func encode(r *sim.Result, label string, only []int, story []uint64) *runData {
 		data: &runData{
 			Label: label, Line: r.Line(), Needed: []string{}, Events: r.Events, Virtual: int64(r.Virtual), Processes: r.History.Programs,
 			Requests: columns{}, Changes: columns{}, Work: columns{}, Lives: columns{}, Said: columns{}, Strikes: columns{}, Holdings: columns{},
-			Tasks: [][2]int{}, Keys: [][]int{}, Renewed: [][]int64{}, Met: map[int][]int{}, Only: only,
+			Tasks: [][2]int{}, Keys: [][]int{}, Renewed: [][]int64{}, Met: map[int][]int{}, Chances: [][4]int64{}, Only: only,
 		},
 		words: map[string]int{}, keys: map[string]int{}, tasks: map[[2]string]int{}, procs: map[string]int{},
 	}

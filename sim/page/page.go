@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/timeline"
@@ -29,10 +30,19 @@ type Timeline struct {
 	// Story are events of the run that belong into its story, beside those that this
 	// package finds.
 	Story []uint64
+	// Chances say how likely the failure is from some events of the run on.
+	Chances []Chance
 	// Passing is a recorded run that is near to it and passes, nil for none, and How
 	// says what is different: "without the pause of w2".
 	Passing *sim.Result
 	How     string
+}
+
+// Chance is how many of the futures fail that were drawn anew after an event.
+type Chance struct {
+	Event        uint64
+	At           time.Duration
+	Fails, Tried int
 }
 
 // Write writes the page. The error is the writer's.
@@ -44,6 +54,9 @@ func (t Timeline) Write(w io.Writer) error {
 		d := timeline.Diverge(t.Run, t.Passing)
 		doc.First = d.First
 		doc.Runs = []*runData{encode(t.Run, "this run", d.OnlyA, t.Story), encode(t.Passing, t.How, d.OnlyB, nil)}
+	}
+	for _, c := range t.Chances {
+		doc.Runs[0].Chances = append(doc.Runs[0].Chances, [4]int64{int64(c.Event), int64(c.At), int64(c.Fails), int64(c.Tried)})
 	}
 	title := t.Run.Line()
 	if v := t.Run.Violation; v != nil {

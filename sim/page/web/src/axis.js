@@ -27,6 +27,7 @@ export function makeAxis(run, items, byTime) {
     see(item.until);
   }
   if (run.violation) for (const ref of [...run.violation.refs, run.violation.at]) points.set(ref.event, ref.at);
+  for (const chance of run.chances) see(chance.at);
   const events = Float64Array.from(points.keys()).sort();
   const times = Float64Array.from(events, (e) => points.get(e));
   const places = new Float64Array(events.length);

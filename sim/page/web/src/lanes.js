@@ -2,7 +2,7 @@
 // tasks; the stores stay at the bottom, whatever part of the processes is in view.
 
 export const RULER = 26;
-const HEADER = 24, BAR = 17, GAP = 8, TASK = [24, 54], STORE = 54, IDLE = 24, WORLD = 24;
+const HEADER = 24, BAR = 17, GAP = 8, TASK = [24, 54], STORE = 54, IDLE = 24, WORLD = 24, CHANCE = 30;
 
 export function layout(run, axis, items, choice, height) {
   const tasks = new Set();
@@ -11,17 +11,21 @@ export function layout(run, axis, items, choice, height) {
     if (item.task?.id !== undefined) tasks.add(item.task.id);
     world ||= item.process < 0 && item.kind !== 'change';
   }
-  const lanes = { rows: [], processes: [], ofTask: new Map(), stores: [], bars: [], world: null };
+  const lanes = { rows: [], processes: [], ofTask: new Map(), stores: [], bars: [], world: null, chance: null };
   const busy = new Set(items.map((item) => (item.kind === 'change' ? 1 : item.store)));
   const heights = run.stores.map((_, s) => (busy.has(s) ? STORE : IDLE));
   const storesHeight = heights.reduce((sum, h) => sum + h, 6);
   const shown = run.processes.map((name, p) => ({ name, p })).filter(({ p }) => choice.processes.has(p));
   const packed = shown.map(({ p }) => pack(axis, run, run.holdings.filter((h) => h.process === p && (!choice.key || h.key.includes(choice.key)))));
-  const fixed = (world ? WORLD : 0) + shown.reduce((sum, _, i) => sum + HEADER + GAP + packed[i].count * BAR, 0);
+  const fixed = (run.violation ? 22 : 4) + (run.chances.length ? CHANCE : 0) + (world ? WORLD : 0) + shown.reduce((sum, _, i) => sum + HEADER + GAP + packed[i].count * BAR, 0);
   const count = run.tasks.filter((t) => tasks.has(t.id)).length;
   const task = Math.max(TASK[0], Math.min(TASK[1], Math.floor((height - RULER - storesHeight - fixed - 8) / Math.max(count, 1))));
 
   let y = run.violation ? 22 : 4; // room for the flags
+  if (run.chances.length > 0) {
+    lanes.chance = { y, h: CHANCE };
+    y += CHANCE;
+  }
   if (world) {
     lanes.world = { y, h: WORLD };
     y += WORLD;

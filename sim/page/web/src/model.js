@@ -10,6 +10,7 @@ export function loadRun(data, index) {
   const word = (i) => (i < 0 ? null : data.words[i]);
   const run = {
     index, label: data.label, line: data.line, violation: data.violation, needed: data.needed,
+    chances: data.chances.map(([e, t, fails, tried]) => ({ at: { e, t }, fails, tried })),
     virtual: data.virtual, events: data.events, processes: data.processes, stores: data.stores,
     tasks: data.tasks.map(([process, name], id) => ({ id, process, name: word(name) })),
   };
@@ -24,10 +25,13 @@ export function loadRun(data, index) {
     ...run.requests,
     ...lives(data.lives, word),
     ...strikes(data.strikes, word),
-    ...said(data.said, word, run.tasks),
+    ...said(data.said, word, run.tasks, run.violation),
     ...run.changes.filter((c) => c.request < 0),
-    ...(run.violation && !run.violation.second ? [{ kind: 'violation', order: 5, level: STORY, process: -1, at: { e: run.violation.at.event, t: run.violation.at.at } }] : []),
   ];
+  const v = run.violation;
+  if (v && !run.items.some((item) => item.handled?.e === v.at.event || item.kind === 'client' && item.at.e === v.at.event)) {
+    run.items.push({ kind: 'violation', order: 5, level: STORY, process: -1, at: { e: v.at.event, t: v.at.at } });
+  }
   run.items.sort((a, b) => a.at.e - b.at.e || a.order - b.order);
   run.items.forEach((item, i) => { item.id = i; });
   run.end = { e: Math.max(data.events, 1), t: data.virtual };
@@ -105,11 +109,14 @@ function strikes(table, word) {
   });
 }
 
-function said(table, word, tasks) {
+/** Logs, and what clients recorded; a record that is an event of the violation is part of its story. */
+function said(table, word, tasks, violation) {
+  const its = new Set((violation?.refs ?? []).map((ref) => ref.event));
   return decode(table, rows(table), (i) => {
     const kind = word(table.kind[i]);
     const task = tasks[table.task[i]];
-    return { kind, order: 4, level: kind === 'log' ? PLAIN : EFFECT, task, process: task.process, step: word(table.step[i]), text: word(table.text[i]), result: word(table.result[i]), at: at(table, 'at', i) ?? { e: 0, t: 0 } };
+    const level = kind === 'log' ? PLAIN : its.has(table.atE[i]) ? STORY : EFFECT;
+    return { kind, order: 4, level, task, process: task.process, step: word(table.step[i]), text: word(table.text[i]), result: word(table.result[i]), at: at(table, 'at', i) ?? { e: 0, t: 0 } };
   });
 }
 

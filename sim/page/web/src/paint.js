@@ -60,11 +60,13 @@ export class Painter {
       this.bands();
       this.bars();
       this.steps();
+      this.chances();
     });
     this.storeLanes();
-    this.clip(view.left, RULER, width - view.left, height - RULER, () => this.requests());
     this.clip(view.left, RULER, width - view.left, height - RULER, () => {
+      const list = this.requests();
       this.happenings();
+      this.callLabels(list);
       this.lines();
     });
     this.ruler();
@@ -217,6 +219,24 @@ export class Painter {
     }
   }
 
+  /** How likely the failure was from each of some events on: the futures that were drawn there. */
+  chances() {
+    const { g, view, palette } = this;
+    const { run, lanes } = view;
+    if (!lanes.chance) return;
+    const base = this.y(lanes.chance.y) + 26;
+    run.chances.forEach((chance, i) => {
+      const from = this.x(chance.at);
+      const until = i + 1 < run.chances.length ? this.x(run.chances[i + 1].at) : this.x(run.end);
+      const share = chance.fails / chance.tried;
+      g.fillStyle = palette.violation;
+      g.globalAlpha = 0.25;
+      g.fillRect(from, base - share * 18, Math.max(until - from, 1), share * 18 + 1);
+      g.globalAlpha = 1;
+      this.label('chance', from + 3, base - 4, `${Math.round(100 * share)} %`, palette.text, 60);
+    });
+  }
+
   /** The protocol step that a task is in, behind its requests. */
   steps() {
     const { g, view, palette } = this;
@@ -266,7 +286,7 @@ export class Painter {
       this.strokes(mine, look, arrows, list.length);
     }
     if (this.view.selected?.kind === 'request') this.halo(this.view.selected);
-    this.callLabels(list);
+    return list;
   }
 
   /** All requests of one look: their ways in one stroke each for there and back. */
@@ -435,7 +455,7 @@ export class Painter {
       if (item.kind === 'fault') {
         g.fillStyle = palette.bad;
         triangle(g, x, y, 7);
-        this.label(`fault${Math.round(y)}`, x + 9, y + 4, item.name, palette.bad, 160);
+        this.label(row.label, x + 9, row.label.startsWith('op') ? y + 11 : y + 4, item.name, palette.bad, 160);
       } else if (item.kind === 'life') {
         this.life(item, x, y);
       } else if (item.kind === 'violation') {
@@ -467,11 +487,11 @@ export class Painter {
   rowOf(item) {
     const { lanes } = this.view;
     if (item.kind === 'change') return { y: this.storeY(1) };
-    if (item.process < 0) return lanes.world ? { y: this.y(lanes.world.y + 12) } : null;
+    if (item.process < 0) return lanes.world ? { y: this.y(lanes.world.y + 12), label: 'life-1' } : null;
     const task = item.kind === 'fault' ? lanes.ofTask.get(item.task) : item.task && lanes.ofTask.get(item.task.id);
-    if (task && item.kind !== 'life') return { y: this.y(task.mid) };
+    if (task && item.kind !== 'life') return { y: this.y(task.mid), label: `op${task.task.id}` };
     const process = lanes.ofProcess.get(item.process);
-    return process ? { y: this.y(process.y + 11) } : null;
+    return process ? { y: this.y(process.y + 11), label: `life${item.process}` } : null;
   }
 
   halo(q) {
@@ -552,6 +572,7 @@ export class Painter {
     g.fillStyle = palette.muted;
     g.fillText(view.axis.byTime ? 'virtual time' : 'event by event', 10, 17);
     this.clip(0, RULER, view.left, this.storesTop - RULER, () => {
+      if (view.lanes.chance) this.text(10, this.y(view.lanes.chance.y) + 22, 'P(fail)', palette.muted, view.left - 20);
       if (view.lanes.world) this.text(10, this.y(view.lanes.world.y) + 16, 'world', palette.muted, view.left - 20);
       for (const process of view.lanes.processes) {
         g.font = `600 13px ${this.font}`;
@@ -582,6 +603,7 @@ export class Painter {
     const { g } = this;
     g.font = `11px ${this.font}`;
     const width = Math.min(g.measureText(text).width, room) + 6;
+    if (x + width > this.width && x - width - 14 > this.view.left) x -= width + 12; // at the edge: on the other side
     if (taken.some(([a, b]) => x < b && x + width > a)) return false;
     taken.push([x, x + width + 4]);
     this.taken.set(row, taken);

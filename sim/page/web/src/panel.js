@@ -44,10 +44,11 @@ export function eventPanel(run, item, go) {
   if (item.task) rows.push(row('Task', item.task.name));
   if (item.step) rows.push(row('Step', item.step));
   if (item.detail) rows.push(row('Detail', item.detail));
+  const violated = run.violation?.refs.find((r) => item.kind === 'client' && r.event === item.at.e);
   if (item.text) rows.push(row(item.kind === 'log' ? 'Log' : 'Call', item.text));
   if (item.result) rows.push(row('Result', item.result));
   const title = item.kind === 'life' ? item.happened : item.kind === 'change' ? 'changed by the world' : item.kind;
-  return [el('h2', {}, title), el('dl', {}, ...rows), item.kind === 'change' ? changeTable([item]) : null];
+  return [el('h2', {}, title), violated ? el('p', { class: 'outcome violated' }, `${violated === run.violation.first && run.violation.second ? 'The first event of the violation' : 'The violation'}: ${violated.what}.`) : null, el('dl', {}, ...rows), item.kind === 'change' ? changeTable([item]) : null];
 }
 
 function requestPanel(run, q, go) {
@@ -196,7 +197,7 @@ const legend = [
 export function helpPanel() {
   return [
     el('h2', {}, 'Reading the lanes'),
-    el('p', {}, 'Time goes from left to right. Every task of a process has a lane; an arrow down is a request to a store, an arrow up its reply. By events, each moment takes one step, however long the wait before it.'),
+    el('p', {}, 'Time goes from left to right. P(fail) is the share of failing futures, drawn anew after an event. Every task of a process has a lane; an arrow down is a request to a store, an arrow up its reply. By events, each moment takes one step, however long the wait before it.'),
     el('ul', { class: 'legend' }, ...legend.map(([look, text]) => el('li', {}, el('span', { class: `look ${look}` }), text))),
     el('h2', {}, 'Keys'),
     el('dl', { class: 'keys' }, ...keys.map(([key, text]) => el('div', { class: 'row' }, el('dt', {}, ...key.split(' ').map((k) => el('kbd', {}, k))), el('dd', {}, text)))),

@@ -70,7 +70,7 @@ class Page {
     const facts = [];
     if (run.violation) {
       const { needed } = run;
-      facts.push(needed.length === 0 ? el('span', {}, 'no fault is needed') : el('span', {}, 'with ', ...needed.slice(0, 3).map((f) => el('code', {}, f)), needed.length > 3 ? ` and ${needed.length - 3} more` : ''));
+      facts.push(needed.length === 0 ? el('span', {}, 'no fault is needed') : el('span', {}, ...needed.slice(0, 3).map((f) => el('code', {}, f)), needed.length > 3 ? ` and ${needed.length - 3} more` : ''));
     }
     facts.push(el('span', { class: 'muted' }, run.line.replace(/^sim: /, '')));
     return facts;
@@ -151,7 +151,7 @@ class Page {
   violationItem() {
     const last = this.run.violation?.at.event;
     if (last === undefined) return null;
-    return this.items.find((item) => item.kind === 'violation' || item.kind === 'request' && item.handled?.e === last) ?? this.items.find((item) => item.at.e === last) ?? this.items.findLast((item) => item.at.e <= last) ?? null;
+    return this.items.find((item) => item.kind === 'violation' || item.kind === 'request' && item.handled?.e === last || item.kind === 'client' && item.at.e === last) ?? this.items.find((item) => item.at.e === last) ?? this.items.findLast((item) => item.at.e <= last) ?? null;
   }
 
   setDomain(a, b) {
