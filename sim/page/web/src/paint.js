@@ -8,9 +8,12 @@ import { duration, troubled } from './model.js';
 
 const DASH = { lost: [5, 4], refused: [2, 3], 'reply-lost': [], unheard: [], late: [9, 3, 2, 3], failed: [], effect: [], plain: [] };
 
-/** How many arrows of one look there may be in view: beyond, its requests are marks. */
-const CROWD = { plain: 450, effect: 700 };
-const MOST = 1500;
+/** How many arrows of one look there may be in view for each pixel of its width: beyond, its requests are marks. */
+const CROWD = { plain: 0.4, effect: 0.35 };
+const MOST = 1.5;
+
+/** The height of a lane from which on there is room for what each request is. */
+const ROOMY = 34;
 
 export class Painter {
   constructor(canvas) {
@@ -281,7 +284,7 @@ export class Painter {
     for (const look of order) {
       const mine = list.filter((q) => q.look === look);
       if (mine.length === 0) continue;
-      const arrows = mine.length <= (CROWD[look] ?? MOST);
+      const arrows = mine.length <= (CROWD[look] ?? MOST) * (this.width - this.view.left);
       this.crowded ||= !arrows;
       this.strokes(mine, look, arrows, list.length);
     }
@@ -418,7 +421,8 @@ export class Painter {
       const y = this.taskY(q.task);
       if (y === null) continue;
       const name = q.op.slice(q.op.indexOf('.') + 1);
-      this.label(`op${q.task.id}`, this.px(q.p) + 5, y + 11, q.status === 'ok' || !q.effect ? name : `${name}: ${q.status || q.fate}`, q.look === 'plain' ? palette.muted : this.color(q.look), 150);
+      const roomy = view.lanes.ofTask.get(q.task.id).h >= ROOMY;
+      if (roomy || weight(q) > 1) this.label(`op${q.task.id}`, this.px(q.p) + 5, y + (roomy ? 11 : 4), q.status === 'ok' || !q.effect ? name : `${name}: ${q.status || q.fate}`, q.look === 'plain' ? palette.muted : this.color(q.look), 150);
       if (q.changes.length === 0) continue;
       const [change] = [...q.changes].sort((a, b) => this.aboutSubject(b) - this.aboutSubject(a));
       const more = q.changes.length > 1 ? ` +${q.changes.length - 1}` : '';
@@ -455,7 +459,7 @@ export class Painter {
       if (item.kind === 'fault') {
         g.fillStyle = palette.bad;
         triangle(g, x, y, 7);
-        this.label(row.label, x + 9, row.label.startsWith('op') ? y + 11 : y + 4, item.name, palette.bad, 160);
+        this.label(row.label, x + 9, row.roomy ? y + 11 : y + 4, item.name, palette.bad, 160);
       } else if (item.kind === 'life') {
         this.life(item, x, y);
       } else if (item.kind === 'violation') {
@@ -489,7 +493,7 @@ export class Painter {
     if (item.kind === 'change') return { y: this.storeY(1) };
     if (item.process < 0) return lanes.world ? { y: this.y(lanes.world.y + 12), label: 'life-1' } : null;
     const task = item.kind === 'fault' ? lanes.ofTask.get(item.task) : item.task && lanes.ofTask.get(item.task.id);
-    if (task && item.kind !== 'life') return { y: this.y(task.mid), label: `op${task.task.id}` };
+    if (task && item.kind !== 'life') return { y: this.y(task.mid), label: `op${task.task.id}`, roomy: task.h >= ROOMY };
     const process = lanes.ofProcess.get(item.process);
     return process ? { y: this.y(process.y + 11), label: `life${item.process}` } : null;
   }
