@@ -205,5 +205,27 @@ func measure(t *testing.T) string {
 		reduced.Why = []string{report.Reduced.Result.Violation.Error()}
 		require.NoError(t, os.WriteFile(planOf(w), []byte(reduced.String()), 0o644))
 	}
-	return fmt.Sprintf("\nMeasured at %s.\n\n%s\n%s", at, table.String(), reports.String())
+	return fmt.Sprintf("\nMeasured at %s. %s\n\n%s\n%s", at, together(t), table.String(), reports.String())
+}
+
+// together says what all weaknesses at once come to.
+func together(t *testing.T) string {
+	var names []string
+	for _, w := range weaknesses() {
+		names = append(names, w.name)
+	}
+	suite := Suite(names...)
+	broken := map[string]bool{}
+	var universes [2]int
+	for i, calm := range []bool{false, true} {
+		suite.Target.Calm = calm
+		out, err := suite.Sweep(suite.Target, harness.Request{Base: 1, Count: measured, Patience: harness.Patience}, func(*sim.Result) {})
+		require.NoError(t, err)
+		for _, f := range out.Failures {
+			universes[i] += f.Count
+			broken[f.Invariant] = true
+		}
+	}
+	return fmt.Sprintf("With all of them on, as such designs are published, %d of %d universes break something, %d without any fault; %d of the %d invariants are broken, progress among them.",
+		universes[0], measured, universes[1], len(broken), len(invariants(&system{}))+1)
 }
