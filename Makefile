@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants shrink drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance e2e e2e-kill e2e-speed
+.PHONY: help demo test full builds lint race mutants shrink drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance second e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ ifdef CLIENT_GO
 else
 	@echo "clientgo: not run: CLIENT_GO=CHECKOUT was not given"
 endif
+
+second: ## ask the second executor about the plan CASE: is a failure the system's, or the harness's?
+	@go test -vet=off -count=1 ./conformance/executor -run '^TestSecond$$' -plan=$(CASE) -v | grep -aE '^(second|FAIL|ok|---)'
 
 # What the programs write is in LOGS, a file for each run.
 LOGS ?=

@@ -27,7 +27,7 @@
 // keys it has; seeds and hashes are text, "0x" and 16 hex digits, and 16 hex
 // digits; times are virtual seconds but for cpu_s.
 //
-//	universe  seed, arm, fields, events, virtual_s, faults, outcome, inconclusive, hash, violation (null or invariant, rule, shape, text)
+//	universe  seed, arm, fields, events, virtual_s, faults, outcome, inconclusive, hash, violation (null or invariant, rule, blame, shape, text)
 //	story     seed, lines
 //	failure   invariant, shape, count, seeds (the first five), plan (a file, or ""), report ("" if it is as one before)
 //	placements  schedules, failing (without any fault), singles, pairs (each: tried, of, unchanged, repeated, violations, inconclusive), events, fired, cpu_s, sentence
@@ -36,6 +36,7 @@
 //	plan      file, seed, text
 //	kept      file, seed
 //	report    seed, text
+//	explanation  seed, blame, columns, rows (event, at_s, process, what, store, deviation, violation), edge (null or first, second, key, missing), neighbours (fault, passes_without, milder, milder_fail, bounds), futures (event, at_s, who, what, fails, tried), runs, text
 //	scenario  name, title, liveness; when played also seeds, violations, lines, story, missing
 //	file      file: what --html, --jsonl or --chrome has written
 //	fault     name, about, effect (whether the effect of the call happens: yes, no, maybe, or - for what befalls a process)

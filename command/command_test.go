@@ -282,16 +282,17 @@ func lastObject(t *testing.T, out string) map[string]any {
 // documentation lists.
 func TestJSON(t *testing.T) {
 	keys := map[string][]string{
-		"universe":   {"seed", "arm", "fields", "events", "virtual_s", "faults", "outcome", "inconclusive", "hash", "violation"},
-		"story":      {"seed", "lines"},
-		"failure":    {"invariant", "shape", "count", "seeds", "plan", "report"},
-		"placements": {"schedules", "failing", "singles", "pairs", "events", "fired", "cpu_s", "sentence"},
-		"total":      {"seeds", "outcomes", "violations", "inconclusive", "events", "virtual_s", "cpu_s", "states", "hashes", "fired", "marks", "shard"},
-		"plan":       {"file", "seed", "text"},
-		"kept":       {"file", "seed"},
-		"report":     {"seed", "text"},
-		"fault":      {"name", "about", "effect"},
-		"error":      {"code", "text"},
+		"universe":    {"seed", "arm", "fields", "events", "virtual_s", "faults", "outcome", "inconclusive", "hash", "violation"},
+		"story":       {"seed", "lines"},
+		"failure":     {"invariant", "shape", "count", "seeds", "plan", "report"},
+		"placements":  {"schedules", "failing", "singles", "pairs", "events", "fired", "cpu_s", "sentence"},
+		"total":       {"seeds", "outcomes", "violations", "inconclusive", "events", "virtual_s", "cpu_s", "states", "hashes", "fired", "marks", "shard"},
+		"plan":        {"file", "seed", "text"},
+		"kept":        {"file", "seed"},
+		"report":      {"seed", "text"},
+		"explanation": {"seed", "blame", "columns", "rows", "edge", "neighbours", "futures", "runs", "text"},
+		"fault":       {"name", "about", "effect"},
+		"error":       {"code", "text"},
 	}
 	source, err := os.ReadFile("command.go")
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 )
 
 // The lines of --json: their keys are documented with the package.
@@ -22,7 +23,7 @@ func universe(r *sim.Result) object {
 		"faults": len(r.Fired), "outcome": r.Summary.Outcome, "inconclusive": r.Inconclusive, "hash": fmt.Sprintf("%016x", r.Hash), "violation": nil,
 	}
 	if v := r.Violation; v != nil {
-		o["violation"] = object{"invariant": v.Invariant, "rule": v.Rule, "shape": v.Shape, "text": v.Text}
+		o["violation"] = object{"invariant": v.Invariant, "rule": v.Rule, "blame": v.Blame.String(), "shape": v.Shape, "text": v.Text}
 	}
 	return o
 }
@@ -37,6 +38,36 @@ func total(out *harness.Outcome, shard string) object {
 		"events": out.Events, "virtual_s": out.VirtualSeconds, "cpu_s": out.CPU, "states": len(out.States), "hashes": len(out.Hashes),
 		"fired": out.Fired, "marks": out.Marks, "shard": shard,
 	}
+}
+
+// explanation is what was found out about a failure.
+func explanation(x *explain.Explanation) object {
+	rows, neighbours, futures := []object{}, []object{}, []object{}
+	for _, r := range x.Rows {
+		rows = append(rows, object{"event": r.Event, "at_s": r.At.Seconds(), "process": r.Process, "what": r.What, "store": r.Store, "deviation": r.Deviation, "violation": r.Violation})
+	}
+	for _, n := range x.Neighbours {
+		bounds := []object{}
+		for _, b := range n.Bounds {
+			bounds = append(bounds, object{"option": b.Name, "is_s": b.Is.Seconds(), "passes_s": b.Passes.Seconds(), "fails_s": b.Fails.Seconds(), "crossed": b.Crossed})
+		}
+		neighbours = append(neighbours, object{"fault": n.Fault, "passes_without": n.Without, "milder": n.Milder, "milder_fail": n.MilderFail, "bounds": bounds})
+	}
+	for _, f := range x.Futures {
+		futures = append(futures, object{"event": f.Event, "at_s": f.At.Seconds(), "who": f.Who, "what": f.What, "fails": f.Fails, "tried": f.Tried})
+	}
+	o := object{
+		"type": "explanation", "seed": hex(x.Seed), "blame": x.Reduced.Result.Violation.Blame.String(), "columns": x.Columns, "rows": rows,
+		"edge": nil, "neighbours": neighbours, "futures": futures, "runs": x.Runs, "text": x.String(),
+	}
+	if e := x.Edge; e != nil {
+		o["edge"] = object{"first": transaction(&e.First), "second": transaction(&e.Second), "key": e.Key, "missing": e.Missing}
+	}
+	return o
+}
+
+func transaction(t *explain.Transaction) object {
+	return object{"who": t.Who.Process + "/" + t.Who.Incarnation + " " + t.Who.Step, "start_ts": t.Start, "commit_ts": t.Commit, "read": t.Read, "locked": t.Locked, "wrote": t.Wrote}
 }
 
 // trim takes the last line break away, which printing adds again.

@@ -157,7 +157,7 @@ func (c *command) explainCommand() *cobra.Command {
 		if err := c.afresh(x.Report); err != nil {
 			return err
 		}
-		c.say(object{"type": "report", "seed": hex(x.Seed), "text": x.String()}, x.String())
+		c.say(explanation(x), x.String())
 		if !files.wanted() {
 			return nil
 		}

@@ -70,6 +70,19 @@ func newSnapshotIsolation(v *view) sim.Invariant {
 // Blames the store: the sentence is about nothing else.
 func (i *snapshotIsolation) Blames() sim.Blame { return sim.BlameFake }
 
+// Audit judges the log as far as it goes.
+func (i *snapshotIsolation) Audit(w *sim.World, rest []sim.Effect) error {
+	for n := range rest {
+		if rest[n].Kind != sim.EffectCommit {
+			continue
+		}
+		if err := i.check(&rest[n]); err != nil {
+			return err
+		}
+	}
+	return i.Settled(w)
+}
+
 func (i *snapshotIsolation) check(e *sim.Effect) error {
 	c := &e.Commit
 	if c.CommitTS <= c.StartTS || c.CommitTS < i.newest || c.CommitTS == i.newest && !c.Computed && !i.computed {

@@ -32,6 +32,33 @@ type Blamer interface {
 	Invariant
 	// Blames says whose bug it is if the invariant breaks.
 	Blames() Blame
+	// Audit is its last word in a run that ends by another violation. rest are the
+	// effects that have happened and that it was not shown, in their order. An error
+	// says that the other violation may be a consequence.
+	Audit(w *World, rest []Effect) error
+}
+
+// audit asks those who judge what stands around the system before the system is
+// blamed for a violation.
+func (j *judge) audit(v *Violation) {
+	if v.Blame != BlameSystem {
+		return
+	}
+	for i, inv := range j.invariants {
+		blamer, ok := inv.(Blamer)
+		if !ok {
+			continue
+		}
+		seen := j.shown
+		if seen > 0 && i > j.position { // its turn had not come
+			seen--
+		}
+		if err := blamer.Audit(j.world, j.pending[seen:]); err != nil {
+			v.Blame = blamer.Blames()
+			v.Text += "; but " + plan.Printable(inv.Name()+" is broken, too: "+err.Error())
+			return
+		}
+	}
 }
 
 // caught turns a panic on the scheduler's own stack into the run's violation: it

@@ -18,8 +18,11 @@ type judge struct {
 	last       uint64
 	fresh      bool // something was observed since the system was last asked
 	violation  *Violation
-	asked      any    // the invariant that is being asked, nil for none
-	probe      *probe // of a healed system that takes long
+	asked      any // the invariant that is being asked, nil for none
+	// How many of the pending effects have been shown, the one that is being shown
+	// among them, and how many of the invariants were before the one that is asked.
+	shown, position int
+	probe           *probe // of a healed system that takes long
 }
 
 // observeBy sets the invariants.
@@ -61,17 +64,18 @@ func (j *judge) close() { j.showUpTo(1<<64 - 1) }
 func (j *judge) showUpTo(ts uint64) {
 	n := 0
 	for n < len(j.pending) && j.pending[n].TS <= ts && j.violation == nil {
+		j.shown = n + 1
 		j.show(&j.pending[n])
 		n++
 	}
-	j.pending = slices.Delete(j.pending, 0, n)
+	j.pending, j.shown = slices.Delete(j.pending, 0, n), 0
 }
 
 func (j *judge) show(e *Effect) {
 	j.last, j.fresh = e.TS, true
 	j.world.apply(e)
-	for _, inv := range j.invariants {
-		j.asked = inv
+	for i, inv := range j.invariants {
+		j.asked, j.position = inv, i
 		if err := inv.Observe(j.world, e); err != nil {
 			j.convict(inv, err)
 			return
@@ -118,6 +122,7 @@ func (j *judge) convict(inv Invariant, err error) {
 func (j *judge) fail(v *Violation) {
 	if j.violation == nil {
 		v.Event, v.At = j.world.u.events, j.world.Now()
+		j.audit(v)
 		j.violation = v
 	}
 }

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand"
 	"strconv"
@@ -147,6 +148,39 @@ func TestBlame(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "system", r.Violation.Blame.String())
 	require.Contains(t, r.Violation.Text, "w0/main panicked: a bug")
+}
+
+// If the store's own log is wrong, the system is not blamed for what breaks first.
+func TestBlameOfTheStore(t *testing.T) {
+	target := counter.Target(true)
+	own := target.Invariants
+	audited := -1
+	target.Invariants = func(a sim.Assembly, s sim.System) []sim.Invariant {
+		return append(own(a, s), auditor{&audited})
+	}
+	for seed := uint64(1); ; seed++ {
+		r, err := sim.Run(target, seed)
+		require.NoError(t, err)
+		if r.Violation == nil {
+			continue
+		}
+		require.Equal(t, "counters-agree", r.Violation.Invariant)
+		require.Equal(t, "fake", r.Violation.Blame.String())
+		require.Contains(t, r.Violation.Text, "; but the-log is broken, too: a read saw what was not there")
+		require.GreaterOrEqual(t, audited, 1, "the effect that the other one objects to has not been shown")
+		return
+	}
+}
+
+// auditor finds the store's log wrong when it is asked in the end.
+type auditor struct{ rest *int }
+
+func (auditor) Name() string                          { return "the-log" }
+func (auditor) Observe(*sim.World, *sim.Effect) error { return nil }
+func (auditor) Blames() sim.Blame                     { return sim.BlameFake }
+func (a auditor) Audit(_ *sim.World, rest []sim.Effect) error {
+	*a.rest = len(rest)
+	return errors.New("a read saw what was not there")
 }
 
 // broken is an invariant with a bug.

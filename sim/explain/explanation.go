@@ -59,7 +59,7 @@ func Explain(target sim.Target, failing *sim.Result, runs int, rules map[string]
 	if rule, ok := rules[v.Rule]; ok {
 		x.Rule = &rule
 	}
-	story := newStory(x.History, v)
+	story := newStory(report.Reduced.Result)
 	x.Edge = story.edge()
 	x.Columns, x.Rows, x.Omitted = story.table()
 	lab := &laboratory{target: target, reduced: report.Reduced}

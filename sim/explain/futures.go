@@ -16,11 +16,11 @@ type Future struct {
 	At           time.Duration
 	Who, What    string // the event, as the table's row has it
 	Fails, Tried int
-	fault        bool
+	deviation    bool
 }
 
 // How many futures are drawn: first from each row that changed something or that a
-// fault is, then more around the largest jump.
+// deviation is, then more around the largest jump.
 const (
 	maxPoints   = 8
 	firstDraws  = 12
@@ -34,10 +34,10 @@ func (f *Future) probability() float64 { return float64(f.Fails) / float64(max(f
 func (l *laboratory) futures(rows []Row) ([]Future, error) {
 	var points []Future
 	for _, row := range rows {
-		if row.Event == 0 || row.Store == "" && !row.Fault || len(points) > 0 && points[len(points)-1].Event == row.Event {
+		if row.Event == 0 || row.Store == "" && row.Deviation == "" || len(points) > 0 && points[len(points)-1].Event == row.Event {
 			continue
 		}
-		points = append(points, Future{Event: row.Event, At: row.At, Who: row.Process, What: row.What, fault: row.Fault})
+		points = append(points, Future{Event: row.Event, At: row.At, Who: row.Process, What: row.What, deviation: row.Deviation != ""})
 	}
 	if len(points) > maxPoints {
 		points = spread(points, maxPoints)
@@ -57,7 +57,7 @@ func (l *laboratory) futures(rows []Row) ([]Future, error) {
 	return slices.DeleteFunc(points, func(f Future) bool { return f.Tried == 0 }), nil
 }
 
-// spread keeps n of the points: first faults, then the latest, and of those before
+// spread keeps n of the points: first deviations, then the latest, and of those before
 // every so many.
 func spread(points []Future, n int) []Future {
 	keep := make([]bool, len(points))
@@ -69,7 +69,7 @@ func spread(points []Future, n int) []Future {
 		}
 	}
 	for i := len(points) - 1; i >= 0; i-- {
-		if points[i].fault {
+		if points[i].deviation {
 			mark(i)
 		}
 	}

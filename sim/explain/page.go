@@ -77,47 +77,52 @@ func (x *Explanation) tableLines(room int) []string {
 	if len(rows) == 0 {
 		return nil
 	}
-	offset := x.offsets()
+	columns := slices.DeleteFunc(slices.Clone(x.Columns), func(name string) bool {
+		return !slices.ContainsFunc(rows, func(r Row) bool { return r.Process == name })
+	})
+	offset := offsets(len(columns))
 	header := pad("", timeWidth-8) + pad("P(fail)", 8)
-	for i, name := range x.Columns {
+	for i, name := range columns {
 		header = pad(header, offset[i]) + name
 	}
-	lines := []string{strings.TrimRight(pad(header, offset[len(x.Columns)])+"store", " ")}
+	lines := []string{strings.TrimRight(pad(header, offset[len(columns)])+"store", " ")}
 	if omitted > 0 {
 		lines = append(lines, fmt.Sprintf("   ... %d events that lead here are left out", omitted))
 	}
 	for _, row := range rows {
-		lines = append(lines, x.rowLine(row, offset))
+		lines = append(lines, x.rowLine(row, columns, offset))
 	}
 	return lines
 }
 
-// offsets are where the columns begin, the store's last.
-func (x *Explanation) offsets() []int {
+// offsets are where n columns begin, and the store's after them: the last of them is
+// wider, and where there are few, wider still.
+func offsets(n int) []int {
 	var offsets []int
-	at := timeWidth
-	for range x.Columns {
-		offsets = append(offsets, at)
-		at += narrowWidth
+	for i := range n {
+		offsets = append(offsets, timeWidth+i*narrowWidth)
 	}
-	return append(offsets, at-narrowWidth+wideWidth)
+	return append(offsets, timeWidth+wideWidth+max(n-1, 2)*narrowWidth)
 }
 
-func (x *Explanation) rowLine(row Row, offset []int) string {
+func (x *Explanation) rowLine(row Row, columns []string, offset []int) string {
 	chance := ""
-	if i := slices.IndexFunc(x.Futures, func(f Future) bool { return f.Event == row.Event }); i >= 0 && (row.Store != "" || row.Fault) {
+	if i := slices.IndexFunc(x.Futures, func(f Future) bool { return f.Event == row.Event }); i >= 0 && (row.Store != "" || row.Deviation != "") {
 		chance = percent(&x.Futures[i])
 	}
 	line := fmt.Sprintf("%9s %5s", seconds(row.At), chance)
-	column := max(slices.Index(x.Columns, row.Process), 0)
-	store := offset[len(x.Columns)]
-	what := row.What
-	if row.Fault {
-		what += "   <- the fault"
+	column := max(slices.Index(columns, row.Process), 0)
+	store := offset[len(columns)]
+	room := store - offset[column] - 1
+	if row.Store == "" {
+		room += storeWidth / 2
 	}
-	line = pad(line, offset[column]) + cut(what, store-offset[column]-1)
+	line = pad(line, offset[column]) + cut(row.What, room)
 	if row.Store != "" {
 		line = pad(line, store) + cut(row.Store, storeWidth)
+	}
+	if row.Deviation != "" {
+		line += "   <- the " + row.Deviation
 	}
 	if row.Violation {
 		line += "   <- violation"

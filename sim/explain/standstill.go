@@ -37,7 +37,9 @@ func (r *Report) standstillLines() []string {
 		}
 		say("last change", fmt.Sprintf("event %d at %s: %s", v.First.Event, clockText(v.First.At), what))
 	}
-	if touch := lastTouch(r.Trace, v); touch != nil {
+	if touch := lastTouch(r.Trace, v); touch != nil && touch.Event == v.First.Event {
+		say("last touch", "the same: nobody has looked at it since")
+	} else if touch != nil {
 		say("last touch", fmt.Sprintf("event %d at %s: %s", touch.Event, clockText(touch.At), deed(*touch, v)))
 	}
 	if r.Next != "" {
@@ -97,13 +99,13 @@ func commitAt(trace []sim.TraceEvent, event uint64) int {
 
 // next says what became of the subject where it went on from the state in which it
 // stands still: without one of the faults, or with other latencies after its last
-// change. "" if it never went on.
+// change.
 func next(target sim.Target, reduced *shrink.Shrunk) (string, error) {
 	v := reduced.Result.Violation
 	if v.Standstill == nil || v.First.Event == 0 {
 		return "", nil
 	}
-	tries := min(len(reduced.Plan.Faults), maxFutures)
+	tries, held := min(len(reduced.Plan.Faults), maxFutures), 0
 	for i := range maxFutures {
 		p, how := reduced.Plan.Clone(), "with other latencies"
 		p.Faults = slices.Clone(reduced.Plan.Faults)
@@ -119,11 +121,15 @@ func next(target sim.Target, reduced *shrink.Shrunk) (string, error) {
 		if r.Violation != nil {
 			continue
 		}
+		held++
 		if text := wentOn(r.History, reduced.Result.History, v); text != "" {
 			return how + ": " + text, nil
 		}
 	}
-	return "", nil
+	if held > 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("never, in %d other runs (without a fault, with other latencies)", maxFutures), nil
 }
 
 // wentOn finds the first change, in a run that holds, of the subject's row from what

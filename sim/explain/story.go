@@ -2,12 +2,14 @@ package explain
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
@@ -19,14 +21,16 @@ type Row struct {
 	Process string // "" for the world
 	What    string
 	Store   string
-	// Fault is set where a fault struck, Violation at the event at which an
-	// invariant objected.
-	Fault, Violation bool
+	// Deviation is "fault" where a fault of the plan struck, "ordering" where one of
+	// its orderings held an event back, and else "".
+	Deviation string
+	// Violation is set at the event at which an invariant objected.
+	Violation bool
 }
 
 // maxRows and maxColumns bound the table, maxShown what it shows of a row.
 const (
-	maxRows    = 22
+	maxRows    = 30
 	maxColumns = 4
 	maxShown   = 34
 )
@@ -34,6 +38,7 @@ const (
 // story finds what happened before what in a recorded run: a slice of the
 // happens-before relation (Lamport, 1978) that ends in the violation.
 type story struct {
+	r *sim.Result
 	h *sim.History
 	v *sim.Violation
 	// changes are the changes of each request, by its number.
@@ -43,9 +48,9 @@ type story struct {
 	rank map[int]int
 }
 
-func newStory(h *sim.History, v *sim.Violation) *story {
-	s := &story{h: h, v: v, changes: map[int][]sim.Change{}, rank: map[int]int{}}
-	for _, c := range h.Changes {
+func newStory(r *sim.Result) *story {
+	s := &story{r: r, h: r.History, v: r.Violation, changes: map[int][]sim.Change{}, rank: map[int]int{}}
+	for _, c := range s.h.Changes {
 		s.changes[c.Request] = append(s.changes[c.Request], c)
 	}
 	s.slice()
@@ -172,6 +177,9 @@ func (s *story) table() (columns []string, rows []Row, omitted int) {
 	for _, strike := range s.h.Strikes {
 		involved[strike.Fault.At.Process] = 1
 	}
+	for _, o := range s.r.Ordered {
+		involved[o.Hold.Call.Process] = 1
+	}
 	for _, name := range slices.SortedFunc(maps.Keys(involved), func(a, b string) int {
 		return cmp.Or(cmp.Compare(involved[a], involved[b]), cmp.Compare(a, b))
 	}) {
@@ -180,7 +188,7 @@ func (s *story) table() (columns []string, rows []Row, omitted int) {
 		}
 	}
 	slices.Sort(columns)
-	rows = append(s.strikes(columns), s.lives(columns)...)
+	rows = slices.Concat(s.strikes(columns), s.orderings(columns), s.lives(columns))
 	room := max(maxRows-len(rows), 4)
 	omitted = len(s.rank) - len(chosen)
 	var told []Row
@@ -201,7 +209,7 @@ func order(r Row) int {
 	switch {
 	case r.Process == "":
 		return 0
-	case r.Fault:
+	case r.Deviation != "":
 		return 2
 	}
 	return 1
@@ -292,9 +300,36 @@ func (s *story) strikes(columns []string) (rows []Row) {
 		if strike.Until > strike.From.At {
 			what += " until " + seconds(strike.Until)
 		}
-		rows = append(rows, Row{Event: strike.From.Event, At: strike.From.At, Process: strike.Fault.At.Process, What: what, Fault: true})
+		rows = append(rows, Row{Event: strike.From.Event, At: strike.From.At, Process: strike.Fault.At.Process, What: what, Deviation: "fault"})
 	}
 	return rows
+}
+
+// orderings tells where the plan's orderings held events back.
+func (s *story) orderings(columns []string) (rows []Row) {
+	for _, o := range s.r.Ordered {
+		i := slices.IndexFunc(s.r.Trace, func(e sim.TraceEvent) bool { return e.Level == sim.TraceFault && e.What == "order "+o.String() })
+		if i < 0 || !slices.Contains(columns, o.Hold.Call.Process) {
+			continue
+		}
+		e := s.r.Trace[i]
+		what := fmt.Sprintf("-- %s held until after %s", momentWords(o.Hold), momentWords(o.After))
+		rows = append(rows, Row{Event: e.Event, At: e.At, Process: e.Process, What: what, Deviation: "ordering"})
+	}
+	return rows
+}
+
+// momentWords is a moment in a few words: "the reply to w0/worker's flip commit".
+func momentWords(m fault.Moment) string {
+	c := m.Call
+	words := fmt.Sprintf("%s/%s %s", c.Process, c.Task, opWord(c.Op))
+	if c.Step != "-" {
+		words = fmt.Sprintf("%s/%s %s %s", c.Process, c.Task, c.Step, opWord(c.Op))
+	}
+	if m.Leg != fault.Request {
+		words += " " + m.Leg.String()
+	}
+	return words
 }
 
 // lives tells what befell the processes of the table, and the world.
@@ -326,8 +361,10 @@ func (s *story) lives(columns []string) (rows []Row) {
 
 // opWord is an operation without its service: the table's column says it.
 func opWord(op ops.Op) string {
-	_, word, _ := strings.Cut(op.String(), ".")
-	return word
+	if _, word, ok := strings.Cut(op.String(), "."); ok {
+		return word
+	}
+	return op.String()
 }
 
 // shortKey leaves out of a key what the subject says, if more than that is left:
@@ -338,9 +375,8 @@ func shortKey(key, subject string) string {
 	}
 	before, after, _ := strings.Cut(key, subject)
 	before, after = strings.Trim(before, "/"), strings.Trim(after, "/")
-	if len(before) > maxBefore {
-		i := strings.LastIndexByte(before[:maxBefore+1], '/')
-		before = before[:max(i, 0)] + "/..."
+	if table, _, ok := strings.Cut(before, "/"); ok && len(before) > maxBefore {
+		before = table + "/..."
 	}
 	switch {
 	case after == "":
