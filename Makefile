@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants shrink drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance second e2e e2e-kill e2e-speed
+.PHONY: help demo test full builds lint race mutants reports shrink drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance second e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -92,6 +92,9 @@ drift: ## how long kept plans last under harmless edits of core; writes docs/DRI
 
 shrink: ## how small the failures of all known bugs get; writes docs/SHRINKING.md
 	go run ./internal/shrinkscore
+
+reports: ## what a failure prints, for ten planted bugs, word by word (ALL=1: what explanations take, over all)
+	go test ./internal/reports -count=1 -v -timeout 3h $(if $(ALL),-run '^TestTimes$$' -every=1,-run '^TestReports$$') | grep -aE --line-buffered '^(explain:|FAIL|ok|---)'
 
 sweep: ## SEEDS random universes from SEED on
 	@go test ./sim -count=1 -run '^TestSim$$' -seed=$(SEED) -seeds=$(SEEDS) -timeout 24h -v | grep -av --line-buffered '^sim: seed='
