@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
@@ -25,27 +26,52 @@ type place struct {
 	Seconds int
 }
 
-// TestUniversesHold draws a workload, a configuration and a plan of faults, and
-// demands that every invariant holds.
+// order is an ordering before it is put into a plan.
+type order struct{ Hold, After int } // per mille of the run's moments
+
+// TestUniversesHold draws a workload, a configuration and a plan of faults and
+// orderings, and demands that every invariant holds.
 func TestUniversesHold(t *testing.T) {
-	cases, faults, fired := 0, 0, 0
+	cases, faults, fired, ordered := 0, 0, 0, 0
 	target := suite.Target()
+	var failed *sim.Result // the last one: rapid runs the smallest that it has found once more
+	t.Cleanup(func() { explain(t, target, failed) })
 	rapid.Check(t, func(t *rapid.T) {
 		cases++
 		r := universe(t, target)
+		if r.Violation != nil {
+			failed = r
+			t.Fatal(r.Violation)
+		}
 		faults += len(r.Plan.Faults)
 		fired += len(r.Fired)
+		ordered += len(r.Ordered)
 	})
 	require.Positive(t, cases)
 	require.Positive(t, fired, "no fault of any plan ever fired")
-	fmt.Printf("rapid: %d cases, %d faults planned, %d fired\n", cases, faults, fired)
+	require.Positive(t, ordered, "no ordering of any plan ever held anything")
+	fmt.Printf("rapid: %d cases, %d faults planned, %d fired, %d orderings held something\n", cases, faults, fired, ordered)
+}
+
+// explain ends a failure like any other one: reduced, with its plan to keep.
+func explain(t *testing.T, target sim.Target, failed *sim.Result) {
+	if failed == nil {
+		return
+	}
+	report, err := harness.Explain(target, failed, harness.Reduction, harness.Patience, "keep the plan below as a file, and: go test ./sim -case=FILE", "")
+	require.NoError(t, err)
+	t.Logf("\n%s\n\n%s", report, report.Reduced.Plan)
 }
 
 // FuzzUniversesHold is the same under go's fuzzing, which steers rapid's draws
 // by what code they reach.
 func FuzzUniversesHold(f *testing.F) {
 	target := suite.Target()
-	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { universe(t, target) }))
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		if r := universe(t, target); r.Violation != nil {
+			t.Fatalf("%s\n%s", r.Violation, r.Plan)
+		}
+	}))
 }
 
 // universe draws one and runs it.
@@ -60,11 +86,18 @@ func universe(t *rapid.T, target sim.Target) *sim.Result {
 			plan.Faults = append(plan.Faults, f)
 		}
 	}
+	if orders := rapid.SliceOfN(drawOrder(), 0, 3).Draw(t, "orders"); len(orders) > 0 {
+		moments, _, err := sim.Moments(target, plan)
+		require.NoError(t, err)
+		for _, o := range orders {
+			hold, after := moments[len(moments)*o.Hold/1000], moments[len(moments)*o.After/1000]
+			if hold.Moment != after.Moment {
+				plan.Orders = append(plan.Orders, &fault.Ordering{Hold: hold.Moment, After: after.Moment})
+			}
+		}
+	}
 	r, err := sim.Replay(target, plan)
 	require.NoError(t, err)
-	if r.Violation != nil {
-		t.Fatalf("%s\n%s", r.Violation, r.Plan)
-	}
 	return r
 }
 
@@ -96,7 +129,7 @@ func configure(t *rapid.T, plan *plan.Plan) {
 	frames := number("frames", 1, 30)
 	*setting("sim.work_time") = min(duration("sim.work_time"), duration("core.unit_timeout")/time.Duration(3*frames)).String()
 	number("regions", 1, 4)
-	*setting("sim.arm") = rapid.SampledFrom([]string{"elastic", "narrow"}).Draw(t, "arm")
+	*setting("sim.arm") = rapid.SampledFrom([]string{"elastic", "narrow", sim.DefaultArm}).Draw(t, "arm")
 }
 
 func drawPlace() *rapid.Generator[place] {
@@ -107,6 +140,12 @@ func drawPlace() *rapid.Generator[place] {
 			Options: rapid.Uint64().Draw(t, "options"),
 			Seconds: rapid.IntRange(1, 400).Draw(t, "seconds"),
 		}
+	})
+}
+
+func drawOrder() *rapid.Generator[order] {
+	return rapid.Custom(func(t *rapid.T) order {
+		return order{Hold: rapid.IntRange(0, 999).Draw(t, "hold"), After: rapid.IntRange(0, 999).Draw(t, "after")}
 	})
 }
 

@@ -3,6 +3,7 @@
 // the bug's patch knows. It writes docs/SHRINKING.md.
 //
 //	go run ./internal/shrinkscore            every bug
+//	go run ./internal/shrinkscore -every 3   every third one
 //	go run ./internal/shrinkscore -only a,b  these alone, and no page is written
 package main
 
@@ -46,15 +47,16 @@ func (s *Score) line() string {
 
 func main() {
 	only := flag.String("only", "", "names of bugs, separated by commas")
+	every := flag.Int("every", 1, "take every n-th bug only")
 	results := flag.String("results", "", "a file that keeps scores: those that it has are not measured anew")
 	flag.Parse()
-	if err := measure(*only, *results); err != nil {
+	if err := measure(*only, max(*every, 1), *results); err != nil {
 		fmt.Fprintln(os.Stderr, "shrinkscore:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(only, results string) error {
+func measure(only string, every int, results string) error {
 	chosen, err := bugs(only)
 	if err != nil {
 		return err
@@ -64,7 +66,10 @@ func measure(only, results string) error {
 		return err
 	}
 	var scores []*Score
-	for _, m := range chosen {
+	for i, m := range chosen {
+		if i%every != 0 {
+			continue
+		}
 		s := kept[m.Name]
 		if s == nil {
 			if s, err = score(m); err != nil {
@@ -83,7 +88,7 @@ func measure(only, results string) error {
 	if only != "" {
 		return nil
 	}
-	return os.WriteFile("docs/SHRINKING.md", page(scores, total), 0o644)
+	return os.WriteFile("docs/SHRINKING.md", page(scores, every, total), 0o644)
 }
 
 // bugs reads the planted bugs that universes find; only, if it isn't "", names
@@ -199,7 +204,7 @@ bug's first failure (from seed 1 on, by its own invariant) came to. Sizes read o
 their sums. An order is named if the plan runs by the default schedule, so that its orderings are all that it owes to chance;
 else the order of events is still drawn from the seed. CPU seconds are those of the reduction.
 
-Command: ` + "`make shrink`" + `, at commit %s.
+Command: ` + "`%s`" + `, at commit %s.
 
 %s.
 
@@ -207,13 +212,17 @@ Command: ` + "`make shrink`" + `, at commit %s.
 |---|---|---|---|---|---|---|---|---|---|
 `
 
-func page(scores []*Score, total string) []byte {
+func page(scores []*Score, every int, total string) []byte {
 	commit, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
 		commit = []byte("unknown")
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, intro, strings.TrimSpace(string(commit)), total)
+	command := "make shrink"
+	if every > 1 {
+		command = fmt.Sprintf("go run ./internal/shrinkscore -every %d", every)
+	}
+	fmt.Fprintf(&b, intro, command, strings.TrimSpace(string(commit)), total)
 	for _, s := range scores {
 		b.WriteString(s.line() + "\n")
 	}
