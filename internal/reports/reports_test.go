@@ -47,7 +47,7 @@ func TestReports(t *testing.T) {
 	if testing.Short() {
 		names = kept[:quick]
 	}
-	standstills := 0
+	ran, standstills := 0, 0
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			found, err := explain(t, filepath.Join(root, "testdata", "mutants", name+".patch"))
@@ -56,13 +56,14 @@ func TestReports(t *testing.T) {
 			require.Less(t, strings.Count(found.Explanation, "\n"), explanationLines)
 			hold(t, filepath.Join("testdata", name, "report.txt"), found.Report)
 			hold(t, filepath.Join("testdata", name, "explanation.txt"), found.Explanation)
+			ran++
 			if strings.HasPrefix(found.Report, "FAIL progress-after-healing") {
 				standstills++
 			}
 		})
 	}
-	if len(names) == len(kept) {
-		require.GreaterOrEqual(t, len(kept), 10)
+	if ran == len(kept) {
+		require.GreaterOrEqual(t, ran, 10)
 		require.GreaterOrEqual(t, standstills, 3, "too few are about a system that stands still")
 	}
 }

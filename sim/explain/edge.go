@@ -47,19 +47,17 @@ func (s *story) edge() *Edge {
 	read := s.shared(first.Wrote, second.Read)
 	concurrent := second.Start < first.Commit
 	switch {
+	case read != "" && !concurrent:
+		e.Key, e.Missing = read, "the second one read it after the first one's commit, and went on: it should have compared what it read"
 	case both != "" && concurrent:
 		e.Key, e.Missing = both, "both wrote or locked it, and their times overlap: the store should have refused one of them"
 	case both != "":
 		e.Key, e.Missing = both, "the second one began after the first one's commit and wrote over it: it should have compared what it found there"
-		if slices.Contains(second.Read, both) {
-			e.Missing = "the second one read it after the first one's commit, and went on: it should have compared what it read"
-		} else if r := s.staleRead(second, both); r != nil {
+		if r := s.staleRead(second, both); r != nil {
 			e.Missing = fmt.Sprintf("the second one writes what follows from a read in an earlier transaction (start %s), before that: it should have read it in its own", timestamp(r.StartTS))
 		}
-	case read != "" && concurrent:
-		e.Key, e.Missing = read, "the second one read it before that and neither wrote nor locked it: a lock would have been refused"
 	case read != "":
-		e.Key, e.Missing = read, "the second one read it after that, and went on: it should have compared what it read"
+		e.Key, e.Missing = read, "the second one read it before that and neither wrote nor locked it: a lock would have been refused"
 	case concurrent:
 		e.Key, e.Missing = s.own(first.Wrote), "the second one had begun before and neither read nor locked it: a lock would have been refused"
 	default:

@@ -322,9 +322,9 @@ func (s *story) orderings(columns []string) (rows []Row) {
 // momentWords is a moment in a few words: "the reply to w0/worker's flip commit".
 func momentWords(m fault.Moment) string {
 	c := m.Call
-	words := fmt.Sprintf("%s/%s %s", c.Process, c.Task, opWord(c.Op))
+	words := fmt.Sprintf("%s/%s %s #%d", c.Process, c.Task, opWord(c.Op), c.Nth)
 	if c.Step != "-" {
-		words = fmt.Sprintf("%s/%s %s %s", c.Process, c.Task, c.Step, opWord(c.Op))
+		words = fmt.Sprintf("%s/%s %s %s #%d", c.Process, c.Task, c.Step, opWord(c.Op), c.Nth)
 	}
 	if m.Leg != fault.Request {
 		words += " " + m.Leg.String()
@@ -344,7 +344,7 @@ func (s *story) lives(columns []string) (rows []Row) {
 		case l.Happened == sim.Booted && l.Incarnation == "1":
 			continue
 		case slices.ContainsFunc(s.h.Strikes, func(k sim.Strike) bool {
-			return k.From.Event == l.Event && k.Fault.At.Process == l.Process && k.Fault.Name() == l.Happened.String()
+			return k.From.At == l.At && k.Fault.At.Process == l.Process && k.Fault.Name() == l.Happened.String()
 		}):
 			continue
 		case l.Happened == sim.Exited && s.v.Standstill == nil:
