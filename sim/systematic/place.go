@@ -35,11 +35,16 @@ func Of(target sim.Target, seed uint64) (*Schedule, error) {
 
 // placement is one more fault in a run: at which of its calls, and in which form.
 type placement struct {
-	of   *Schedule
-	in   *sim.Survey // of the schedule, or with the first fault of a pair
-	at   *fault.Crossing
-	kind fault.Kind
-	// order says when it is tried: see rank.
+	of       *Schedule
+	in       *sim.Survey // of the schedule, or with the first fault of a pair
+	at       *fault.Crossing
+	kind     fault.Kind
+	decisive bool
+	// kin is equal for placements of one form at calls of one operation, key class
+	// and step, whoever makes them, in whichever schedule and for the how manieth
+	// time.
+	kin uint64
+	// order says when it is tried.
 	order uint64
 }
 
@@ -50,23 +55,46 @@ func (p *placement) plan() *plan.Plan {
 	return q
 }
 
-// sorted puts placements into the order in which they are tried.
+// sorted puts placements into the order in which they are tried. What was tried
+// already in another process, schedule or repetition tells least: the second and
+// third of their kin are one place behind the first, those up to the seventh two,
+// and so on. What is not at a semantic point is two places back, and a form that is
+// not decisive three. Among kin the first calls of their sites come first: what a
+// process does for the hundredth time is polling. A hash decides the rest: however
+// many are tried, they are a fair sample.
 func sorted(all []placement) []placement {
-	slices.SortStableFunc(all, func(a, b placement) int { return cmp.Compare(a.order, b.order) })
+	order := func(a, b placement) int { return cmp.Compare(a.order, b.order) }
+	slices.SortStableFunc(all, order)
+	met := map[uint64]uint{}
+	for i := range all {
+		p := &all[i]
+		met[p.kin]++
+		place := uint64(bits.Len(met[p.kin]))
+		if !semantic(p.at) {
+			place += 2
+		}
+		if !p.decisive {
+			place += 3
+		}
+		p.order = place<<56 | p.order<<8>>8
+	}
+	slices.SortStableFunc(all, order)
 	return all
 }
 
-// rank says when a placement is tried, the lowest first. Decisive forms at semantic
-// points come first. Then come the first calls of each site, the second and third,
-// up to the seventh and so on: what a process does for the first times is where
-// protocols are decided, what it does for the hundredth time is polling. Equals are
-// in the order of a hash: however many are tried, they are a fair sample.
-func rank(seed uint64, call *fault.Crossing, at, form int, decisive bool) uint64 {
-	class := uint64(bits.Len(uint(call.Nth)))
-	if decisive && semantic(call) {
-		class = 0
+// add adds to all the placements of a call's forms; at is its number in the run.
+func (s *Schedule) add(all []placement, run *sim.Survey, at int, forms *known, n int) []placement {
+	call := &run.Calls[at]
+	site := keyed.Mix(keyed.HashText(call.Step)^uint64(call.Op), keyed.HashText(call.Class))
+	first := uint64(bits.Len(uint(call.Nth))) << 56
+	for j, kind := range forms.all[:n] {
+		drawn := keyed.Mix(keyed.Mix(s.Seed, uint64(at)), uint64(j))
+		all = append(all, placement{
+			of: s, in: run, at: call, kind: kind, decisive: j < forms.decisive,
+			kin: keyed.Mix(site, uint64(j)), order: first | drawn>>8,
+		})
 	}
-	return class<<56 | keyed.Mix(keyed.Mix(seed, uint64(at)), uint64(form))>>8
+	return all
 }
 
 // forms remembers the forms for calls that are alike: they depend on no more.
@@ -102,11 +130,8 @@ func (f forms) of(s *fault.Scale, c *fault.Crossing) *known {
 func (s *Schedule) singles() []placement {
 	var all []placement
 	for i := range s.Calls {
-		call := &s.Calls[i]
-		k := s.forms.of(&s.Scale, call)
-		for j, kind := range k.all {
-			all = append(all, placement{of: s, in: s.Survey, at: call, kind: kind, order: rank(s.Seed, call, i, j, j < k.decisive)})
-		}
+		k := s.forms.of(&s.Scale, &s.Calls[i])
+		all = s.add(all, s.Survey, i, k, len(k.all))
 	}
 	return all
 }
@@ -126,7 +151,7 @@ func Size(schedules []*Schedule, limit int) int {
 // firsts lists the first faults of pairs: the decisive forms at each semantic
 // point of the schedule.
 func (s *Schedule) firsts() []placement {
-	return s.decisive(s.Survey, s.Calls, semantic)
+	return s.decisive(s.Survey, 0, semantic)
 }
 
 // seconds lists the second faults of pairs, in the run that the first fault has
@@ -135,23 +160,19 @@ func (s *Schedule) firsts() []placement {
 // the other fault comes first is one of that fault's.
 func (s *Schedule) seconds(run *sim.Survey, first *fault.Crossing) []placement {
 	at := slices.IndexFunc(run.Calls, func(c fault.Crossing) bool { return c.Site.Key == first.Site.Key && c.Nth == first.Nth })
-	return s.decisive(run, run.Calls[at+1:], func(c *fault.Crossing) bool { return semantic(c) || related(first, c) })
+	return sorted(s.decisive(run, at+1, func(c *fault.Crossing) bool { return semantic(c) || related(first, c) }))
 }
 
 // decisive lists the decisive forms at those calls of a run.
-func (s *Schedule) decisive(run *sim.Survey, calls []fault.Crossing, chosen func(*fault.Crossing) bool) []placement {
+func (s *Schedule) decisive(run *sim.Survey, from int, chosen func(*fault.Crossing) bool) []placement {
 	var all []placement
-	for i := range calls {
-		call := &calls[i]
-		if !chosen(call) {
-			continue
-		}
-		k := s.forms.of(&s.Scale, call)
-		for j, kind := range k.all[:k.decisive] {
-			all = append(all, placement{of: s, in: run, at: call, kind: kind, order: rank(s.Seed, call, i, j, true)})
+	for i := from; i < len(run.Calls); i++ {
+		if call := &run.Calls[i]; chosen(call) {
+			k := s.forms.of(&s.Scale, call)
+			all = s.add(all, run, i, k, k.decisive)
 		}
 	}
-	return sorted(all)
+	return all
 }
 
 // semantic reports whether a call is one of those by which a protocol takes

@@ -90,7 +90,8 @@ func TestLimit(t *testing.T) {
 		})
 		require.NoError(t, err)
 		require.Equal(t, limit, totals.Singles.Tried)
-		require.Equal(t, limit, totals.Pairs.Tried)
+		require.LessOrEqual(t, totals.Pairs.Tried, limit, "each first fault has its share")
+		require.Positive(t, totals.Pairs.Tried)
 		require.Regexp(t, `^\d+ of \d+ placements of one fault on 2 schedules: 0 violations; \d+ of \d+ pairs at semantic points: 0$`, totals.String())
 	}
 	require.Equal(t, first[0][:22], first[1][:22])
