@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -96,8 +97,10 @@ func (s *tiny) Programs() []sim.Program {
 	return []sim.Program{{Name: "w0", Main: s.work, Restart: time.Second}}
 }
 
-// work raises the number until it has reached the target.
+// work raises the number until it has reached the target. The hasty one believes
+// that a commit was applied whose outcome is unknown.
 func (s *tiny) work(ctx context.Context, e *env.Env) error {
+	unknown := 0
 	for {
 		txn, err := e.KV.Begin(ctx)
 		if err != nil {
@@ -112,7 +115,7 @@ func (s *tiny) work(ctx context.Context, e *env.Env) error {
 		if n >= s.target {
 			return nil
 		}
-		text = strconv.Itoa(n + 1)
+		text = strconv.Itoa(n + 1 + unknown)
 		switch s.kind {
 		case "skips", "fades":
 			text = strconv.Itoa(n + 2)
@@ -123,7 +126,10 @@ func (s *tiny) work(ctx context.Context, e *env.Env) error {
 		}
 		txn.Put("n", []byte(text))
 		if err := txn.Commit(ctx); err != nil {
-			return err
+			if s.kind != "hasty" {
+				return err
+			}
+			unknown = 1
 		}
 	}
 }
@@ -315,6 +321,28 @@ func TestJSON(t *testing.T) {
 		}
 	}
 	require.Len(t, seen, len(keys)+1, "%v", seen)
+}
+
+// TestPlacedFailure: a failure that a placement has found is run again by the line
+// that its report prints, and from the plan that is kept of it.
+func TestPlacedFailure(t *testing.T) {
+	dir := t.TempDir()
+	out, _, code := call("hasty", "every-fault", "--schedules", "2", "--out", dir)
+	require.Equal(t, exitViolated, code, out)
+	require.Contains(t, out, "FAIL by-one")
+	require.NotContains(t, out, "without any fault")
+	line := regexp.MustCompile(`replay: tiny every-fault --seed (\S+) --place '([^'\n]*)'\n`).FindStringSubmatch(out)
+	require.NotNil(t, line, "no line to run it again:\n%s", out)
+	again, _, code := call("hasty", "every-fault", "--seed", line[1], "--place", line[2])
+	require.Equal(t, exitViolated, code, again)
+	require.Contains(t, again, line[0])
+	plans, err := filepath.Glob(filepath.Join(dir, "by-one-*.plan"))
+	require.NoError(t, err)
+	require.NotEmpty(t, plans)
+	kept, _, code := call("hasty", "replay", plans[0])
+	require.Equal(t, exitViolated, code, kept)
+	held, _, code := call("good", "every-fault", "--seed", line[1], "--place", line[2])
+	require.Zero(t, code, held)
 }
 
 // TestExpectations: what the suite expects is judged, and refuted by 1.
