@@ -55,11 +55,11 @@ func leaks(k *conversion.Config) {
 
 // scripts are what happens in the small schedules.
 var scripts = []func(c *sim.Config, k *conversion.Config){
-	func(c *sim.Config, k *conversion.Config) { // uploads of many parts with checkpoints between
-		k.Recordings, k.Frames = 1, 8
-		k.Core.PartSize, k.Core.MultipartAbove = 128, 128
-		k.Core.CheckpointFrames = 2
-		c.Arm = "narrow"
+	func(c *sim.Config, k *conversion.Config) { // an upload of many parts, and a checkpoint due after each
+		k.Recordings, k.Frames = 1, 12
+		k.Core.PartSize, k.Core.MultipartAbove, k.Core.PartsInFlight = 64, 64, 1
+		k.Core.CheckpointFrames, k.Core.CheckpointEvery = 4, 500*time.Millisecond
+		c.Arm, c.WorkTime = "narrow", 400*time.Millisecond
 	},
 	func(c *sim.Config, k *conversion.Config) { c.Arm, c.Quantum = "narrow", 10*time.Millisecond },
 	func(c *sim.Config, k *conversion.Config) { c.Arm, k.Recordings = "elastic", 1 },
@@ -77,7 +77,7 @@ var scripts = []func(c *sim.Config, k *conversion.Config){
 }
 
 // units finds a workload seed, from the drawn one on, whose batches have one unit
-// or two each, and as many batches and sources as they may.
+// or two each, about as many frames, and as many batches and sources as they may.
 func units(k conversion.Config) uint64 {
 	for range 10_000 {
 		spec := k.Workload()
@@ -85,6 +85,8 @@ func units(k conversion.Config) uint64 {
 		for i := range spec.Batches {
 			b := &spec.Batches[i]
 			fits = fits && b.Units() >= 1 && b.Units() <= 2 && len(b.Sources) == k.Sources
+			_, longest := framesOf(b)
+			fits = fits && (k.PoisonPercent > 0 || 2*longest > k.Frames)
 		}
 		if fits {
 			break
