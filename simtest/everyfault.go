@@ -10,7 +10,7 @@ import (
 // and under -short.
 const (
 	singles, pairs       = 8_000, 2_000
-	fewSingles, fewPairs = 250, 0
+	fewSingles, fewPairs = 120, 0
 )
 
 // EveryFault places single faults, and pairs of them, in a few small universes: a

@@ -53,6 +53,13 @@ func leaks(k *conversion.Config) {
 	}
 }
 
+// again submits the batch once more when it has ended, and asks now and then
+// whether it has.
+func again(c *sim.Config, k *conversion.Config) {
+	k.ResubmitPercent, k.Recordings, k.ClientPace = 100, 1, 2*time.Second
+	c.Arm = "narrow"
+}
+
 // scripts are what happens in the small schedules.
 var scripts = []func(c *sim.Config, k *conversion.Config){
 	func(c *sim.Config, k *conversion.Config) { // an upload of many parts, and a checkpoint due after each
@@ -64,16 +71,14 @@ var scripts = []func(c *sim.Config, k *conversion.Config){
 	func(c *sim.Config, k *conversion.Config) { c.Arm, c.Quantum = "narrow", 10*time.Millisecond },
 	func(c *sim.Config, k *conversion.Config) { c.Arm, k.Recordings = "elastic", 1 },
 	func(c *sim.Config, k *conversion.Config) { k.CancelPercent = 100 },
-	func(c *sim.Config, k *conversion.Config) { k.ResubmitPercent, k.Recordings = 100, 1 },
+	again,
 	func(c *sim.Config, k *conversion.Config) { k.PoisonPercent, k.RetryPercent, k.Recordings = 100, 100, 1 },
 	func(c *sim.Config, k *conversion.Config) { leaks(k); k.TTL = time.Minute },
 	func(c *sim.Config, k *conversion.Config) { k.Split = true },
 	func(c *sim.Config, k *conversion.Config) { k.WatchPercent, k.Sources = 100, 2 },
 	func(c *sim.Config, k *conversion.Config) { leaks(k); k.CancelPercent = 100 },
 	func(c *sim.Config, k *conversion.Config) { k.Batches, k.Recordings = 2, 1 },
-	func(c *sim.Config, k *conversion.Config) {
-		k.PoisonPercent, k.ResubmitPercent, k.Recordings = 100, 100, 1
-	},
+	func(c *sim.Config, k *conversion.Config) { again(c, k); k.PoisonPercent = 100 },
 }
 
 // units finds a workload seed, from the drawn one on, whose batches have one unit

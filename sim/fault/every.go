@@ -13,9 +13,9 @@ import (
 
 // Forms lists the forms in which faults of a kind may strike a call; none if the
 // world could not do that to it. The decisive ones stand for what a protocol must
-// tell apart: the caller is gone or asleep past a lease, the call is refused, late,
-// repeated or undetermined. The others differ in how long, and in what exactly is
-// seen. No two are equal.
+// tell apart: the caller is gone, draining or asleep past a lease, the call is
+// refused, late, repeated or undetermined. The others differ in how long, and in
+// what exactly is seen. No two are equal.
 func Forms(info *Info, s *Scale, c *Crossing) (decisive, others []Kind) {
 	switch {
 	case !info.Strikes(c.Op) || c.Client && info.SparesClients:
@@ -102,11 +102,14 @@ func (*Crash) every(s *Scale, c *Crossing) (decisive, others []Kind) {
 	return decisive, others
 }
 
-func (*Terminate) every(_ *Scale, c *Crossing) (_, others []Kind) {
+// every of a process that is asked to stop: it can bring its work to an end, or
+// cannot.
+func (*Terminate) every(_ *Scale, c *Crossing) (decisive, others []Kind) {
 	for _, at := range phases(c) {
-		others = append(others, &Terminate{Phase: at, Grace: noGrace}, &Terminate{Phase: at, Grace: longGrace})
+		decisive = append(decisive, &Terminate{Phase: at, Grace: longGrace})
+		others = append(others, &Terminate{Phase: at, Grace: noGrace})
 	}
-	return nil, others
+	return decisive, others
 }
 
 // every of a process that sleeps: it can see for how long, or cannot; it wakes up
