@@ -22,7 +22,7 @@ func (s *shrinking) toDefault() bool {
 	if armOf(drawn.Plan) == sim.DefaultArm {
 		return s.tryPlainSeed(drawn.Plan)
 	}
-	if s.tryPlainSeed(byDefault(drawn.Plan)) || s.try(byDefault(drawn.Plan)) || s.trySeeds(byDefault(drawn.Plan)) {
+	if s.tryPlainSeed(byDefault(drawn.Plan)) || s.try(byDefault(drawn.Plan)) {
 		return true
 	}
 	moments, _ := s.moments(drawn.Plan)
@@ -111,21 +111,6 @@ func byDefault(p *plan.Plan) *plan.Plan {
 // plainSeed is the seed of plans to which their seed means nothing: under the
 // default schedule it keys nothing but the system's own draws.
 const plainSeed = 1
-
-// otherSeeds is how many seeds are tried under the default schedule: what the
-// system draws itself, such as jitter, decides which of its rounds meet.
-const otherSeeds = 8
-
-func (s *shrinking) trySeeds(p *plan.Plan) bool {
-	for seed := uint64(plainSeed + 1); seed <= otherSeeds; seed++ {
-		other := p.Clone()
-		other.Seed = seed
-		if s.try(other) {
-			return true
-		}
-	}
-	return false
-}
 
 func (s *shrinking) tryPlainSeed(p *plan.Plan) bool {
 	if p.Seed == plainSeed && p == s.best.Plan {

@@ -14,7 +14,7 @@ const near = 12
 
 // maxRace is the share of the events, in percent, that looking for orderings
 // may take.
-const maxRace = 30
+const maxRace = 40
 
 // race looks for one ordering, or two, in the place of several deviations. Most
 // races are between two. Either what one of them does at last comes after what the
