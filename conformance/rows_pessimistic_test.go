@@ -122,10 +122,6 @@ func pessimisticConflict(w *world) {
 	began := tx.StartTS()
 	p.put("2", "a")
 	p.put("3", "b")
-	p.on(func(c *rpc.Call) rpc.Fate {
-		require.NotEqual(w, fake.KindTSO, c.Kind)
-		return rpc.Fate{}
-	})
 	statement := func(key string, set func(*kv.LockCtx)) func() (string, error) {
 		return func() (string, error) {
 			lock := kv.NewLockCtx(began, kv.LockAlwaysWait, time.Now())
@@ -140,7 +136,6 @@ func pessimisticConflict(w *world) {
 		values(lock)
 		lock.LockOnlyIfExists = true
 	}))
-	p.on(nil)
 	tx.DoneAggressiveLocking(w.ctx)
 	w.row("P4 locks", func() (string, error) { return w.locks(), nil })
 	require.NoError(w, tx.Rollback())
