@@ -309,6 +309,8 @@ func TestReportLegend(t *testing.T) {
 	require.NoError(t, err)
 	_, lines, found := strings.Cut(string(page), "\n## A run's line\n")
 	require.True(t, found)
+	lines, _, found = strings.Cut(lines, "\n## Two runs that differ\n")
+	require.True(t, found)
 	explained := map[string]bool{}
 	for _, match := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(lines, -1) {
 		explained[match[1]] = true
