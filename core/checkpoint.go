@@ -27,7 +27,7 @@ func (a *attempt) checkpoint(ctx context.Context) error {
 	if size := len(key) + len(value); size > a.node.cfg.Store.MaxRow {
 		return invalid("checkpoint", key, "a row of "+strconv.Itoa(size)+" bytes; the store allows "+strconv.Itoa(a.node.cfg.Store.MaxRow))
 	}
-	err = a.node.kv.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
+	err = a.node.kv.update(ctx, &txn{whole: a.node.drainBy.Load() == 0, body: func(ctx context.Context, tx env.Txn) error {
 		if _, err := a.guard(ctx, tx); err != nil {
 			return err
 		}

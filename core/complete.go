@@ -49,7 +49,7 @@ func (a *attempt) complete(ctx context.Context, s staged) error {
 		tx.Delete(checkpointKey(a.id, a.uid))
 		return a.move(ctx, tx, &was, &u)
 	}
-	err = a.node.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(UnitComplete)})
+	err = a.node.kv.update(ctx, &txn{patient: true, whole: true, body: body, landed: a.ended(UnitComplete)})
 	if err == nil {
 		a.node.env.Metrics.Add("units_completed_total", 1)
 		a.node.log(ctx, slog.LevelInfo, "unit complete", a.unitKey, nil)

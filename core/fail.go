@@ -31,7 +31,7 @@ func (a *attempt) fail(ctx context.Context, cause error) error {
 		u.err = errorText(cause)
 		return a.move(ctx, tx, &was, &u)
 	}
-	if err := a.node.kv.update(ctx, &txn{patient: true, body: body, landed: a.ended(to)}); err != nil {
+	if err := a.node.kv.update(ctx, &txn{patient: true, whole: a.node.drainBy.Load() == 0, body: body, landed: a.ended(to)}); err != nil {
 		return err
 	}
 	if to == UnitDead {

@@ -22,7 +22,7 @@ func (a *attempt) keep(ctx context.Context) error {
 // measures from the send, and an observer, who begins to count later, waits
 // longer. That is for liveness and to save work; what the attempt still does
 // to rows is refused by R1.
-func (n *Node) keepLease(ctx context.Context, step env.Step, key string, sent time.Duration, renew func(ctx context.Context) error) error {
+func (n *Node) keepLease(ctx context.Context, step env.Step, key string, sent time.Duration, renew func(ctx context.Context, until time.Duration) error) error {
 	holds := n.cfg.StaleAfter - n.cfg.FenceMargin
 	for {
 		now := n.env.Clock.Monotonic()
@@ -30,7 +30,7 @@ func (n *Node) keepLease(ctx context.Context, step env.Step, key string, sent ti
 			n.env.Metrics.Add("leases_given_up_total", 1)
 			return fenced("lease ran out", key)
 		}
-		err := n.renewOnce(ctx, step, sent+holds-now, renew)
+		err := n.renewOnce(ctx, step, sent+holds-now, func(ctx context.Context) error { return renew(ctx, sent+holds) })
 		wait := n.cfg.Heartbeat
 		switch {
 		case err == nil:
@@ -70,8 +70,8 @@ func (n *Node) renewOnce(ctx context.Context, step env.Step, holds time.Duration
 //  1. A conversion that checkpoints often locks the unit all the time.
 //  2. Each of its beats conflicts with a checkpoint, and backs off.
 //  3. The lease runs out, and a living owner loses an attempt.
-func (a *attempt) heartbeat(ctx context.Context) error {
-	err := a.node.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
+func (a *attempt) heartbeat(ctx context.Context, until time.Duration) error {
+	err := a.node.kv.update(ctx, &txn{vital: true, whole: true, until: until, body: func(ctx context.Context, tx env.Txn) error {
 		u, err := a.own(ctx, tx)
 		if u.state == UnitComplete && u.epoch == a.epoch {
 			return nil // by this attempt, which waits for the answer (R4)

@@ -349,8 +349,8 @@ func (m *merge) fail(ctx context.Context, cause error) error {
 
 // renew raises the claim's beat. It only extends a claim that is still this
 // one's (R9).
-func (m *merge) renew(ctx context.Context) error {
-	return m.node.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
+func (m *merge) renew(ctx context.Context, until time.Duration) error {
+	return m.node.kv.update(ctx, &txn{vital: true, whole: true, until: until, body: func(ctx context.Context, tx env.Txn) error {
 		last, err := readMerge(ctx, tx, m.key)
 		if err != nil {
 			return err

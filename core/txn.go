@@ -35,6 +35,18 @@ type txn struct {
 	// vital transactions keep a lease: they are tried even while the store
 	// counts as down, since waiting would lose what could be kept.
 	vital bool
+	// whole: a commit that has begun is carried through, for OpTimeout at most, even
+	// if ctx ends. It is set where a process that is asked to stop would leave a
+	// lock that its own release then waits for:
+	//  1. The process is asked to stop between prewrite and commit.
+	//  2. A commit that is cut off there leaves its locks on the unit or its lease.
+	//  3. The release of the unit waits for them: 3 s till they may be resolved, and
+	//     up to 2 s more till the client's oracle has seen it.
+	//  4. A DrainTimeout of 5 s is over, and the lease has to run out: the process
+	//     has burnt an attempt by its own hand.
+	whole bool
+	// until, if not 0, is the monotonic time at which even that ends.
+	until time.Duration
 	// patient transactions are the next step of whoever holds a lease: they are
 	// tried until ctx ends, rather than ConflictTries times, since giving up
 	// would waste the attempt.
@@ -126,6 +138,15 @@ func (s *store) once(ctx context.Context, t *txn, again bool) error {
 	if err := t.body(ctx, tx); err != nil {
 		return err
 	}
+	if !t.whole {
+		return tx.Commit(ctx)
+	}
+	left := s.cfg.OpTimeout
+	if t.until != 0 {
+		left = min(left, max(t.until-s.env.Clock.Monotonic(), 1))
+	}
+	ctx, stop := s.env.Clock.WithTimeout(context.WithoutCancel(ctx), left)
+	defer stop()
 	return tx.Commit(ctx)
 }
 

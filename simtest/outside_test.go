@@ -56,7 +56,7 @@ func shell(t *testing.T, dir, line string, environment ...string) (string, int) 
 }
 
 var (
-	failLine   = regexp.MustCompile(`(?m)^\s*FAIL holder-raises: .*$`)
+	failLine   = regexp.MustCompile(`(?m)^\s*FAIL holder-raises, system: .*$`)
 	replayLine = regexp.MustCompile(`(?m)^\s*replay: (.*)$`)
 	keepLine   = regexp.MustCompile(`(?m)^\s*keep:\s+(.*)$`)
 	keptLine   = regexp.MustCompile(`(?m)^sim: kept (\S+)$`)
