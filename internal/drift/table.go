@@ -67,8 +67,9 @@ to core, and the plan and the plain seed were run again. Kept means: they fail b
 the same invariant, with the same shape. What a plan's calls have become is
 searched for nearby ([PLAN.md](PLAN.md)).
 
-`+"`go run ./internal/drift -page docs/DRIFT.md`"+` writes this page. Each edit passes 20,000
-universes with correct core: `+"`go run ./internal/drift -check 20000`"+`.
+`+"`go run ./internal/drift -page docs/DRIFT.md`"+` writes this page; `+"`-mutants`"+` and `+"`-under`"+` choose a part.
+That the edits are harmless is checked every night, by 20,000 universes of correct core
+under each: `+"`go run ./internal/drift -check 20000`"+`.
 
 | edit of core | plans | plain seeds |
 |---|---:|---:|
