@@ -190,8 +190,8 @@ func (broken) Name() string { return "broken-oracle" }
 
 func (broken) Observe(_ *sim.World, e *sim.Effect) error {
 	if e.Kind == sim.EffectCommit {
-		var none map[string]int
-		none["commits"]++
+		counts := map[string][]int{}
+		counts["commits"][0]++
 	}
 	return nil
 }
