@@ -55,13 +55,14 @@ const (
 )
 
 var (
-	seedFlag     = flag.String("seed", os.Getenv("SIM_SEED"), "the universe to run: decimal, 0x hex, or a commit's 40 hex digits")
-	seedsFlag    = flag.String("seeds", os.Getenv("SIM_SEEDS"), "how many consecutive universes to run, from -seed on")
-	caseFlag     = flag.String("case", "", "the plan to replay: a file, also relative to the module's root")
-	stopFlag     = flag.String("stop", "", "end a sweep at the first violation of this invariant")
-	keepFlag     = flag.Bool("keep", false, "write the reduced plan of a failing seed to the folder of kept plans")
-	chaosFlag    = flag.String("chaos", "", "inject what this chaos configuration says, instead of drawn faults: a file, also relative to the module's root")
-	patienceFlag = flag.Duration("patience", harness.Patience, "how long a universe may let nothing happen, in real time; 0 for ever")
+	seedFlag      = flag.String("seed", os.Getenv("SIM_SEED"), "the universe to run: decimal, 0x hex, or a commit's 40 hex digits")
+	seedsFlag     = flag.String("seeds", os.Getenv("SIM_SEEDS"), "how many consecutive universes to run, from -seed on")
+	caseFlag      = flag.String("case", "", "the plan to replay: a file, also relative to the module's root")
+	stopFlag      = flag.String("stop", "", "end a sweep at the first violation of this invariant")
+	keepFlag      = flag.Bool("keep", false, "write the reduced plan of a failing seed to the folder of kept plans")
+	chaosFlag     = flag.String("chaos", "", "inject what this chaos configuration says, instead of drawn faults: a file, also relative to the module's root")
+	unreducedFlag = flag.Bool("unreduced", false, "report failures as they were found, without reducing them")
+	patienceFlag  = flag.Duration("patience", harness.Patience, "how long a universe may let nothing happen, in real time; 0 for ever")
 )
 
 // session is what the flags come to, checked before any test runs.
@@ -223,6 +224,9 @@ func again(test string, seed uint64) string {
 // writes the reduced plan.
 func (s *session) explain(t *testing.T, target sim.Target, r *sim.Result, runs int, replay, keep string) {
 	t.Helper()
+	if *unreducedFlag {
+		runs = 0
+	}
 	report, err := harness.Explain(target, r, runs, *patienceFlag, replay, keep)
 	if err != nil {
 		t.Fatal(err)

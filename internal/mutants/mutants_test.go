@@ -211,7 +211,7 @@ func build(t *testing.T, binary, pkg string, overlay []byte) {
 }
 
 func run(binary, invariant string) (string, error) {
-	return test(binary, "./sim", "TestSim", "-seed", "1", "-seeds", seeds, "-stop", invariant)
+	return test(binary, "./sim", "TestSim", "-seed", "1", "-seeds", seeds, "-stop", invariant, "-unreduced")
 }
 
 func test(binary, pkg, name string, flags ...string) (string, error) {
