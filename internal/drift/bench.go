@@ -46,30 +46,11 @@ func (b *bench) build(patches ...mutants.Mutant) (binary string, err error) {
 	for _, p := range patches {
 		all.Patch = append(append(all.Patch, p.Patch...), '\n')
 	}
-	copies := filepath.Join(dir, "copies")
-	if err := os.Mkdir(copies, 0o755); err != nil {
-		return "", err
-	}
-	overlay, err := all.Plant(".", copies)
+	binary, err = all.Build(".", dir, "./cmd/gauntlet")
 	if err != nil && len(patches) > 1 {
-		return "", errUnpatched
+		return "", errUnpatched // or one uses a name that the other changed
 	}
-	if err != nil {
-		return "", err
-	}
-	list := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(list, overlay, 0o644); err != nil {
-		return "", err
-	}
-	binary = filepath.Join(dir, "gauntlet")
-	out, err := exec.Command("go", "build", "-overlay", list, "-ldflags=-w", "-o", binary, "./cmd/gauntlet").CombinedOutput()
-	if err != nil && len(patches) > 1 {
-		return "", errUnpatched // a name that the other renamed
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %s", err, out)
-	}
-	return binary, nil
+	return binary, err
 }
 
 // way is how a universe failed; "" for not at all.

@@ -172,16 +172,9 @@ func (p *program) try(m mutants.Mutant) (*Result, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	overlay, err := m.Plant(".", dir)
+	binary, err := m.Build(".", dir, "./internal/everyfault")
 	if err != nil {
 		return nil, err
-	}
-	list, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "everyfault")
-	if err := os.WriteFile(list, overlay, 0o644); err != nil {
-		return nil, err
-	}
-	if out, err := exec.Command("go", "build", "-overlay", list, "-ldflags=-w", "-o", binary, "./internal/everyfault").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("it does not build: %s", out)
 	}
 	invariant := m.Invariant
 	if invariant == "" {

@@ -113,18 +113,11 @@ func explain(t *testing.T, patch string) (*found, error) {
 	if m.Invariant == "" {
 		return nil, fmt.Errorf("%s finds it", m.Script)
 	}
-	dir := t.TempDir()
-	overlay, err := m.Plant(root, dir)
+	binary, err := m.Build(root, t.TempDir(), "./internal/reports/subject")
 	require.NoError(t, err)
-	file, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "subject")
-	require.NoError(t, os.WriteFile(file, overlay, 0o600))
-	build := exec.Command("go", "build", "-overlay", file, "-o", binary, "./internal/reports/subject")
-	build.Dir = root
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	run := exec.Command(binary, "-invariant", m.Invariant)
 	run.Dir = root
-	out, err = run.Output()
+	out, err := run.Output()
 	if failed, ok := err.(*exec.ExitError); ok {
 		return nil, fmt.Errorf("%s", strings.TrimSpace(string(failed.Stderr)))
 	}

@@ -122,17 +122,9 @@ func score(m mutants.Mutant) (*Score, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	overlay, err := m.Plant(".", dir)
+	binary, err := m.Build(".", dir, "./internal/shrinkscore/subject")
 	if err != nil {
 		return nil, err
-	}
-	file, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "subject")
-	if err := os.WriteFile(file, overlay, 0o600); err != nil {
-		return nil, err
-	}
-	build := exec.Command("go", "build", "-ldflags=-w", "-overlay", file, "-o", binary, "./internal/shrinkscore/subject")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", m.Name, err, out)
 	}
 	run := exec.Command(binary, "-invariant", m.Invariant)
 	run.Stderr = os.Stderr

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/gauntlet-dst/gauntlet/harness"
+	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
@@ -40,16 +41,11 @@ func main() {
 
 func find(invariant string, seeds int) (*Found, error) {
 	conversion := suite.Conversion()
-	for seed := uint64(1); seed <= uint64(seeds); seed++ {
-		r, err := sim.Run(conversion.Target, seed)
-		if err != nil {
-			return nil, err
-		}
-		if r.Violation != nil && r.Violation.Invariant == invariant {
-			return explained(&conversion, r)
-		}
+	r, err := mutants.First(conversion.Target, invariant, seeds)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("no universe fails by %s", invariant)
+	return explained(&conversion, r)
 }
 
 // explained gives what `go test` and the command print.

@@ -11,7 +11,6 @@ import (
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
-	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/shrink"
 )
 
@@ -43,24 +42,18 @@ func main() {
 
 func find(invariant string, seeds int) (*Found, error) {
 	target := suite.Target()
-	for seed := uint64(1); seed <= uint64(seeds); seed++ {
-		r, err := sim.Run(target, seed)
-		if err != nil {
-			return nil, err
-		}
-		if r.Violation == nil || r.Violation.Invariant != invariant {
-			continue
-		}
-		before := harness.CPUSeconds()
-		s, err := shrink.Failure(target, r, harness.Reduction)
-		if err != nil {
-			return nil, err
-		}
-		return &Found{
-			Seed: seed, Found: mutants.Size{Orderings: len(s.Plan.Orders), Faults: len(s.Plan.Faults), Processes: s.Processes},
-			Minimal: s.Minimal, Default: s.ByDefault(), Runs: s.Runs, Events: s.Events, CPU: harness.CPUSeconds() - before,
-			Plan: s.Plan.String(), Text: s.Result.Violation.Error(), Notes: s.Notes,
-		}, nil
+	r, err := mutants.First(target, invariant, seeds)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("no universe fails by %s", invariant)
+	before := harness.CPUSeconds()
+	s, err := shrink.Failure(target, r, harness.Reduction)
+	if err != nil {
+		return nil, err
+	}
+	return &Found{
+		Seed: r.Seed, Found: mutants.Size{Orderings: len(s.Plan.Orders), Faults: len(s.Plan.Faults), Processes: s.Processes},
+		Minimal: s.Minimal, Default: s.ByDefault(), Runs: s.Runs, Events: s.Events, CPU: harness.CPUSeconds() - before,
+		Plan: s.Plan.String(), Text: s.Result.Violation.Error(), Notes: s.Notes,
+	}, nil
 }

@@ -1,0 +1,48 @@
+package mutants
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// Build builds a program of the module at root, with the bug planted, in dir, an
+// empty folder.
+func (m Mutant) Build(root, dir, program string) (binary string, err error) {
+	copies := filepath.Join(dir, "copies")
+	if err := os.Mkdir(copies, 0o755); err != nil {
+		return "", err
+	}
+	overlay, err := m.Plant(root, copies)
+	if err != nil {
+		return "", err
+	}
+	list := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(list, overlay, 0o644); err != nil {
+		return "", err
+	}
+	binary = filepath.Join(dir, "program")
+	build := exec.Command("go", "build", "-overlay", list, "-ldflags=-w", "-o", binary, program)
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s does not build: %w\n%s", m.Name, err, out)
+	}
+	return binary, nil
+}
+
+// First runs universes from 1 on and returns the first that fails by an invariant.
+func First(target sim.Target, invariant string, seeds int) (*sim.Result, error) {
+	for seed := uint64(1); seed <= uint64(seeds); seed++ {
+		r, err := sim.Run(target, seed)
+		if err != nil {
+			return nil, err
+		}
+		if r.Violation != nil && r.Violation.Invariant == invariant {
+			return r, nil
+		}
+	}
+	return nil, fmt.Errorf("no universe fails by %s", invariant)
+}
