@@ -107,6 +107,7 @@ func newUniverse(seed uint64, config Config, system System, bounds Bounds) *Univ
 	u.collection.pos = -1
 	u.kv = tikv.New(tikv.Options{RecordReads: true})
 	u.objects = objstore.New(system.StoreOptions())
+	u.objects.Now = u.Now
 	u.world.init(u)
 	system.Prepare(&Stores{u})
 	u.drainPrepared()

@@ -52,9 +52,9 @@ type Options struct {
 	NoConditional bool
 	// Contention answers a conditional write with 409 while another write of its
 	// key is under way, and decides nothing: ConditionalRequestConflict, and
-	// OperationAborted for a completion, as S3 does. This store has no time: a
-	// write counts as under way until so many more requests were handled. 0
-	// means never.
+	// OperationAborted for a completion, as S3 does. A write counts as under way
+	// until so many more requests were handled, and for a second of [Store.Now]
+	// at most. 0 means never.
 	Contention int
 	// ConditionFirst judges a completion's condition before its parts, and their
 	// sizes before their ETags, as versitygw does; S3 does it the other way round.

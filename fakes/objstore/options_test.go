@@ -3,6 +3,7 @@ package objstore_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,6 +25,13 @@ func (b *bench) ask(req objstore.Request) objstore.Response {
 
 func (b *bench) put(key, body string, cond env.Condition) objstore.Response {
 	return b.ask(objstore.Request{Kind: objstore.KindPut, Key: key, Body: []byte(body), Cond: cond})
+}
+
+func code(resp objstore.Response) string {
+	if resp.Err == env.ClassNone {
+		return "ok"
+	}
+	return resp.Err.String() + " " + resp.Code
 }
 
 // parts opens an upload of "k" and stores parts 1, 2, ...
@@ -56,12 +64,6 @@ func TestTraits(t *testing.T) {
 		o := plain
 		change(&o)
 		return o
-	}
-	code := func(resp objstore.Response) string {
-		if resp.Err == env.ClassNone {
-			return "ok"
-		}
-		return resp.Err.String() + " " + resp.Code
 	}
 	ended := func(b *bench) []string {
 		id, parts := b.parts("body")
@@ -279,4 +281,17 @@ func TestTraits(t *testing.T) {
 			require.Zero(t, lacks.store.Shown()[trait], "nothing is counted without it")
 		})
 	}
+}
+
+// A write is under way for a second at most, also where nobody asks the store for
+// anything: a caller that waits for it would wait for ever.
+func TestContentionEnds(t *testing.T) {
+	var now time.Duration
+	b := bench{t, objstore.New(objstore.Options{Contention: 30})}
+	b.store.Now = func() time.Duration { return now }
+	b.put("a", "", env.Always)
+	now = time.Second
+	require.Equal(t, "unavailable ConditionalRequestConflict", code(b.put("a", "", env.IfAbsent)))
+	now++
+	require.Equal(t, "conflict PreconditionFailed", code(b.put("a", "", env.IfAbsent)))
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
@@ -22,6 +23,8 @@ type Store struct {
 	// Effects is the ledger: every change in the order in which it happened. A
 	// consumer that has read it may truncate it (Effects = Effects[:0]).
 	Effects []Effect
+	// Now is the store's time; nil: it stands still.
+	Now func() time.Duration
 
 	opts    Options
 	objects []*object // sorted by key
@@ -30,10 +33,20 @@ type Store struct {
 	lastTag uint64    // the newest opaque ETag's number
 	// completed are the uploads whose completion may be repeated.
 	completed map[env.Upload]completion
-	handled   int            // requests
-	written   map[string]int // by key: what handled was at the last write, for Options.Contention
+	handled   int              // requests
+	written   map[string]write // the last one of each key, for Options.Contention
 	shown     Shown
 }
+
+// write is when a key was written.
+type write struct {
+	handled int // requests until then
+	at      time.Duration
+}
+
+// writing is how long a write is under way. S3 documents no time: the writes
+// that it lets race are requests in flight at once.
+const writing = time.Second
 
 // Shown returns what the store's traits did so far.
 func (s *Store) Shown() Shown { return s.shown }
@@ -59,7 +72,7 @@ func New(opts Options) *Store {
 	if opts.MaxKey == 0 {
 		opts.MaxKey = defaultMaxKey
 	}
-	return &Store{opts: opts, completed: map[env.Upload]completion{}, written: map[string]int{}}
+	return &Store{opts: opts, completed: map[env.Upload]completion{}, written: map[string]write{}}
 }
 
 // Handle executes one request and overwrites *resp with the answer. Every
@@ -174,19 +187,26 @@ func (s *Store) refusal(req *Request, at int, exists bool) (class env.Class, cod
 	return class, code
 }
 
+func (s *Store) now() time.Duration {
+	if s.Now == nil {
+		return 0
+	}
+	return s.Now()
+}
+
 // contended reports whether another write of the key is under way.
 func (s *Store) contended(req *Request) bool {
 	if s.opts.Contention == 0 || req.Cond == env.Always {
 		return false
 	}
 	last, written := s.written[req.Key]
-	return written && s.handled-last <= s.opts.Contention && s.shows(Contention)
+	return written && s.handled-last.handled <= s.opts.Contention && s.now()-last.at <= writing && s.shows(Contention)
 }
 
 // noteWrite remembers when a key was written, where that matters.
 func (s *Store) noteWrite(key string) {
 	if s.opts.Contention > 0 {
-		s.written[key] = s.handled
+		s.written[key] = write{s.handled, s.now()}
 	}
 }
 

@@ -85,7 +85,8 @@ type Stores struct {
 	ExistsCode409    bool
 	NoIfMatch        bool
 	WeakConditional  bool
-	// Contention is for how many requests a write is under way; 0 is for none.
+	// Contention is for how many requests, and a second at most, a write is under
+	// way; 0 is for none.
 	Contention int
 	// StrictParts makes the store's smallest part as large as the configured
 	// one; else there is no smallest.

@@ -72,6 +72,7 @@ func New(config Config) *Cluster {
 	c := &Cluster{config: config, machines: map[string]*machine{}}
 	c.kv.engine, c.kv.clock = tikv.New(tikv.Options{}), process.NewClock(config.Clock)
 	c.objects.store = objstore.New(config.Store)
+	c.objects.store.Now = c.kv.clock.Monotonic
 	return c
 }
 
