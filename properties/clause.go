@@ -58,6 +58,14 @@ func (c *clause) breachAtRest(subject string, first sim.EventRef, format string,
 	return c.violation(subject, first, format, args)
 }
 
+// breachOverdue is a violation by what has not happened in time: it says what
+// everybody waits for in place of it.
+func (c *clause) breachOverdue(w *sim.World, subject string, first sim.EventRef, format string, args ...any) error {
+	v := c.violation(subject, first, format, args)
+	w.Overdue(v)
+	return v
+}
+
 func (c *clause) violation(subject string, first sim.EventRef, format string, args []any) *sim.Violation {
 	return &sim.Violation{
 		Invariant: c.of.name, Rule: c.rule, Shape: c.shape, Subject: subject, First: first, Text: fmt.Sprintf(format, args...),

@@ -26,7 +26,7 @@ func newEveryBatchEnds(v *view) sim.Invariant {
 func (i *everyBatchEnds) Settled(*sim.World) error {
 	for _, s := range i.order {
 		if s.exists && !s.terminal() {
-			return batchNeverEnded.breachAtRest(s.bid, s.born.Ref("submitted "+s.bid),
+			return batchNeverEnded.breachOverdue(i.world, s.bid, s.born.Ref("submitted "+s.bid),
 				"%s is still %s at the end of the run", s.bid, s.now.Phase)
 		}
 	}

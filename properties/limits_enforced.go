@@ -121,6 +121,6 @@ func (i *limitsEnforced) check(at time.Duration) error {
 	if d.at == 0 || at <= d.at {
 		return nil
 	}
-	return batchBeyondItsBackOffLimit.breachAtRest(d.sub.bid, d.since.Ref("ended an attempt"),
+	return batchBeyondItsBackOffLimit.breachOverdue(i.world, d.sub.bid, d.since.Ref("ended an attempt"),
 		"more attempts of %s have failed than its back-off limit of %d allows, and it is still %s; it should have failed by %s", d.sub.bid, d.sub.now.BackoffLimit, d.sub.now.Phase, d.at)
 }

@@ -95,9 +95,9 @@ func (i *orphanClaimable) check(at time.Duration) error {
 	}
 	u := d.unit
 	if u.now.State == schema.Failed {
-		return failedUnitLeftBehind.breachAtRest(u.uid, d.since.Ref("failed the unit"),
+		return failedUnitLeftBehind.breachOverdue(i.world, u.uid, d.since.Ref("failed the unit"),
 			"unit %s failed at epoch %d and has not been queued again; it should have been by %s", u.uid, u.now.Epoch, d.at)
 	}
-	return orphanLeftBehind.breachAtRest(u.uid, d.since.Ref("ended"),
+	return orphanLeftBehind.breachOverdue(i.world, u.uid, d.since.Ref("ended"),
 		"unit %s is still processing at epoch %d by %s/%s, which is dead; it should have been taken away by %s", u.uid, u.now.Epoch, u.now.Worker, u.now.Incarnation, d.at)
 }

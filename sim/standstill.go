@@ -36,10 +36,6 @@ type Standstill struct {
 	// Locks are those that are left on rows of the subject, and the one that keeps
 	// later commits from being judged.
 	Locks []string
-	// Waits are what every task waits for, and Absent the processes that do not run:
-	// "client has finished".
-	Waits  []Wait
-	Absent []string
 	// Busiest is the task that most events of a TimerStorm were for, and Woken how
 	// many.
 	Busiest string
@@ -325,7 +321,7 @@ func (u *Universe) standstill(kind StandstillKind, p *probe) *Violation {
 	}
 	u.lastChange(v, row)
 	u.locks(v)
-	still.Waits, still.Absent = u.waits(), u.absent()
+	u.world.Overdue(v)
 	v.Text = strings.Join(append([]string{string(still.Kind) + ": " + subject, still.detail(u)}, others...), "; ")
 	return v
 }
@@ -393,6 +389,10 @@ func (u *Universe) locks(v *Violation) {
 		}
 	}
 }
+
+// Overdue notes in a violation what everybody waits for now, since something has not
+// happened in time.
+func (w *World) Overdue(v *Violation) { v.Waits, v.Absent = w.u.waits(), w.u.absent() }
 
 // absent names the processes that do not run.
 func (u *Universe) absent() (names []string) {

@@ -154,6 +154,10 @@ type Violation struct {
 	Subject string
 	Also    []string
 	Stack   string // of a panic
+	// Waits are what every task waits for, and Absent the processes that do not run
+	// ("client has finished"), where something has not happened in time.
+	Waits  []Wait
+	Absent []string
 	// Standstill says more where the system is not done in time, nil otherwise.
 	Standstill *Standstill
 	Event      uint64

@@ -66,7 +66,7 @@ func (r *Report) String() string {
 	if v.Standstill != nil {
 		head = append(head, r.standstillLines()...)
 	} else {
-		head = append(head, r.eventLines()...)
+		head = slices.Concat(head, r.eventLines(), r.waitLines())
 	}
 	if v.Stack != "" {
 		tail = append(firstLines(v.Stack, 8), tail...)

@@ -54,17 +54,30 @@ func (r *Report) standstillLines() []string {
 	if len(s.Changing) > 0 {
 		say("still changes", changingText(s.Changing))
 	}
-	say("waits", "")
-	lines[len(lines)-1] = "  waits:"
-	for i, w := range s.Waits {
-		if i == maxWaits-1 && len(s.Waits) > maxWaits {
-			lines = append(lines, fmt.Sprintf("    and %d more", len(s.Waits)-i))
-			break
-		}
-		lines = append(lines, "    "+w.String())
+	return append(lines, r.waitLines()...)
+}
+
+// waitLines say what everybody waits for, where something has not happened in time.
+func (r *Report) waitLines() []string {
+	v := r.Reduced.Result.Violation
+	if len(v.Waits)+len(v.Absent) == 0 {
+		return nil
 	}
-	if len(s.Absent) > 0 {
-		lines = append(lines, "    "+strings.Join(s.Absent, ", "))
+	var refused, others []string // a task that was refused something says most
+	for _, w := range v.Waits {
+		if answer := lastAnswer(r.Reduced.Result.History, &w); answer != "" {
+			refused = append(refused, "    "+w.String()+answer)
+			continue
+		}
+		others = append(others, "    "+w.String())
+	}
+	all := append(refused, others...)
+	lines := append([]string{"  waits:"}, all[:min(len(all), maxWaits)]...)
+	if len(all) > maxWaits {
+		lines[maxWaits] = fmt.Sprintf("    and %d more", len(all)-maxWaits+1)
+	}
+	if len(v.Absent) > 0 {
+		lines = append(lines, "    "+strings.Join(v.Absent, ", "))
 	}
 	return lines
 }
@@ -166,4 +179,26 @@ func withoutDigits(text string) string {
 // deed is who did what, with single spaces and without the time.
 func deed(e sim.TraceEvent, v *sim.Violation) string {
 	return strings.Join(strings.Fields(stepLine(e, v))[1:], " ")
+}
+
+// lastAnswer is what a task that sleeps was last told by a store, if that was not
+// what it had asked for.
+func lastAnswer(h *sim.History, w *sim.Wait) string {
+	if h == nil || w.Op != ops.Sleep {
+		return ""
+	}
+	for _, q := range slices.Backward(h.Requests) {
+		if q.Task != w.Task || !slices.Contains(w.Processes, q.Process) {
+			continue
+		}
+		if q.Status == "ok" && q.End == sim.EndReply {
+			return ""
+		}
+		why := q.Status
+		if q.End != sim.EndReply {
+			why = q.End.String()
+		}
+		return fmt.Sprintf(", after %s %s: %s", q.Op, cut(strings.Join(q.Keys, " "), maxShown), why)
+	}
+	return ""
 }
