@@ -31,7 +31,7 @@
 //	story     seed, lines
 //	failure   invariant, shape, count, seeds (the first five), plan (a file, or ""), report ("" if it is as one before)
 //	placements  schedules, failing (without any fault), singles, pairs (each: tried, of, unchanged, repeated, violations, inconclusive), events, fired, cpu_s, sentence
-//	total     seeds, outcomes, violations, inconclusive, events, virtual_s, cpu_s, states, hashes, fired, marks, shard (i/n)
+//	total     seeds, outcomes, violations, inconclusive, events, virtual_s, cpu_s, states, shapes, hashes, fired, marks, shard (i/n), residual (state and shape: estimate, at_most; failure: at_most)
 //	moved     file, what, from, to: a plan's call that is made under another name now
 //	plan      file, seed, text
 //	kept      file, seed

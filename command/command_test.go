@@ -176,6 +176,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"good", "run --seed 7", 0, "sim: 1 invariants held: by-one"},
 		{"good", "sweep --seeds 20", 0, "sim: total seeds=20 raised="},
+		{"good", "sweep --seeds 20", 0, "the next universe fails with probability <= 0.14 at 95 %"},
 		{"good", "sweep --seeds 20", 0, "sim: every-fault: 5 of "},
 		{"good", "every-fault --schedules 2 --limit 40 --pairs", 0, " placements of one fault on 2 schedules: 0 violations; 40 of "},
 		{"good", "every-fault --schedules 1", 0, "sim: every-fault: all "},
@@ -292,7 +293,7 @@ func TestJSON(t *testing.T) {
 		"story":       {"seed", "lines"},
 		"failure":     {"invariant", "shape", "count", "seeds", "plan", "report"},
 		"placements":  {"schedules", "failing", "singles", "pairs", "events", "fired", "cpu_s", "sentence"},
-		"total":       {"seeds", "outcomes", "violations", "inconclusive", "events", "virtual_s", "cpu_s", "states", "hashes", "fired", "marks", "shard"},
+		"total":       {"seeds", "outcomes", "violations", "inconclusive", "events", "virtual_s", "cpu_s", "states", "shapes", "hashes", "fired", "marks", "shard", "residual"},
 		"plan":        {"file", "seed", "text"},
 		"kept":        {"file", "seed"},
 		"report":      {"seed", "text"},

@@ -98,11 +98,11 @@ func (c *command) sweep(s *sweeping) error {
 	if err := c.failures(target, out.Failures, s.folder, c.replayLine); err != nil {
 		return err
 	}
-	shown := page.Sweep{Line: out.Line(), Totals: out.Totals, Failures: c.found, Marks: c.suite.Marks}
+	shown := page.Sweep{Line: strings.Join(append([]string{out.Line()}, out.Residual()...), "; "), Totals: out.Totals, Failures: c.found, Marks: c.suite.Marks}
 	c.say(total(out, shard), out.Line())
 	injected, err := chaos.Injected(out.Totals)
 	if !c.json {
-		c.say(nil, injected...)
+		c.say(nil, append(injected, out.Residual()...)...)
 	}
 	c.judge(out)
 	if err != nil || s.file == "" {

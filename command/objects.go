@@ -7,6 +7,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/explain"
+	"github.com/gauntlet-dst/gauntlet/sim/risk"
 )
 
 // The lines of --json: their keys are documented with the package.
@@ -35,9 +36,16 @@ func total(out *harness.Outcome, shard string) object {
 	}
 	return object{
 		"type": "total", "seeds": out.Seeds, "outcomes": outcomes, "violations": out.Totals.Violations, "inconclusive": out.Inconclusive,
-		"events": out.Events, "virtual_s": out.VirtualSeconds, "cpu_s": out.CPU, "states": len(out.States), "hashes": len(out.Hashes),
-		"fired": out.Fired, "marks": out.Marks, "shard": shard,
+		"events": out.Events, "virtual_s": out.VirtualSeconds, "cpu_s": out.CPU, "states": out.States.Len(), "shapes": out.Shapes.Len(), "hashes": len(out.Hashes),
+		"fired": out.Fired, "marks": out.Marks, "shard": shard, "residual": residual(out),
 	}
+}
+
+// residual is how likely the next universe shows something new, as estimated and
+// bounded with a confidence of 95 %.
+func residual(out *harness.Outcome) object {
+	of := func(s *risk.Species) object { return object{"estimate": s.Next(), "at_most": s.AtMost()} }
+	return object{"state": of(&out.States), "shape": of(&out.Shapes), "failure": object{"at_most": out.Failing()}}
 }
 
 // explanation is what was found out about a failure.

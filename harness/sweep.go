@@ -100,10 +100,19 @@ func (o *Outcome) Line() string { return o.Totals.Line(o.CPU) }
 // Details are the lines that a person who watches wants beside the summary.
 func (o *Outcome) Details() []string {
 	return []string{
-		fmt.Sprintf("sim: states=%d hashes=%d", len(o.States), len(o.Hashes)),
+		fmt.Sprintf("sim: states=%d shapes=%d hashes=%d", o.States.Len(), o.Shapes.Len(), len(o.Hashes)),
 		"sim: faults " + sweep.Counts(o.Fired),
 		"sim: marks " + sweep.Counts(o.Marks),
 	}
+}
+
+// Residual is one line: how likely the next universe shows something new. A sweep
+// that was to end at a violation has none, for its length is no accident.
+func (o *Outcome) Residual() []string {
+	if o.Stopped || o.Seeds == 0 {
+		return nil
+	}
+	return []string{o.Totals.Residual()}
 }
 
 // Violations is one line that counts the failures by invariant, "" if there are

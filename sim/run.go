@@ -57,6 +57,10 @@ type Result struct {
 	// States are the abstract states seen, as the invariants name them; a
 	// state may stand twice.
 	States []uint64
+	// Shapes are hashes of what happened in those states: which step of the protocol
+	// led from which state to which, and which kind of fault fired in which. A shape
+	// may stand twice.
+	Shapes []uint64
 	// Hash covers the whole run: equal hashes mean equal runs.
 	Hash uint64
 	// Violation is nil if everything held.
@@ -386,7 +390,7 @@ func (u *Universe) result(p *plan.Plan) *Result {
 	u.hash = keyed.Fold(u.hash, u.objects.Digest())
 	r := &Result{
 		Seed: u.seed, Arm: u.config.Arm, Events: u.events, Virtual: time.Duration(u.sched.now),
-		Fired: u.world.Faults(), Ordered: u.ordered, Marks: u.world.marks, Hash: u.hash, Violation: u.judge.violation, States: u.world.states,
+		Fired: u.world.Faults(), Ordered: u.ordered, Marks: u.world.marks, Hash: u.hash, Violation: u.judge.violation, States: u.world.states, Shapes: u.world.shapes,
 		Plan: p,
 	}
 	p.Faults = u.faults

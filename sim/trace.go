@@ -263,6 +263,7 @@ func (u *Universe) noteFault(f *fault.Fault) {
 	if u.history != nil {
 		u.history.struck(u, f).Fired = u.stamp()
 	}
+	u.world.shape(0, f.Name())
 	u.noteEffect(e, f.Name(), TraceEvent{Process: f.At.Process, Task: f.At.Task, Step: f.At.Step, What: f.String(), Happened: FaultFired, Level: TraceFault})
 }
 

@@ -26,6 +26,8 @@ type World struct {
 	objects map[string]ObjectState
 	marks   map[string]int
 	states  []uint64
+	shapes  []uint64 // steps between states, and faults in states: see Result.Shapes
+	step    string   // of the effect that was applied last
 }
 
 // ObjectState is one object as of the observed effect.
@@ -373,7 +375,20 @@ func (w *World) Mark(name string) { w.u.Mark(name) }
 
 // State notes that the system is in an abstract state, given by a hash of what
 // matters of it.
-func (w *World) State(hash uint64) { w.states = append(w.states, hash) }
+func (w *World) State(hash uint64) {
+	w.shape(hash, w.step)
+	w.states = append(w.states, hash)
+}
+
+// shape notes what happens to the system in the abstract state that it is in: the
+// step of the protocol that leads to another one, or a fault.
+func (w *World) shape(of uint64, what string) {
+	now := uint64(0)
+	if n := len(w.states); n > 0 {
+		now = w.states[n-1]
+	}
+	w.shapes = append(w.shapes, keyed.Mix(keyed.Mix(now, of), keyed.HashText(what)))
+}
 
 // Mark counts that something interesting happened in this universe.
 func (u *Universe) Mark(name string) { u.world.marks[name]++ }
@@ -459,6 +474,7 @@ func (u *Universe) effect(m *message) Effect {
 
 func (w *World) apply(e *Effect) {
 	w.shown++
+	w.step = e.Step
 	switch e.Kind {
 	case EffectCommit:
 		w.u.committed = append(w.u.committed, e.Commit.StartTS)

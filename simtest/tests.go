@@ -74,7 +74,7 @@ func (s *session) sum(t *testing.T, out *harness.Outcome) {
 		s.say(line)
 	}
 	injected, err := s.chaos.Injected(out.Totals)
-	s.say(injected...)
+	s.say(append(injected, out.Residual()...)...)
 	if err != nil {
 		t.Error(err)
 	}

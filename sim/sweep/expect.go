@@ -25,16 +25,16 @@ func (e Expectation) Judge(t *Totals) error {
 	if all < minPieces {
 		return nil
 	}
-	if low, high := wilson(n, all); high < e.AtLeast {
+	if low, high := Wilson(n, all); high < e.AtLeast {
 		return fmt.Errorf("%s: %d of %d, between %.1f and %.1f %% with 95 %% confidence; expected are at least %.1f %%",
 			e.Outcome, n, all, 100*low, 100*high, 100*e.AtLeast)
 	}
 	return nil
 }
 
-// wilson is the interval that holds the true share with 95 % confidence, if n
+// Wilson is the interval that holds the true share with 95 % confidence, if n
 // of all were counted (E. B. Wilson, 1927).
-func wilson(n, all int) (low, high float64) {
+func Wilson(n, all int) (low, high float64) {
 	const z = 1.96 // two-sided, 95 %
 	share, size := float64(n)/float64(all), float64(all)
 	middle := share + z*z/(2*size)

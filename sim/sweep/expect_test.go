@@ -11,10 +11,10 @@ import (
 // The interval's ends for 79 of 100 and for 0 of 10, worked out by hand: 0.7793
 // +- 0.0791, and 0.1387 +- 0.1387.
 func TestWilson(t *testing.T) {
-	low, high := wilson(79, 100)
+	low, high := Wilson(79, 100)
 	require.InDelta(t, 0.7002, low, 0.0005)
 	require.InDelta(t, 0.8583, high, 0.0005)
-	low, high = wilson(0, 10)
+	low, high = Wilson(0, 10)
 	require.InDelta(t, 0, low, 1e-9)
 	require.InDelta(t, 0.2775, high, 0.0005)
 }

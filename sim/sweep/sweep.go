@@ -19,7 +19,7 @@ type Options struct {
 	Count int    // how many
 	// Parallel is how many universes run at once; 0 means GOMAXPROCS.
 	Parallel int
-	// CollectStates keeps the set of abstract states.
+	// CollectStates counts abstract states and shapes.
 	CollectStates bool
 	// Patience is how long, in real time, a universe may let nothing happen
 	// before it counts as stuck; 0 means for ever.

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/risk"
 )
 
 // Totals is what a sweep came to.
@@ -28,8 +30,9 @@ type Totals struct {
 	// points, evenly apart, and the last.
 	Curve []Point
 	every int // universes from point to point
-	// States are the distinct abstract states of the system.
-	States map[uint64]struct{}
+	// States are the abstract states of the system, and Shapes what happened in them
+	// (see sim.Result), with what they say of the next universe.
+	States, Shapes risk.Species
 	// Hashes counts the distinct hashes.
 	Hashes map[uint64]struct{}
 }
@@ -42,7 +45,7 @@ type Point struct{ Seeds, Marks, States, Hashes int }
 const maxCurve = 512
 
 func newTotals() *Totals {
-	return &Totals{every: 1, Drawn: map[string]int{}, Marks: map[string]int{}, MarkSeeds: map[string]int{}, Fired: map[string]int{}, States: map[uint64]struct{}{}, Hashes: map[uint64]struct{}{}}
+	return &Totals{every: 1, Drawn: map[string]int{}, Marks: map[string]int{}, MarkSeeds: map[string]int{}, Fired: map[string]int{}, Hashes: map[uint64]struct{}{}}
 }
 
 func (t *Totals) add(r *sim.Result, states bool) {
@@ -70,16 +73,15 @@ func (t *Totals) add(r *sim.Result, states bool) {
 		t.Drawn[f.Name()]++
 	}
 	if states {
-		for _, s := range r.States {
-			t.States[s] = struct{}{}
-		}
+		t.States.Add(r.States)
+		t.Shapes.Add(r.Shapes)
 	}
 	t.mark()
 }
 
 // mark adds a point to the curve. When there are too many, every other one goes.
 func (t *Totals) mark() {
-	now := Point{t.Seeds, len(t.Marks), len(t.States), len(t.Hashes)}
+	now := Point{t.Seeds, len(t.Marks), t.States.Len(), len(t.Hashes)}
 	if last := len(t.Curve) - 1; last > 0 && t.Curve[last].Seeds%t.every != 0 {
 		t.Curve = t.Curve[:last] // it was only the last one so far
 	}
@@ -140,6 +142,24 @@ func (t *Totals) Line(cpu float64) string {
 	fmt.Fprintf(&b, " violations=%d inconclusive=%d events=%d virtual_s=%.0f cpu_s=%.1f", t.Violations, t.Inconclusive, t.Events, t.VirtualSeconds, cpu)
 	return b.String()
 }
+
+// Residual says how likely the next universe shows what these have not shown: an
+// abstract state, a step from state to state or a fault in a state, a failure. See
+// package risk; the bounds hold with a confidence of 95 %.
+func (t *Totals) Residual() string {
+	if t.States.Len() == 0 {
+		return fmt.Sprintf("sim: residual: the next universe fails with probability <= %s at 95 %%; no invariant names abstract states", share(t.Failing()))
+	}
+	return fmt.Sprintf("sim: residual: the next universe shows a new state with probability <= %s at 95 %% (estimate %s), a new shape <= %s (%s), a failure <= %s",
+		share(t.States.AtMost()), share(t.States.Next()), share(t.Shapes.AtMost()), share(t.Shapes.Next()), share(t.Failing()))
+}
+
+// Failing bounds the probability (0 to 1) that the next universe fails, with a
+// confidence of 95 %: of a search that found nothing in n universes, 3/n.
+func (t *Totals) Failing() float64 { return risk.Bound(t.Violations, t.Seeds) }
+
+// share is a probability in two digits.
+func share(p float64) string { return strconv.FormatFloat(p, 'g', 2, 64) }
 
 // Names are what was counted, in order.
 func Names(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }
