@@ -23,7 +23,7 @@ test: ## every test but the heavy ones, in short runs (vet: make lint)
 	GOGC=400 RAPID_CHECKS=500 go test -short -vet=off -ldflags=-w $(TESTFLAGS) $(TESTED) # -short takes a fifth: rapid's usual 100
 
 full: ## every test at full size
-	go test -vet=off -timeout 30m $(TESTFLAGS) $(ALL)
+	SIM_PLACEMENTS=8000 go test -vet=off -timeout 30m $(TESTFLAGS) $(ALL)
 
 builds: ## the same hashes in other builds; no injection in production binaries
 	go test -count=1 -timeout 30m $(TESTFLAGS) ./internal/builds

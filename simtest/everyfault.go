@@ -1,16 +1,17 @@
 package simtest
 
 import (
+	"cmp"
 	"testing"
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 )
 
-// How many placements of one fault EveryFault tries, and how many of two, as a rule
-// and under -short.
+// How many placements of one fault EveryFault tries, as a rule and under -short. Of
+// pairs it tries a quarter as many, and none under -short.
 const (
-	singles, pairs       = 8_000, 2_000
-	fewSingles, fewPairs = 120, 0
+	usualPlacements = 2_000
+	fewPlacements   = 120
 )
 
 // EveryFault places single faults, and pairs of them, in a few small universes: a
@@ -18,10 +19,11 @@ const (
 // `every-fault` is for. It fails for each kind of violation.
 func EveryFault(t *testing.T) {
 	s := start(t)
-	q := harness.Placing{Request: s.request(), Singles: singles, Pairs: pairs}
+	q := harness.Placing{Request: s.request(), Singles: cmp.Or(s.placements, usualPlacements)}
 	q.Count = harness.Schedules
-	if testing.Short() {
-		q.Singles, q.Pairs = fewSingles, fewPairs
+	q.Pairs = q.Singles / 4
+	if testing.Short() && s.placements == 0 {
+		q.Singles, q.Pairs = fewPlacements, 0
 	}
 	out, err := s.suite.EveryFault(q)
 	if err != nil {

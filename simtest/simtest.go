@@ -57,6 +57,7 @@ const (
 var (
 	seedFlag      = flag.String("seed", os.Getenv("SIM_SEED"), "the universe to run: decimal, 0x hex, or a commit's 40 hex digits")
 	seedsFlag     = flag.String("seeds", os.Getenv("SIM_SEEDS"), "how many consecutive universes to run, from -seed on")
+	placedFlag    = flag.String("placements", os.Getenv("SIM_PLACEMENTS"), "how many placements of one fault TestEveryFault tries, and a quarter as many pairs: 2000, or 120 and no pair under -short")
 	caseFlag      = flag.String("case", "", "the plan to replay: a file, also relative to the module's root")
 	stopFlag      = flag.String("stop", "", "end a sweep at the first violation of this invariant")
 	keepFlag      = flag.Bool("keep", false, "write the reduced plan of a failing seed to the folder of kept plans")
@@ -72,6 +73,9 @@ type session struct {
 	count int
 	plan  *plan.Plan // of -case
 	chaos *harness.Chaos
+	// placements is how many of one fault EveryFault tries, 0 for what it does
+	// otherwise.
+	placements int
 	// asked tells that flags say what to run: then what is printed is meant for
 	// whoever typed them, with or without -v.
 	asked bool
@@ -120,6 +124,11 @@ func (s *session) read() (err error) {
 	}
 	if *seedsFlag != "" {
 		if s.count, err = harness.Count("-seeds", *seedsFlag); err != nil {
+			return err
+		}
+	}
+	if *placedFlag != "" {
+		if s.placements, err = harness.Count("-placements", *placedFlag); err != nil {
 			return err
 		}
 	}

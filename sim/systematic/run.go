@@ -43,7 +43,10 @@ type Totals struct {
 	// Failing are the schedules that fail without any fault: none is placed there.
 	Failing        int
 	Singles, Pairs Count
-	Events         uint64
+	// Firsts is behind how many first faults pairs were looked for, of FirstsOf:
+	// Pairs.Of are the pairs of those.
+	Firsts, FirstsOf int
+	Events           uint64
 	// Fired counts the faults that did something, by their kind.
 	Fired map[string]int
 }
@@ -98,6 +101,10 @@ func (r *runner) singles(schedules []*Schedule, limit int) error {
 	return r.try(sorted(all)[:min(limit, len(all))], &r.totals.Singles)
 }
 
+// seconds is how many second faults a first one is worth, where not all are tried:
+// the run that the first makes must be seen before a second can be placed in it.
+const seconds = 4
+
 // pairs gives each first fault an equal share of the limit.
 func (r *runner) pairs(schedules []*Schedule, limit int) error {
 	if r.stopped || limit == 0 {
@@ -107,7 +114,8 @@ func (r *runner) pairs(schedules []*Schedule, limit int) error {
 	for _, s := range schedules {
 		all = append(all, s.firsts()...)
 	}
-	all = sorted(all)
+	r.totals.FirstsOf = len(all)
+	all = sorted(all)[:min(len(all), max(limit/seconds, 1))]
 	for i := range all {
 		share := (limit - r.totals.Pairs.Tried + len(all) - i - 1) / (len(all) - i)
 		if err := r.pair(&all[i], share); err != nil || r.stopped {
@@ -130,6 +138,7 @@ func (r *runner) pair(first *placement, limit int) error {
 	if err != nil || run.Result.Violation != nil {
 		return err
 	}
+	r.totals.Firsts++
 	all := first.of.seconds(run, first.at)
 	r.totals.Pairs.Of += len(all)
 	return r.try(all[:min(limit, len(all))], &r.totals.Pairs)
@@ -174,7 +183,11 @@ func (r *runner) count(result *sim.Result, c *Count) {
 func (t *Totals) String() string {
 	text := fmt.Sprintf("%s of one fault on %s: %s", t.Singles.share("placement"), plural(t.Schedules, "schedule"), plural(t.Singles.Violations, "violation"))
 	if t.Pairs.Of > 0 {
-		text += fmt.Sprintf("; %s at semantic points: %d", t.Pairs.share("pair"), t.Pairs.Violations)
+		behind := ""
+		if t.Firsts < t.FirstsOf {
+			behind = fmt.Sprintf(" behind %d of %d first faults", t.Firsts, t.FirstsOf)
+		}
+		text += fmt.Sprintf("; %s at semantic points%s: %d", t.Pairs.share("pair"), behind, t.Pairs.Violations)
 	}
 	if t.Failing > 0 {
 		text += fmt.Sprintf("; %s without any fault", plural(t.Failing, "schedule fails", "schedules fail"))
