@@ -714,6 +714,20 @@ var breaches = []breach{
 		s.pass(time.Hour)
 		s.settle()
 	}},
+	{"refines-model", "transition that the model has not", func(s *story) {
+		s.within("submit").commit("client/1", batchRow("pending", ""), activeRow)
+		s.within("heartbeat").commit(w0, batchRow("discovering", ""))
+		s.settle()
+	}},
+	{"refines-model", "transition whose guard does not hold", func(s *story) { // nobody leads
+		s.within("submit").commit("client/1", batchRow("pending", ""), activeRow)
+		s.within("discover").commit(w0, batchRow("discovering", ""))
+		s.settle()
+	}},
+	{"refines-model", "transition with another effect", func(s *story) {
+		s.within("submit").commit("client/1", batchRow("pending", ""))
+		s.settle()
+	}},
 	{"no-leaks", "unit not at rest", func(s *story) { s.running().cancelled(); s.w.Heal(s.at); s.pass(time.Hour); s.settle() }},
 }
 

@@ -124,6 +124,7 @@ var list = [...]func(*view) sim.Invariant{
 	newEveryBatchEnds,
 	newSummariesAgree,
 	newNoLeaks,
+	newRefinesModel,
 	newMarks,
 }
 

@@ -70,12 +70,13 @@ type story struct {
 	units map[string]string // their rows
 }
 
-// newStory is judged by the named invariants, or by all.
+// newStory is judged by the named invariants, or by all but the model: most stories
+// leave out the steps and some of the rows that go together.
 func newStory(names ...string) *story {
 	all := properties.All(config())
 	chosen := all[:1]
 	for _, inv := range all[1:] {
-		if len(names) == 0 || slices.Contains(names, inv.Name()) {
+		if len(names) == 0 && inv.Name() != "refines-model" || slices.Contains(names, inv.Name()) {
 			chosen = append(chosen, inv)
 		}
 	}
@@ -219,6 +220,12 @@ func (s *story) fault(k fault.Kind) { s.faultOf("", k) }
 func (s *story) faultOf(process string, k fault.Kind) {
 	f := &fault.Fault{Kind: k, At: fault.Anchor{Process: process}}
 	s.show(sim.Effect{Kind: sim.EffectProcess, Happened: sim.FaultFired, Fault: f}, w0)
+}
+
+// within: what follows is done in a step.
+func (s *story) within(step string) *story {
+	s.step, s.asked = step, step
+	return s
 }
 
 func (s *story) pass(d time.Duration) *story {

@@ -25,6 +25,15 @@ func Target() sim.Target {
 	}
 }
 
+// Refinement is the conversion, judged by the executable model alone.
+func Refinement() sim.Target {
+	target := Target()
+	target.Invariants = func(_ sim.Assembly, system sim.System) []sim.Invariant {
+		return properties.OnlyModel(known(system.(*conversion.System)))
+	}
+	return target
+}
+
 // Conversion is the conversion with all that can be asked of it, for tests and
 // commands: 80 % of the batches are published even among faults, the scenarios
 // are those of package chaos.
