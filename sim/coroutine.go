@@ -6,29 +6,38 @@ import (
 	"runtime/debug"
 )
 
-// coroutine runs one function on a stack of its own, one piece at a time. It is
-// the only place that knows how actors are suspended: start, resume and kill
-// from outside, block from inside. iter.Pull switches stacks without the Go
-// scheduler, at about a quarter of the cost of a goroutine and two channels.
+// coroutine runs functions, one after another, on a stack of its own, one piece at
+// a time. It is the only place that knows how actors are suspended: start, resume
+// and kill from outside, block from inside. iter.Pull switches stacks without the
+// Go scheduler, at about a quarter of the cost of a goroutine and two channels.
 type coroutine struct {
 	next  func() (struct{}, bool)
 	stop  func()
 	yield func(struct{}) bool
-	done  bool
+	fn    func()
+	done  bool // fn has ended
 	// crash is what the function panicked with, and its stack.
 	crash any
 	stack []byte
 }
 
-// start prepares fn; it runs up to its first block at the first resume.
-func (c *coroutine) start(fn func()) {
+// newCoroutine makes a coroutine for any number of functions. It must be killed,
+// or retired, in the end.
+func newCoroutine() *coroutine {
+	c := &coroutine{}
 	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
 		c.yield = yield
-		defer c.finished()
 		growStack()
-		fn()
+		for more := true; more; more = yield(struct{}{}) {
+			c.run()
+		}
 	})
+	return c
 }
+
+// start gives a coroutine that is new, or done, a function: it runs up to its first
+// block at the next resume.
+func (c *coroutine) start(fn func()) { c.fn, c.done = fn, false }
 
 // growStack lets the stack grow once, to what actors need, while there is little
 // on it to move. Else it doubles three times under their deepest calls.
@@ -39,10 +48,15 @@ func growStack() {
 	runtime.KeepAlive(&frame)
 }
 
+func (c *coroutine) run() {
+	defer c.finished()
+	c.fn()
+}
+
 // finished notes the end of the function. A panic is kept with its own stack:
 // left alone it would surface in resume with the scheduler's.
 func (c *coroutine) finished() {
-	c.done = true
+	c.fn, c.done = nil, true
 	if r := recover(); r != nil {
 		c.crash, c.stack = r, debug.Stack()
 	}
@@ -60,11 +74,11 @@ func (c *coroutine) block() {
 	}
 }
 
-// kill unwinds a blocked coroutine; its deferred functions run. Goexit
-// propagates to whoever calls stop, so that is a throw-away goroutine, and the
-// scheduler waits for it.
+// kill unwinds a coroutine whose function has not ended; its deferred functions
+// run. Goexit propagates to whoever calls stop, so that is a throw-away goroutine,
+// and the scheduler waits for it.
 func (c *coroutine) kill() {
-	if c.done || c.next == nil {
+	if c.done {
 		return
 	}
 	ended := make(chan struct{})
@@ -75,3 +89,6 @@ func (c *coroutine) kill() {
 	<-ended
 	c.done = true
 }
+
+// retire ends a coroutine whose function has ended.
+func (c *coroutine) retire() { c.stop() }

@@ -84,7 +84,7 @@ func (p *process) taskNamed(name string) *task {
 
 // task is one thread of control of one incarnation.
 type task struct {
-	co         coroutine
+	co         *coroutine
 	proc       *process
 	inc        int
 	name       string
@@ -165,12 +165,24 @@ func (p *process) spawn(name string, ctx *simCtx, g *group, fn func(context.Cont
 	t.nameKey = keyed.Mix(keyed.HashText(p.program.Name), keyed.HashText(name))
 	t.key = keyed.Mix(keyed.Mix(u.seed, t.nameKey), uint64(p.inc))
 	t.timer.pos, t.wakeup.pos = -1, -1
+	t.co = u.coroutine()
 	t.co.start(func() { t.result = fn(ctx) })
 	p.tasks = append(p.tasks, t)
 	if u.history != nil {
 		u.history.began(u, t)
 	}
 	u.wake(t, wakeStart)
+}
+
+// coroutine returns one that has nothing to do: many tasks live for one request.
+func (u *Universe) coroutine() *coroutine {
+	n := len(u.idle)
+	if n == 0 {
+		return newCoroutine()
+	}
+	c := u.idle[n-1]
+	u.idle = u.idle[:n-1]
+	return c
 }
 
 // identity returns a fresh key for one of the task's own decisions.
@@ -213,6 +225,7 @@ func (u *Universe) finished(t *task) {
 		u.judge.fail(u.judge.panicked(p.program.Name+"/"+t.name, t.co.crash, t.co.stack))
 		return
 	}
+	u.idle = append(u.idle, t.co)
 	if t.group != nil {
 		t.group.taskEnded(t.result)
 		return

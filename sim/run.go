@@ -415,6 +415,10 @@ func (u *Universe) shutdown() {
 			u.end(p)
 		}
 	}
+	for _, c := range u.idle {
+		c.retire()
+	}
+	u.idle = nil
 }
 
 // Line is the run's summary, one line.

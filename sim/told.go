@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -75,6 +76,15 @@ func (k *recordedKV) note(change func(*Told)) {
 	change(k.told)
 }
 
+// roomy doubles the room of a list that is full: append alone, which adds a quarter
+// to a long one, would copy it four times until a universe is over.
+func roomy[E any](list []E) []E {
+	if len(list) < cap(list) {
+		return list
+	}
+	return slices.Grow(list, max(len(list), 64))
+}
+
 // recordedTxn is one transaction of a recordedKV.
 type recordedTxn struct {
 	env.Txn
@@ -89,7 +99,7 @@ func (t *recordedTxn) Get(ctx context.Context, key string) ([]byte, error) {
 	if err != nil && env.ClassOf(err) != env.ClassNotFound || t.wrote(key) {
 		return value, err
 	}
-	t.by.note(func(told *Told) { told.Reads = append(told.Reads, TxnRead{t.startTS, key, value}) })
+	t.by.note(func(told *Told) { told.Reads = append(roomy(told.Reads), TxnRead{t.startTS, key, value}) })
 	return value, err
 }
 
@@ -106,7 +116,9 @@ func (t *recordedTxn) Scan(ctx context.Context, from, to string, limit int) ([]e
 	pairs, err := t.Txn.Scan(ctx, from, to, limit)
 	if err == nil {
 		own := t.writes[:len(t.writes):len(t.writes)]
-		t.by.note(func(told *Told) { told.Scans = append(told.Scans, TxnScan{t.startTS, from, to, limit, pairs, own}) })
+		t.by.note(func(told *Told) {
+			told.Scans = append(roomy(told.Scans), TxnScan{t.startTS, from, to, limit, pairs, own})
+		})
 	}
 	return pairs, err
 }
@@ -149,7 +161,7 @@ func (t *recordedTxn) Commit(ctx context.Context) error {
 	}
 	if len(t.writes) > 0 {
 		t.by.note(func(told *Told) {
-			told.Commits = append(told.Commits, TxnCommit{t.startTS, t.writes, env.ClassOf(err)})
+			told.Commits = append(roomy(told.Commits), TxnCommit{t.startTS, t.writes, env.ClassOf(err)})
 		})
 	}
 	if t.by.ended != nil {

@@ -43,6 +43,7 @@ type Universe struct {
 	current   *task
 	acts      []act
 	free      []*message
+	idle      []*coroutine
 	threads   uint64 // tasks started
 	steps     map[string]*stepName
 	sites     map[uint64]*site

@@ -90,6 +90,7 @@ type Client struct {
 	fates   fates            // of transactions that are known to be decided
 	safe    safePoint        // as PD has told
 	running [jobCount]uint64 // the names in use
+	lanes   []*lane          // that no transaction has
 }
 
 var _ env.KV = (*Client)(nil)
@@ -122,11 +123,39 @@ func (l *lane) sideExchange() *exchange {
 	return l.side
 }
 
+// takeLane returns a lane for a transaction: that of one that is spent, if there
+// is any. A lane is large, and most transactions are short.
+func (c *Client) takeLane() *lane {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.lanes)
+	if n == 0 {
+		return new(lane)
+	}
+	l := c.lanes[n-1]
+	c.lanes = c.lanes[:n-1]
+	return l
+}
+
+// spend takes the transaction's lane back: it calls nobody any more.
+func (t *txn) spend() {
+	l := t.lane
+	if l == nil {
+		return
+	}
+	t.lane = nil
+	l.req, l.resp = Request{}, Response{}
+	t.c.mu.Lock()
+	t.c.lanes = append(t.c.lanes, l)
+	t.c.mu.Unlock()
+}
+
 // Begin takes a start timestamp.
 func (c *Client) Begin(ctx context.Context) (env.Txn, error) {
-	t := &txn{c: c}
+	t := &txn{c: c, lane: c.takeLane()}
 	ts, err := c.timestamp(ctx, &t.lane.exchange)
 	if err != nil {
+		t.spend()
 		return nil, err
 	}
 	t.startTS, t.begun = ts, c.clock.Monotonic()

@@ -18,6 +18,7 @@ func (t *txn) Commit(ctx context.Context) error {
 		return spent("commit", "")
 	}
 	t.done = true
+	defer t.spend()
 	switch {
 	case t.refused != nil:
 		return t.refused
@@ -66,7 +67,7 @@ func (t *txn) prewrite(ctx context.Context) error {
 	t.lane.bo = backoff{budget: t.c.cfg.WriteBudget}
 	n := t.mutationBatch(t.buffer)
 	if n == len(t.buffer) {
-		return t.prewriteBatch(ctx, &t.lane, t.buffer, ttl)
+		return t.prewriteBatch(ctx, t.lane, t.buffer, ttl)
 	}
 	ctx, stop := t.c.clock.WithCancel(ctx)
 	defer stop(nil)
@@ -82,7 +83,7 @@ func (t *txn) prewrite(ctx context.Context) error {
 			return nil
 		})
 	}
-	if err := t.prewriteBatch(ctx, &t.lane, t.buffer[:n:n], ttl); err != nil {
+	if err := t.prewriteBatch(ctx, t.lane, t.buffer[:n:n], ttl); err != nil {
 		stop(err)
 	}
 	_ = g.Wait()

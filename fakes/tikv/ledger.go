@@ -1,5 +1,7 @@
 package tikv
 
+import "slices"
+
 // Ledger is what the store did, in the order in which it did it: the truth
 // that invariants are judged by. It only grows; whoever has read it may
 // truncate a part of it with [Ledger.ForgetDecisions].
@@ -53,4 +55,13 @@ func (l *Ledger) ForgetDecisions() {
 	clear(l.Commits)
 	l.Commits = l.Commits[:0]
 	l.Rollbacks = l.Rollbacks[:0]
+}
+
+// roomy doubles the room of a list that is full: append alone, which adds a quarter
+// to a long one, would copy it four times until a universe is over.
+func roomy[E any](list []E) []E {
+	if len(list) < cap(list) {
+		return list
+	}
+	return slices.Grow(list, max(len(list), 64))
 }

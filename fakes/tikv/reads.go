@@ -113,7 +113,7 @@ func (e *Engine) recordRead(req *Request, key string, w *write) {
 	if w != nil {
 		read.Version = w.commitTS
 	}
-	e.ledger.Reads = append(e.ledger.Reads, read)
+	e.ledger.Reads = append(roomy(e.ledger.Reads), read)
 }
 
 // blocks reports whether the lock on r hides what a reader at req.StartTS should
@@ -189,7 +189,7 @@ func (e *Engine) recordScan(req *Request, resp *Response, seen []Read) {
 	} else {
 		scan.Partial = full || resp.Status != StatusOK
 	}
-	e.ledger.Scans = append(e.ledger.Scans, scan)
+	e.ledger.Scans = append(roomy(e.ledger.Scans), scan)
 }
 
 // pagesTogether is how many pairs of pages share their memory, about: most pages

@@ -43,13 +43,13 @@ func (f *fates) add(startTS, commitTS uint64) {
 // the reader ignores the lock or reads through it, and the lock is removed behind
 // its back.
 func (t *txn) passLock(ctx context.Context, lock *Lock) error {
-	f, err := t.fateOf(ctx, &t.lane, lock)
+	f, err := t.fateOf(ctx, t.lane, lock)
 	if err != nil {
 		return err
 	}
 	switch {
 	case f.ttlMS > 0 && !f.pushed:
-		return t.c.wait(ctx, &t.lane, reasonTxnLockFast, t.c.untilExpired(lock.StartTS, f.ttlMS))
+		return t.c.wait(ctx, t.lane, reasonTxnLockFast, t.c.untilExpired(lock.StartTS, f.ttlMS))
 	case f.ttlMS == 0 && f.commitTS > 0 && f.commitTS <= t.startTS:
 		t.committed = append(t.committed, lock.StartTS)
 	default:

@@ -28,7 +28,7 @@ type txn struct {
 	// resolved are transactions whose locks don't concern this snapshot;
 	// committed those that are committed in it, locks or not.
 	resolved, committed []uint64
-	lane                lane
+	lane                *lane // nil once it is spent
 }
 
 var _ env.Txn = (*txn)(nil)
@@ -121,7 +121,10 @@ func (t *txn) Lock(keys ...string) {
 }
 
 // Rollback drops the buffered writes.
-func (t *txn) Rollback() { t.done = true }
+func (t *txn) Rollback() {
+	t.done = true
+	t.spend()
+}
 
 // usable returns why the transaction takes no reads any more, or nil.
 func (t *txn) usable(ctx context.Context, op, key string) error {
