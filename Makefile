@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants reports shrink drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance second e2e e2e-kill e2e-speed
+.PHONY: help demo test full builds lint race mutants power reports shrink drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance second e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -84,8 +84,13 @@ e2e-speed: ## frames and bytes a second with 1, 2 and 4 workers, and with a stra
 race: ## the tests on real goroutines and a small sweep, under the race detector
 	go test -race ./backend/process/... ./sim/... ./core/...
 
-mutants: ## plant every known bug; each must be found
-	go test ./internal/mutants -count=1 -v -timeout 30m | grep -aE --line-buffered '^(mutants|FAIL|ok|---)'
+mutants: ## plant every known bug, each must be found; and equivalents, none may be
+	go test ./internal/mutants -count=1 -v -timeout 60m | grep -aE --line-buffered '^(mutants|FAIL|ok|---)'
+
+# MUTANTS and CELLS: names with commas between; CAP: CPU-seconds of a cell.
+power: ## how fast bugs are found, by every way to search; writes docs/POWER.md (MUTANTS=, CELLS=, CAP=)
+	go run ./internal/power $(if $(MUTANTS),-mutants $(MUTANTS)) $(if $(CELLS),-cells $(CELLS)) $(if $(CAP),-cap $(CAP))
+	go run ./internal/power -page
 
 drift: ## how long kept plans last under harmless edits of core; writes docs/DRIFT.md
 	@go run ./internal/drift -page docs/DRIFT.md

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/conformance/executor"
 	"github.com/gauntlet-dst/gauntlet/conformance/rpc"
+	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
@@ -26,6 +27,7 @@ var (
 	first     = flag.Uint64("seed", 1, "the first universe's seed")
 	verbose   = flag.Bool("lines", false, "print a line for each universe")
 	smaller   = flag.Bool("small", false, "TestSweep runs small universes")
+	cpu       = flag.Float64("cpu", 0, "after how many CPU-seconds TestSweep begins no other universe; 0: none")
 	stop      = flag.Bool("stop", false, "TestSweep ends with the first violation")
 )
 
@@ -84,7 +86,9 @@ func TestSweep(t *testing.T) {
 		of = small()
 		of.Search.Budget = 0
 	}
-	for seed := *first; seed < *first+*universes; seed++ {
+	before, ran := harness.CPUSeconds(), 0
+	for seed := *first; seed < *first+*universes && (*cpu == 0 || harness.CPUSeconds()-before < *cpu); seed++ {
+		ran++
 		r := drawn(t, of, seed)
 		if *verbose {
 			fmt.Println(r.Line())
@@ -100,7 +104,7 @@ func TestSweep(t *testing.T) {
 			}
 		}
 	}
-	fmt.Printf("executor: universes=%d fired=%v\n", *universes, kinds)
+	fmt.Printf("executor: universes=%d fired=%v cpu_s=%.1f\n", ran, kinds, harness.CPUSeconds()-before)
 }
 
 // TestEveryKind: every kind of fault can befall a system here.

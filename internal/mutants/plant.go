@@ -2,7 +2,9 @@ package mutants
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,13 +17,18 @@ import (
 type Mutant struct {
 	Name      string
 	Patch     []byte
-	Invariant string // the one that must find it
+	Invariant string // the oracle that must find it
 	Script    string // the test that must find it instead, if few universes get there
 	Package   string // whose test that is: ./sim if nothing is said
 	Rule      string // none for a bug of the engine
 	What      string
-	Size      Size // of a bug that universes find
+	Size      Size     // none for a bug of the engine that no universe finds
+	Of        []string // of a pair: the bugs that are planted together
+	Why       string   // of an equivalent: why no run may fail
 }
+
+// Oracle is the invariant that must find the bug, or Any if a test must.
+func (m Mutant) Oracle() string { return cmp.Or(m.Invariant, Any) }
 
 // Size is the least that shows a bug, known by reasoning about it: how many
 // deviations from a default run of how many processes, clients aside. It counts
@@ -29,50 +36,125 @@ type Mutant struct {
 // shrinkscore compares what reduction leaves with it.
 type Size struct{ Orderings, Faults, Processes int }
 
+// Depth is how many deviations the minimal interleaving has.
+func (s Size) Depth() int { return s.Orderings + s.Faults }
+
 // Total is what sizes are compared by.
 func (s Size) Total() int { return s.Orderings + s.Faults + s.Processes }
 
-// Read reads a patch of testdata/mutants. Those in its folder engine plant bugs
-// into the in-memory TiKV and break no rule of the protocol.
+// The folders below testdata/mutants.
+const (
+	engineFolder     = "engine"     // bugs of the in-memory TiKV, which break no rule of the protocol
+	equivalentFolder = "equivalent" // changes that break nothing: no run may fail
+	pairsFolder      = "pairs"      // two bugs of core planted together: of: NAME, NAME
+)
+
+// All reads the bugs in dir, testdata/mutants: those of core, pairs of them, and
+// those of the engine, which break no rule.
+func All(dir string) (all []Mutant, err error) {
+	for _, pattern := range []string{"*.patch", pairsFolder + "/*.pair", engineFolder + "/*.patch"} {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			m, err := Read(file)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, m)
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s has no bugs", dir)
+	}
+	return all, nil
+}
+
+// Read reads a patch or a pair of testdata/mutants or of one of its folders.
 func Read(file string) (Mutant, error) {
-	patch, err := os.ReadFile(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return Mutant{}, err
 	}
-	m := Mutant{Name: strings.TrimSuffix(filepath.Base(file), ".patch"), Patch: patch, Package: "./sim"}
-	for line := range strings.Lines(string(patch)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		switch name {
-		case "invariant":
-			m.Invariant = value
-		case "test":
-			m.Script = value
-		case "package":
-			m.Package = value
-		case "rule":
-			m.Rule = value
-		case "what":
-			m.What = value
-		case "size":
-			if _, err := fmt.Sscanf(value, "orderings=%d faults=%d processes=%d", &m.Size.Orderings, &m.Size.Faults, &m.Size.Processes); err != nil {
-				return m, fmt.Errorf("%s: size: %q; want orderings=N faults=N processes=N", file, value)
-			}
-		}
+	m := Mutant{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Patch: text, Package: "./sim"}
+	for line := range strings.Lines(string(text)) {
 		if strings.HasPrefix(line, "--- ") {
 			break
 		}
+		if err := m.header(strings.TrimSpace(line)); err != nil {
+			return m, fmt.Errorf("%s: %w", file, err)
+		}
 	}
-	switch {
-	case (m.Invariant == "") == (m.Script == ""):
-		return m, fmt.Errorf("%s must name an invariant or a test", file)
-	case (m.Rule == "") != (filepath.Base(filepath.Dir(file)) == "engine"):
-		return m, fmt.Errorf("%s must name a rule, unless it is about the engine", file)
-	case (m.Size.Processes > 0) != (m.Invariant != ""):
-		return m, fmt.Errorf("%s must tell its size, processes included, if an invariant finds it, and else not", file)
-	case m.What == "":
-		return m, fmt.Errorf("%s doesn't say what it breaks", file)
+	if err := m.complete(filepath.Base(filepath.Dir(file))); err != nil {
+		return m, fmt.Errorf("%s: %w", file, err)
+	}
+	if len(m.Of) == 0 {
+		return m, nil
+	}
+	m.Patch = nil
+	for _, name := range m.Of {
+		one, err := Read(filepath.Join(filepath.Dir(file), "..", name+".patch"))
+		if err != nil {
+			return m, err
+		}
+		_, diff, _ := bytes.Cut(one.Patch, []byte("\n--- "))
+		m.Patch = append(append(m.Patch, "--- "...), diff...)
 	}
 	return m, nil
+}
+
+// header takes one line of a description.
+func (m *Mutant) header(line string) error {
+	name, value, ok := strings.Cut(line, ": ")
+	switch name {
+	case "invariant":
+		m.Invariant = value
+	case "test":
+		m.Script = value
+	case "package":
+		m.Package = value
+	case "rule":
+		m.Rule = value
+	case "what":
+		m.What = value
+	case "why":
+		m.Why = value
+	case "of":
+		m.Of = strings.Split(value, ", ")
+	case "size":
+		s := &m.Size
+		if _, err := fmt.Sscanf(value, "orderings=%d faults=%d processes=%d", &s.Orderings, &s.Faults, &s.Processes); err != nil {
+			return fmt.Errorf("size: %q; want orderings=N faults=N processes=N", value)
+		}
+	default:
+		if ok && !strings.Contains(name, " ") {
+			return fmt.Errorf("%q: want invariant, test, package, rule, what, why, of or size", line)
+		}
+	}
+	return nil
+}
+
+// complete refuses a description that lacks what one of its folder must have.
+func (m *Mutant) complete(folder string) error {
+	switch {
+	case m.What == "":
+		return errors.New("it doesn't say what it changes: what: TEXT")
+	case folder == equivalentFolder:
+		if m.Why == "" || m.Invariant+m.Script+m.Rule != "" {
+			return errors.New("an equivalent must say why no run may fail (why: TEXT), and names no invariant, no test and no rule")
+		}
+		return nil
+	case (m.Invariant == "") == (m.Script == ""):
+		return errors.New("it must name what finds it: either an invariant or a test")
+	case (m.Rule == "") != (folder == engineFolder):
+		return errors.New("it must name the rule that it breaks, unless it is about the engine")
+	case m.Size.Processes == 0 && (folder != engineFolder || m.Invariant != ""):
+		return errors.New("it must tell the least that shows it, processes included: size: orderings=N faults=N processes=N")
+	case (len(m.Of) == 2) != (folder == pairsFolder):
+		return errors.New("a pair, and nothing else, names the two bugs that it is of: of: NAME, NAME")
+	}
+	return nil
 }
 
 var patched = regexp.MustCompile(`(?m)^\+\+\+ b/(\S+)`)

@@ -1,0 +1,200 @@
+package mutants
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/harness"
+)
+
+var (
+	baseFlag        = flag.String("base", "", "where the universes begin that look for bugs: a seed, or a commit's 40 hex digits; this commit's if nothing is said")
+	equivalentsFlag = flag.Int("equivalents", 300, "how many universes each equivalent must pass")
+)
+
+// anotherBase is where a second search begins if the first finds nothing: what
+// was measured may have moved a little, and no range of seeds has to be a lucky one.
+const anotherBase = "1"
+
+// unmeasuredBudget is in how many universes a bug is looked for of which nobody has
+// measured how often they find it.
+const unmeasuredBudget = 20_000
+
+// mostFalseAlarms is how likely a run of the gate may fail by chance alone.
+const mostFalseAlarms = 1e-3
+
+// gate looks for bugs, in so many universes as was measured that they need.
+type gate struct {
+	base  string // where the universes begin
+	cells map[string]map[string]Cell
+	clean string // the binary of the correct core's tests
+
+	mu          sync.Mutex
+	falseAlarms float64 // the sum over all bugs
+	unmeasured  int     // bugs of which nobody knows how often they are found
+	again       int     // bugs that only the second range of seeds has shown
+	planned     int     // bugs that a known plan shows
+}
+
+// newGate is ready to look for bugs. The correct core has passed as many universes
+// as the equivalents are run in.
+func newGate(t *testing.T) *gate {
+	g := &gate{base: *baseFlag, clean: filepath.Join(t.TempDir(), "clean.test")}
+	if g.base == "" {
+		commit, err := exec.Command("git", "rev-parse", "HEAD").Output()
+		require.NoError(t, err, "no commit: say where the universes begin, -base=SEED")
+		g.base = strings.TrimSpace(string(commit))
+	}
+	_, err := harness.Seed(g.base)
+	require.NoError(t, err)
+	g.cells, err = ReadCells(filepath.Join(root, CellsFile))
+	require.NoError(t, err)
+	build(t, g.clean, "./sim", nil)
+	out, err := search(g.clean, g.base, *equivalentsFlag, "none")
+	require.NoError(t, err, "the correct core fails:\n%s", out)
+	return g
+}
+
+// kill requires that universes find a bug by its oracle: those from the gate's base
+// on, or else from another. One that they find too seldom is shown by a plan.
+func (g *gate) kill(t *testing.T, m Mutant, binary string) {
+	budget := unmeasuredBudget
+	cell, known := g.cells[m.Name][Portfolio]
+	if known {
+		var needle bool
+		if budget, needle = cell.Budget(); needle {
+			g.killByPlan(t, m, binary)
+			return
+		}
+		g.add(func() { g.falseAlarms += cell.Miss() })
+	} else {
+		g.add(func() { g.unmeasured++ })
+	}
+	for _, base := range []string{g.base, anotherBase} {
+		out, err := search(binary, base, budget, m.Invariant)
+		if err == nil {
+			g.add(func() { g.again++ })
+			continue
+		}
+		require.Contains(t, out, "FAIL "+m.Invariant, "it was not %s that found it", m.Invariant)
+		g.requireClean(t, base, out)
+		fmt.Printf("mutants: %-38s %-4s killed by %-28s within %5s universes of %5d from %.16s on\n", m.Name, m.Rule, m.Invariant, universes(out), budget, base)
+		return
+	}
+	t.Fatalf("%s survived %d universes from %s on and as many from %s on; measured were %d in %d", m.What, budget, g.base, anotherBase, cell.Kills, cell.Universes)
+}
+
+// killByPlan requires that a bug which universes find too seldom to wait for fails
+// by the plan that once was found, and that the correct core passes it.
+func (g *gate) killByPlan(t *testing.T, m Mutant, binary string) {
+	file, err := filepath.Abs(filepath.Join(root, "testdata", "mutants", "plans", m.Name+".plan"))
+	require.NoError(t, err)
+	require.FileExists(t, file, "universes find %s too seldom to wait for: it needs a plan, or a script (test: NAME)", m.Name)
+	out, err := test(binary, "./sim", "TestSeeds", "-case", file)
+	require.Error(t, err, "%s passes its plan", m.What)
+	require.Contains(t, out, "FAIL "+m.Invariant)
+	out, err = test(g.clean, "./sim", "TestSeeds", "-case", file)
+	require.NoError(t, err, "the correct core fails by the plan of %s, too:\n%s", m.Name, out)
+	g.add(func() { g.planned++ })
+	fmt.Printf("mutants: %-38s %-4s killed by %-28s by its plan\n", m.Name, m.Rule, m.Invariant)
+}
+
+// requireClean requires that the correct core passes the universe in which a sweep
+// from base on ended.
+func (g *gate) requireClean(t *testing.T, base, out string) {
+	first, err := harness.Seed(base)
+	require.NoError(t, err)
+	n, err := strconv.Atoi(universes(out))
+	require.NoError(t, err)
+	text, err := search(g.clean, strconv.FormatUint(first+uint64(n)-1, 10), 1, "none")
+	require.NoError(t, err, "the correct core fails in the same universe:\n%s", text)
+}
+
+func (g *gate) add(count func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	count()
+}
+
+// search runs universes from base on, up to the first that fails by an invariant.
+func search(binary, base string, n int, invariant string) (string, error) {
+	return test(binary, "./sim", "TestSim", "-seed", base, "-seeds", strconv.Itoa(n), "-stop", invariant, "-unreduced")
+}
+
+// TestEquivalents: what breaks nothing is called broken by nobody.
+func TestEquivalents(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "testdata", "mutants", equivalentFolder, "*.patch"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 12)
+	g := newGate(t)
+	var alive sync.Map
+	t.Run("planted", func(t *testing.T) {
+		for _, file := range files {
+			m := read(t, file)
+			t.Run(m.Name, func(t *testing.T) {
+				t.Parallel()
+				binary := filepath.Join(t.TempDir(), "equivalent.test")
+				build(t, binary, "./sim", plant(t, m))
+				out, err := search(binary, g.base, *equivalentsFlag, "any")
+				require.NoError(t, err, "a false alarm: %s; yet %s\n%s", m.What, m.Why, out)
+				require.Contains(t, out, "sim: total seeds="+strconv.Itoa(*equivalentsFlag))
+				alive.Store(m.Name, true)
+			})
+		}
+	})
+	n := 0
+	alive.Range(func(any, any) bool { n++; return true })
+	fmt.Printf("mutants: %d of %d equivalents alive after %d universes each from %s on\n", n, len(files), *equivalentsFlag, g.base)
+}
+
+// TestDescriptions: no bug is without its rule, its size, and what finds it.
+func TestDescriptions(t *testing.T) {
+	for name, text := range map[string]string{
+		"no oracle":      "rule: R1\nwhat: x\nsize: orderings=0 faults=0 processes=1\n",
+		"two oracles":    "invariant: fencing\ntest: TestX\nrule: R1\nwhat: x\nsize: orderings=0 faults=0 processes=1\n",
+		"no rule":        "invariant: fencing\nwhat: x\nsize: orderings=0 faults=0 processes=1\n",
+		"no size":        "invariant: fencing\nrule: R1\nwhat: x\n",
+		"a script's":     "test: TestX\nrule: R1\nwhat: x\n",
+		"no processes":   "invariant: fencing\nrule: R1\nwhat: x\nsize: orderings=0 faults=1 processes=0\n",
+		"half a size":    "invariant: fencing\nrule: R1\nwhat: x\nsize: orderings=0\n",
+		"no description": "invariant: fencing\nrule: R1\nsize: orderings=0 faults=0 processes=1\n",
+		"a misspelling":  "invariant: fencing\nrules: R1\nwhat: x\nsize: orderings=0 faults=0 processes=1\n",
+		"half a pair":    "of: a, b\ninvariant: fencing\nrule: R1\nwhat: x\nsize: orderings=0 faults=0 processes=1\n",
+	} {
+		file := filepath.Join(t.TempDir(), "x.patch")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, err := Read(file)
+		require.ErrorContains(t, err, "x.patch: ", name)
+	}
+	reasonless := filepath.Join(t.TempDir(), equivalentFolder, "x.patch")
+	require.NoError(t, os.Mkdir(filepath.Dir(reasonless), 0o755))
+	require.NoError(t, os.WriteFile(reasonless, []byte("what: x\n"), 0o600))
+	_, err := Read(reasonless)
+	require.ErrorContains(t, err, "why no run may fail")
+}
+
+// TestBudgets: the gate looks as long as what was measured makes necessary.
+func TestBudgets(t *testing.T) {
+	often := Cell{Universes: 100, Kills: 50}
+	n, needle := often.Budget()
+	require.False(t, needle)
+	require.Equal(t, leastBudget, n)
+	seldom := Cell{Universes: 10_000, Kills: 20}
+	n, needle = seldom.Budget()
+	require.False(t, needle)
+	require.InDelta(t, 10_666, n, 5) // ln 1e-6 over ln(1 - 0.00129...)
+	require.LessOrEqual(t, seldom.Miss(), falseAlarm)
+	for _, never := range []Cell{{}, {Universes: 5000}, {Universes: 50_000, Kills: 2}} {
+		_, needle = never.Budget()
+		require.True(t, needle, "%+v", never)
+	}
+}

@@ -1,0 +1,108 @@
+package sim_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+)
+
+// These scripts tell what universes hardly reach: each takes several things at once.
+
+// A merger that is suspended before its flip goes on when its batch has been cancelled,
+// the name submitted again, and the new submission is about to be published. Its
+// claim is still there, under the old generation; it flips nothing (R2, R11).
+func TestMergerOfAnEarlierSubmission(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	stall := w0.Before(core.StepFlip).Suspend()
+	s.Until(stall.Fired)
+	cancel := s.Cancel(0)
+	s.Until(cancel.Returned)
+	require.NoError(t, cancel.Err())
+	again := s.Submit(0)
+	s.Until(again.Returned)
+	require.NoError(t, again.Err())
+	flip := w1.Before(core.StepFlip).Pause()
+	w1.Resume()
+	s.Until(flip.Fired)
+	require.Equal(t, "merging", s.Phase(0))
+	w0.Resume()
+	s.Advance(time.Second)
+	require.Empty(t, commits(s, "w0", core.StepFlip))
+	w1.Resume()
+	s.Settle()
+	require.Equal(t, "complete", s.Phase(0))
+}
+
+// A worker whose claim came back undetermined, and had not landed, finds a rival's
+// in its place. The rival's epoch is the one that its own would have had: it must
+// not take the unit for its own (R4).
+func TestRivalOfAnUndeterminedClaim(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	lost := w0.Before(core.StepClaimUnit).On("kv.commit").LoseRequest()
+	s.Until(lost.Fired)
+	w0.Partition(ops.KV, ops.PD)
+	hold := w1.Before(core.StepConvert).Pause()
+	w1.Resume()
+	s.Until(hold.Fired)
+	w0.Heal()
+	s.Advance(6 * time.Second)
+	w0.Saw(env.ErrUndetermined, core.StepClaimUnit)
+	requireUnit(t, s, 0, "epoch", "1", "worker", "w1", "state", "processing")
+	require.Zero(t, calls(s, "w0", core.StepConvert))
+	w1.Resume()
+	s.Settle()
+}
+
+// A merger that was suspended until another took its merge over is asked to stop at
+// the moment when it goes on. It lets its own claim go, not its successor's (R1).
+func TestDrainOfADeposedMerger(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	stall := w0.Before(core.StepFlip).Suspend()
+	s.Until(stall.Fired)
+	flip := w1.Before(core.StepFlip).Pause()
+	w1.Resume()
+	s.Until(flip.Fired)
+	require.Equal(t, "w1", mergeRow(s).get("worker"))
+	w0.Resume()
+	w0.Terminate(30 * time.Second)
+	s.Advance(2 * time.Second)
+	require.Equal(t, "w1", mergeRow(s).get("worker"))
+	w1.Resume()
+	s.Settle()
+	require.Equal(t, "2", storedRow(s, "batch/lab/data").get("merge_gen"))
+}
+
+// A merge claim that came back undetermined, and had not landed, finds a rival's
+// with the very generation that its own would have had. It is nobody's but the
+// rival's (R4).
+func TestRivalOfAnUndeterminedMergeClaim(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	lost := w0.Before(core.StepTryClaim).On("kv.commit").LoseRequest()
+	s.Until(lost.Fired)
+	w0.Partition(ops.KV, ops.PD)
+	flip := w1.Before(core.StepFlip).Pause()
+	w1.Resume()
+	s.Until(flip.Fired)
+	require.Equal(t, "1", mergeRow(s).get("gen"))
+	require.Equal(t, "w1", mergeRow(s).get("worker"))
+	w0.Heal()
+	s.Advance(6 * time.Second)
+	w0.Saw(env.ErrUndetermined, core.StepTryClaim)
+	require.Empty(t, commits(s, "w0", core.StepFlip))
+	w1.Resume()
+	s.Settle()
+}
