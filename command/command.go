@@ -143,6 +143,7 @@ type command struct {
 	patience time.Duration
 	found    []page.Failure // all kinds of failures so far
 	chaos    string
+	arm      string
 	seed     seedFlag
 }
 
@@ -201,8 +202,12 @@ func (c *command) root() *cobra.Command {
 // system is the system's name in plans.
 func (c *command) system() string { return c.suite.Target.Assemble().Name() }
 
-// target is the suite's, under the chaos configuration if there is one.
+// target is the suite's, under the chaos configuration and with the arm if there is
+// one.
 func (c *command) target() (sim.Target, *harness.Chaos, error) {
+	if err := c.suite.Choose(c.arm); err != nil {
+		return sim.Target{}, nil, err
+	}
 	if c.chaos == "" {
 		return c.suite.Target, nil, nil
 	}
@@ -213,6 +218,7 @@ func (c *command) target() (sim.Target, *harness.Chaos, error) {
 func (c *command) addSeed(cmd *cobra.Command) {
 	c.seed = 1
 	cmd.Flags().Var(&c.seed, "seed", "the first universe: decimal, 0x hex, or a commit's 40 hex digits")
+	cmd.Flags().StringVar(&c.arm, "arm", "", "how all universes order their events, in place of as each draws: "+strings.Join(sim.Arms(), ", "))
 	cmd.Flags().StringVar(&c.chaos, "chaos", "", "inject what this chaos configuration says, in place of drawn faults")
 }
 

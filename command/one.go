@@ -62,6 +62,9 @@ func (c *command) universe() (sim.Target, *sim.Result, error) {
 // replayLine runs the universe of r again.
 func (c *command) replayLine(r *sim.Result) string {
 	line := fmt.Sprintf("%s run --seed 0x%016x", c.name, r.Seed)
+	if c.arm != "" {
+		line += " --arm " + c.arm
+	}
 	if c.chaos != "" {
 		line += " --chaos " + c.chaos
 	}

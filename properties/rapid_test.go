@@ -129,7 +129,7 @@ func configure(t *rapid.T, plan *plan.Plan) {
 	frames := number("frames", 1, 30)
 	*setting("sim.work_time") = min(duration("sim.work_time"), duration("core.unit_timeout")/time.Duration(3*frames)).String()
 	number("regions", 1, 4)
-	*setting("sim.arm") = rapid.SampledFrom([]string{"elastic", "narrow", sim.DefaultArm}).Draw(t, "arm")
+	*setting("sim.arm") = rapid.SampledFrom(sim.Arms()).Draw(t, "arm")
 }
 
 func drawPlace() *rapid.Generator[place] {

@@ -41,7 +41,7 @@ func (u *Universe) branch() {
 	}
 	u.branchAt = 0
 	if u.sched.fixed { // the default arm draws nothing: from here on it is the narrow one
-		u.sched.fixed, u.sched.steady = false, false
+		u.sched.fixed, u.sched.steady, u.sched.strategy = false, false, newNarrow(&u.sched, armSetup{})
 		u.config.LatencyMax = max(u.config.LatencyMax, branchSpread*u.config.LatencyMin)
 	}
 	u.seed = keyed.Mix(u.seed, u.branchKey)

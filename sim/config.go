@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
@@ -11,9 +12,13 @@ import (
 // Config is the simulator's own part of a run's configuration. A plan embeds
 // it whole; a seed draws it.
 type Config struct {
-	// Arm is the order of events: "elastic" draws it, "narrow" follows latencies
-	// that are drawn, "default" draws nothing: every message takes latency_min, and
-	// at one instant what was sent or set first comes first.
+	// Arm is how the order of events comes about. By latencies: "narrow" draws them,
+	// "quantised" rounds them up so that they tie, "mixture" draws some just past a
+	// time-out or a lease. By choice, with the earliest timer as one candidate:
+	// "elastic" is a random walk, "pos" partial-order sampling, "surw" a walk that
+	// makes all interleavings as likely, "ta-pct" and "pct" have priorities that
+	// change once or twice. "default" draws nothing: every message takes
+	// latency_min, and at one instant what was sent or set first comes first.
 	Arm string
 	// LatencyMin is the shortest way of a request or a reply, before any fault.
 	LatencyMin time.Duration
@@ -22,8 +27,9 @@ type Config struct {
 	// Quantum rounds every latency up to its multiples, so that ties occur; 0s
 	// for none.
 	Quantum time.Duration
-	// TimerWeight is how eager the earliest timer is beside the messages in
-	// flight under the elastic arm, in permille of a message.
+	// TimerWeight is how eager time is. Under elastic, pos and surw: how eager the
+	// earliest timer is beside the messages in flight, in permille of a message.
+	// Under mixture: four times the permille of messages that are late.
 	TimerWeight int
 	// WorkTime is the cost of one piece of work.
 	WorkTime time.Duration
@@ -45,18 +51,11 @@ const usualWork = 800 * time.Millisecond
 // longestWork is the longest that one piece of work may take.
 const longestWork = 10 * time.Second
 
-// arms names the arms.
-var arms = []string{"elastic", "narrow", DefaultArm}
-
-// DefaultArm is the arm that draws nothing. No seed draws it: failures are reduced
-// to it, so that what its order of events owes to chance is named.
-const DefaultArm = "default"
-
 // Settings are the simulator's part of a plan: what each may be, and the fields
 // of c that they set.
 func (c *Config) Settings() []plan.Setting {
 	return []plan.Setting{
-		{Name: "sim.arm", Text: &c.Arm, Allowed: arms},
+		{Name: "sim.arm", Text: &c.Arm, Allowed: Arms()},
 		{Name: "sim.latency_min", Duration: &c.LatencyMin, Min: 1000, Max: 10e9},
 		{Name: "sim.latency_max", Duration: &c.LatencyMax, Min: 1000, Max: 10e9},
 		{Name: "sim.quantum", Duration: &c.Quantum, Max: 10e9},
@@ -69,10 +68,11 @@ func (c *Config) Settings() []plan.Setting {
 	}
 }
 
-// draw chooses the simulator's configuration for a seed.
-func (c *Config) draw(d keyed.Draw, b Bounds) {
+// draw chooses the simulator's configuration for a seed; arm is set, or "" to draw
+// it, too.
+func (c *Config) draw(d keyed.Draw, b Bounds, arm string) {
 	*c = Config{
-		Arm:         "elastic",
+		Arm:         cmp.Or(arm, drawArm(d)),
 		LatencyMin:  time.Duration(d.LogBetween("latency_min", 50e3, max(int64(b.MaxLatency)/2, 60e3))),
 		TimerWeight: int(d.LogBetween("timer_weight", 2, 400)),
 		WorkTime:    time.Duration(d.LogBetween("frame_time", 1e5, max(int64(min(usualWork, b.MaxWork/2)), 2e5))),
@@ -94,11 +94,8 @@ func (c *Config) draw(d keyed.Draw, b Bounds) {
 	}
 	c.WorkTime = min(c.WorkTime, b.MaxWork)
 	c.LatencyMax = max(min(c.LatencyMin*time.Duration(d.Between("latency_spread", 2, 10)), b.MaxLatency), c.LatencyMin)
-	if d.Chance("narrow", 500) {
-		c.Arm = "narrow"
-		if d.Chance("quantised", 400) {
-			c.Quantum = 10 * time.Millisecond
-			c.WorkTime = min(c.WorkTime.Truncate(c.Quantum)+c.Quantum, longestWork)
-		}
+	if c.Arm == quantisedArm {
+		c.Quantum = 10 * time.Millisecond
+		c.WorkTime = min(c.WorkTime.Truncate(c.Quantum)+c.Quantum, longestWork)
 	}
 }

@@ -23,13 +23,19 @@
 // taking one fault away changes nothing else. The rolling hash of a run covers
 // every event: equal hashes mean equal runs, on every platform.
 //
-// # Two arms
+// # Arms
 //
-// How the events are ordered is a function of the seed. "narrow" gives
-// every message a latency from a narrow range, in some runs rounded so that
-// ties occur. "elastic" chooses the order itself, as a random walk over the
-// messages in flight with the earliest timer as one more candidate: letting
-// time pass is a scheduling decision.
+// How the events are ordered is a function of the seed, one of the arms of
+// strategy.go, each with its share of the seeds. Some give every message a latency:
+// "narrow" from a narrow range, "quantised" rounded so that ties occur, "mixture"
+// sometimes just past a time-out or a lease. Others choose the order itself, over the
+// messages in flight with the earliest timer as one more candidate, for letting
+// time pass is a scheduling decision: "elastic" as a random walk, "pos" by
+// partial-order sampling, "surw" and "ta-pct" as the literature's floor. "pct" is
+// there to compare with, and "default" to reduce to. Each is held to
+// probabilities that are known (TestLostUpdate and those beside it).
+//
+// What strikes is drawn beside that, by package search, whatever the arm.
 //
 // # Phases
 //

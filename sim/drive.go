@@ -32,7 +32,7 @@ func Boot(target Target) (*Universe, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := Config{Arm: "narrow", WorkTime: time.Second, MaxInFlight: bounds.MaxInFlight, LockGC: 10 * time.Minute}
+	config := Config{Arm: narrowArm, WorkTime: time.Second, MaxInFlight: bounds.MaxInFlight, LockGC: 10 * time.Minute}
 	u := newUniverse(handSeed, config, system, bounds)
 	u.recorder, u.steady, u.sched.steady = &recorder{}, true, true
 	u.judge.observeBy(target.Invariants(assembly, system))

@@ -104,6 +104,7 @@ type task struct {
 	call       call             // the last one
 	where      waitPlace
 	before     *stepName // the last step that was another than that of where
+	chain      chain
 	replyError error
 	stepError  error // with which the step just entered is refused
 	result     error

@@ -29,6 +29,9 @@ type Target struct {
 	Inject func(Assembly) []fault.Injector
 	// Search sets a part of what faults are drawn from.
 	Search search.Options
+	// Arm, if set, orders the events of all universes that seeds draw, in the place of
+	// the arm that each would draw: one of [Arms].
+	Arm string
 	// Calm leaves the drawn faults out.
 	Calm bool
 	// Events, if set, is after how many events a run is given up: it is then
@@ -101,9 +104,12 @@ func (target Target) universe(seed uint64) (*Universe, *plan.Plan, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("seed 0x%x: %w", seed, err)
 	}
-	config.draw(keyed.New(seed, "sim"), bounds)
+	config.draw(keyed.New(seed, "sim"), bounds, target.Arm)
 	if target.Vary != nil {
 		target.Vary(&config, assembly)
+	}
+	if armNamed(config.Arm) == nil {
+		return nil, nil, fmt.Errorf("no arm is called %q; known: %s", config.Arm, strings.Join(Arms(), ", "))
 	}
 	u := newUniverse(seed, config, system, bounds)
 	u.pulse = target.Pulse

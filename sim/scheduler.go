@@ -7,62 +7,45 @@ import (
 )
 
 // scheduler decides what happens next, and when that is: letting time pass is
-// one of its decisions. Under the narrow arm every message has a latency and
-// the earliest event is next. Under the elastic one the order is drawn. Under the
-// default one nothing is.
+// one of its decisions. How it decides is its strategy.
 type scheduler struct {
+	strategy
 	now      int64 // virtual nanoseconds since the universe began
-	order    int64 // elastic: position in the order of picks
-	messages queue
-	timers   queue
-	// timerHead is the earliest timer as a candidate of the elastic arm, and
-	// timerOrder its place in the order.
-	timerHead  *event
-	timerOrder int64
+	messages queue // also wake-ups
+	timers   queue // also messages that a fault holds back until some time
 
-	config  *Config
-	elastic bool
-	steady  bool   // messages come in the order in which they are sent
-	fixed   bool   // under the default arm, which is steady
-	pushed  uint64 // messages, and under the default arm timers, so far
+	config *Config
+	steady bool   // messages come in the order in which they are sent
+	fixed  bool   // under the default arm, which is steady
+	pushed uint64 // messages, and under the default arm timers, so far
 }
 
-// latency draws a message's way from its identity.
-func (s *scheduler) latency(id uint64) int64 {
+// drawn draws a message's way from its identity: between the shortest and the
+// longest.
+func (s *scheduler) drawn(id uint64) int64 {
 	lo, hi := int64(s.config.LatencyMin), int64(s.config.LatencyMax)
-	if s.fixed {
-		return lo
-	}
-	l := lo + int64(keyed.Below(keyed.Mix(id, keyed.ForPick), uint64(hi-lo+1)))
+	return s.quantised(lo + int64(keyed.Below(keyed.Mix(id, keyed.ForPick), uint64(hi-lo+1))))
+}
+
+// quantised rounds a time up to the configured quantum.
+func (s *scheduler) quantised(d int64) int64 {
 	if q := int64(s.config.Quantum); q > 0 {
-		l = (l + q - 1) / q * q
+		return (d + q - 1) / q * q
 	}
-	return l
+	return d
 }
 
-// send schedules a message, which takes its latency to arrive.
-func (s *scheduler) send(e *event) {
-	if s.elastic {
-		s.push(e, 0)
-		return
-	}
-	s.push(e, s.latency(e.id))
-}
+// send schedules a message that sets out now.
+func (s *scheduler) send(e *event) { s.push(e, s.delay(e.id)) }
 
-// push schedules a message or a wake-up. Under the narrow arm it happens after
-// that time; under the elastic one its place in the order is drawn: an
-// exponential race among the pending is a uniform random walk, and each
-// contender's draw depends on its own identity only.
+// push schedules a message or a wake-up that comes no sooner than after that
+// time.
 func (s *scheduler) push(e *event, after int64) {
 	if s.steady {
 		s.pushed++
 		e.tie = s.pushed
 	}
-	if s.elastic {
-		e.when = s.order + keyed.Exponential(keyed.Mix(e.id, keyed.ForPick))
-	} else {
-		e.when = s.now + after
-	}
+	e.when = s.place(e, after)
 	s.messages.push(e)
 }
 
@@ -79,45 +62,29 @@ func (s *scheduler) tie(id uint64) uint64 {
 // pick takes the next event out of the queues and moves time; nil if there is
 // none.
 func (s *scheduler) pick() *event {
-	m, t := s.messages.head(), s.timers.head()
-	switch {
-	case m == nil && t == nil:
+	if s.messages.len() == 0 && s.timers.len() == 0 {
 		return nil
-	case s.elastic:
-		return s.walk(m, t)
-	case t == nil || m != nil && before(m, t):
-		s.now = max(s.now, m.when)
-		return s.messages.pop()
 	}
-	s.now = max(s.now, t.when)
-	return s.timers.pop()
+	return s.next()
 }
 
-// walk is pick under the elastic arm: the earliest timer is one candidate
-// beside every message in flight.
-func (s *scheduler) walk(m, t *event) *event {
-	if t != nil && t != s.timerHead {
-		// Memorylessness allows a new draw whenever another timer comes first.
-		s.timerHead = t
-		s.timerOrder = s.order + keyed.Exponential(keyed.Mix(t.id, keyed.ForTimer))*1000/int64(s.config.TimerWeight)
-	}
-	if t == nil || m != nil && m.when <= s.timerOrder {
-		s.order = max(s.order, m.when)
-		if m.kind != evResume {
-			s.now += s.latency(m.id)
-		}
-		return s.messages.pop()
-	}
-	if m != nil {
-		s.order = max(s.order, s.timerOrder)
-	}
-	s.timerHead = nil
+// fire takes out the first timer. Timers may fire late, never early.
+func (s *scheduler) fire() *event {
+	t := s.timers.pop()
 	s.now = max(s.now, t.when)
-	return s.timers.pop()
+	return t
 }
 
-// due reports whether something happens no later than at, under the narrow
-// arm.
+// arrive takes out a message whose turn was chosen. Time passes for its way.
+func (s *scheduler) arrive(m *event) *event {
+	s.messages.remove(m)
+	if m.kind != evResume {
+		s.now += s.drawn(m.id)
+	}
+	return m
+}
+
+// due reports whether something happens no later than at, under a timely arm.
 func (s *scheduler) due(at time.Duration) bool {
 	m, t := s.messages.head(), s.timers.head()
 	return m != nil && m.when <= int64(at) || t != nil && t.when <= int64(at)

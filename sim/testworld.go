@@ -21,7 +21,7 @@ type TestWorld struct {
 func NewTestWorld(invariants ...Invariant) *TestWorld {
 	t := &TestWorld{objects: objstore.New(objstore.Options{MinPart: -1}), invariants: invariants}
 	u := &t.universe
-	u.config.Arm = "narrow"
+	u.arm = armNamed(narrowArm)
 	u.objects, u.kv = t.objects, tikv.New(tikv.Options{})
 	t.World = &u.world
 	t.World.init(u)
@@ -95,7 +95,7 @@ func (t *TestWorld) Read(r tikv.Read)     { l := t.universe.kv.Ledger(); l.Reads
 func (t *TestWorld) Scan(s tikv.ScanRead) { l := t.universe.kv.Ledger(); l.Scans = append(l.Scans, s) }
 
 // Hurry lets timers overtake messages, as the elastic arm does.
-func (t *TestWorld) Hurry() { t.universe.config.Arm = "elastic" }
+func (t *TestWorld) Hurry() { t.universe.arm = armNamed(elasticArm) }
 
 // Marked returns how often a mark was reached, and Stated how many abstract
 // states were named.

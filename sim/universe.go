@@ -36,6 +36,7 @@ type Universe struct {
 	system System
 	bounds Bounds
 
+	arm    *arm
 	sched  scheduler
 	events uint64
 
@@ -102,9 +103,7 @@ func newUniverse(seed uint64, config Config, system System, bounds Bounds) *Univ
 		steps: make(map[string]*stepName), sites: make(map[uint64]*site),
 		hash: keyed.Mix(seed, 0x756e6976),
 	}
-	u.sched.config, u.sched.elastic = &u.config, config.Arm == "elastic"
-	u.sched.fixed = config.Arm == DefaultArm
-	u.sched.steady = u.sched.fixed
+	u.setArm(config.Arm)
 	u.collection.pos = -1
 	u.kv = tikv.New(tikv.Options{RecordReads: true})
 	u.objects = objstore.New(system.StoreOptions())
@@ -116,6 +115,14 @@ func newUniverse(seed uint64, config Config, system System, bounds Bounds) *Univ
 		u.processes = append(u.processes, &process{u: u, index: i, program: program, temp: map[string][]byte{}})
 	}
 	return u
+}
+
+// setArm lets an arm order the events from now on.
+func (u *Universe) setArm(name string) {
+	u.arm, u.sched.config = armNamed(name), &u.config
+	u.sched.fixed = name == DefaultArm
+	u.sched.steady = u.sched.fixed
+	u.sched.strategy = u.arm.start(&u.sched, armSetup{u.seed, &u.bounds})
 }
 
 // newEnv makes the seams for a new incarnation.
@@ -301,7 +308,10 @@ func (u *Universe) heal() {
 	for u.sched.messages.len() > 0 {
 		pending = append(pending, u.sched.messages.pop())
 	}
-	u.phase, u.sched.elastic = settlePhase, false
+	u.phase = settlePhase
+	if !u.arm.timely {
+		u.sched.strategy = newNarrow(&u.sched, armSetup{})
+	}
 	u.healedAt = u.sched.now
 	u.standing = nil
 	u.note(nil, Healed, "")

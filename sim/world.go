@@ -352,7 +352,7 @@ func (w *World) Now() time.Duration { return time.Duration(w.u.sched.now) }
 
 // Timely reports whether no timer is ever let overtake a message in flight:
 // then nothing times out in this universe without a fault.
-func (w *World) Timely() bool { return w.u.config.Arm != "elastic" }
+func (w *World) Timely() bool { return w.u.arm.timely }
 
 // Healed is when the faults stopped, and whether they have.
 func (w *World) Healed() (at time.Duration, ok bool) {

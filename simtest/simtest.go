@@ -20,6 +20,7 @@
 //	go test ./pkg -case=FILE          one plan only
 //	go test ./pkg -seed=42 -keep      the reduced plan of a failure lands in the suite's folder
 //	go test ./pkg -seeds=1000 -chaos=FILE     what a chaos configuration injects, in place of drawn faults
+//	go test ./pkg -seeds=1000 -arm=NAME       all with one arm, in place of the drawn ones
 //	go test ./pkg -seeds=1000 -stop=NAME      up to the first violation of an invariant
 //	go test ./pkg -patience=2m        how long a universe may let nothing happen, in real time
 //
@@ -61,6 +62,7 @@ var (
 	caseFlag      = flag.String("case", "", "the plan to replay: a file, also relative to the module's root")
 	stopFlag      = flag.String("stop", "", "end a sweep at the first violation of this invariant")
 	keepFlag      = flag.Bool("keep", false, "write the reduced plan of a failing seed to the folder of kept plans")
+	armFlag       = flag.String("arm", "", "how all universes order their events, instead of as each draws: elastic, narrow and others, see docs/PLAN.md")
 	chaosFlag     = flag.String("chaos", "", "inject what this chaos configuration says, instead of drawn faults: a file, also relative to the module's root")
 	unreducedFlag = flag.Bool("unreduced", false, "report failures as they were found, without reducing them")
 	patienceFlag  = flag.Duration("patience", harness.Patience, "how long a universe may let nothing happen, in real time; 0 for ever")
@@ -143,6 +145,9 @@ func (s *session) read() (err error) {
 	if *patienceFlag < 0 {
 		return fmt.Errorf("-patience=%s: want 0s (for ever) or more", *patienceFlag)
 	}
+	if err := s.suite.Choose(*armFlag); err != nil {
+		return err
+	}
 	if *chaosFlag != "" {
 		s.chaos, err = s.suite.Chaos(*chaosFlag)
 	}
@@ -223,6 +228,9 @@ func command(test, flags string) string {
 // again runs the universe of a seed again.
 func again(test string, seed uint64) string {
 	flags := fmt.Sprintf("-seed=0x%016x", seed)
+	if *armFlag != "" {
+		flags += " -arm=" + *armFlag
+	}
 	if *chaosFlag != "" {
 		flags += " -chaos=" + *chaosFlag
 	}

@@ -97,12 +97,15 @@ func Below(value, n uint64) uint64 {
 const unit = 1 << 20
 
 // Exponential maps a 64-bit value to an exponential variate of mean 1 (in
-// unit), in integers so that every platform agrees: -log2(u) from the leading
-// zeros and a linear mantissa (off by at most 0.09), times ln 2.
+// unit), in integers so that every platform agrees: -log2(u), from the leading
+// zeros and a cubic for the mantissa m, times ln 2. With m alone for log2(1+m), which
+// is off by up to 0.09, a race of such variates has a memory: a random walk lost
+// an update in 52 of 100 runs where it should in 50. The cubic
+// m + m*(1-m)*(0.423 - 0.16*m) is off by at most 0.001.
 func Exponential(value uint64) int64 {
 	zeros := bits.LeadingZeros64(value | 1)
-	mantissa := value << (zeros + 1) >> 44 // 20 bits after the leading one
-	log2 := int64(zeros+1)*unit - int64(mantissa)
+	m := int64(value << (zeros + 1) >> 44) // 20 bits after the leading one
+	log2 := int64(zeros+1)*unit - m - m*(unit-m)/unit*(443548-167772*m/unit)/unit
 	return log2 * 726817 / unit // ln 2 = 726817 / 2^20
 }
 
@@ -121,4 +124,7 @@ const (
 	ForTie
 	ForCopy
 	ForMode
+	ForFar
+	ForChange
+	ForTurn
 )

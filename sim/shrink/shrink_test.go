@@ -14,7 +14,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
-// careless are universes of the careless counter that fail, of both drawn arms.
+// careless are universes of the careless counter that fail, of several arms.
 func careless(t *testing.T) []*sim.Result {
 	var failed []*sim.Result
 	for seed := uint64(1); len(failed) < 20; seed++ {
@@ -28,10 +28,12 @@ func careless(t *testing.T) []*sim.Result {
 }
 
 // Two careless workers lose an update if one of them is late at the right moment,
-// three without that. Whatever the universe was like, no more is left. The plan
-// can be printed, parsed and replayed, and each deviation in it is necessary.
+// three without that. Whatever the universe was like, no more is left, but for one
+// in twenty: a run of the random walk that loses it by way of a lock that two
+// others wait for ends in a local minimum with one ordering more. The plan can be
+// printed, parsed and replayed, and each deviation in it is necessary.
 func TestCarelessCounter(t *testing.T) {
-	arms, byDefault := map[string]int{}, 0
+	arms, byDefault, larger := map[string]int{}, 0, 0
 	for _, r := range careless(t) {
 		arms[r.Arm]++
 		s, err := Failure(counter.Target(true), r, 2000)
@@ -41,14 +43,19 @@ func TestCarelessCounter(t *testing.T) {
 			byDefault++
 		}
 		require.Equal(t, r.Violation.Identity(), s.Result.Violation.Identity())
-		require.LessOrEqual(t, s.Plan.Deviations()+s.Processes, 4, "seed %#x:\n%s", r.Seed, s.Plan)
+		size := s.Plan.Deviations() + s.Processes
+		require.LessOrEqual(t, size, 5, "seed %#x:\n%s", r.Seed, s.Plan)
+		if size == 5 {
+			larger++
+		}
 		again, err := plan.Parse("shrunk", []byte(s.Plan.String()))
 		require.NoError(t, err)
 		replayed, err := sim.Replay(counter.Target(true), again)
 		require.NoError(t, err)
 		require.Equal(t, s.Result.Hash, replayed.Hash)
 	}
-	require.Len(t, arms, 2)
+	require.GreaterOrEqual(t, len(arms), 3)
+	require.LessOrEqual(t, larger, 1)
 	require.GreaterOrEqual(t, byDefault, 17) // what comes after the healing no ordering reaches
 }
 
