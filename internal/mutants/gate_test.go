@@ -1,6 +1,8 @@
 package mutants
 
 import (
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +20,7 @@ import (
 
 var (
 	baseFlag        = flag.String("base", "", "where the universes begin that look for bugs: a seed, or a commit's 40 hex digits; this commit's if nothing is said")
+	recordFlag      = flag.String("record", "", "add what the searches came to to this file, from the package's folder on: ../../"+CellsFile)
 	equivalentsFlag = flag.Int("equivalents", 300, "how many universes each equivalent must pass")
 )
 
@@ -39,7 +42,7 @@ type gate struct {
 	clean string // the binary of the correct core's tests
 
 	mu          sync.Mutex
-	falseAlarms float64 // the sum over all bugs
+	falseAlarms float64 // the sum over all bugs, of both ranges
 	unmeasured  int     // bugs of which nobody knows how often they are found
 	again       int     // bugs that only the second range of seeds has shown
 	planned     int     // bugs that a known plan shows
@@ -70,12 +73,12 @@ func (g *gate) kill(t *testing.T, m Mutant, binary string) {
 	budget := unmeasuredBudget
 	cell, known := g.cells[m.Name][Portfolio]
 	if known {
-		var needle bool
-		if budget, needle = cell.Budget(); needle {
+		if cell.Needle() {
 			g.killByPlan(t, m, binary)
 			return
 		}
-		g.add(func() { g.falseAlarms += cell.Miss() })
+		budget = cell.Budget()
+		g.add(func() { g.falseAlarms += cell.Miss() * cell.Miss() })
 	} else {
 		g.add(func() { g.unmeasured++ })
 	}
@@ -86,7 +89,8 @@ func (g *gate) kill(t *testing.T, m Mutant, binary string) {
 			continue
 		}
 		require.Contains(t, out, "FAIL "+m.Invariant, "it was not %s that found it", m.Invariant)
-		g.requireClean(t, base, out)
+		seed, n := g.requireClean(t, base, out)
+		g.record(t, Cell{Mutant: m.Name, Name: Portfolio, Universes: n, Kills: 1, First: seed, By: map[string]int{m.Invariant: 1}})
 		fmt.Printf("mutants: %-38s %-4s killed by %-28s within %5s universes of %5d from %.16s on\n", m.Name, m.Rule, m.Invariant, universes(out), budget, base)
 		return
 	}
@@ -109,14 +113,33 @@ func (g *gate) killByPlan(t *testing.T, m Mutant, binary string) {
 }
 
 // requireClean requires that the correct core passes the universe in which a sweep
-// from base on ended.
-func (g *gate) requireClean(t *testing.T, base, out string) {
+// from base on ended, and returns its seed and how many there were.
+func (g *gate) requireClean(t *testing.T, base, out string) (seed uint64, n int) {
 	first, err := harness.Seed(base)
 	require.NoError(t, err)
-	n, err := strconv.Atoi(universes(out))
+	n, err = strconv.Atoi(universes(out))
 	require.NoError(t, err)
-	text, err := search(g.clean, strconv.FormatUint(first+uint64(n)-1, 10), 1, "none")
+	seed = first + uint64(n) - 1
+	text, err := search(g.clean, strconv.FormatUint(seed, 10), 1, "none")
 	require.NoError(t, err, "the correct core fails in the same universe:\n%s", text)
+	return seed, n
+}
+
+// record adds what a search came to to the file of measurements, if it is asked
+// for: each search measures, too, up to its first kill. It runs universes ahead, so
+// its processor time would tell nothing.
+func (g *gate) record(t *testing.T, c Cell) {
+	if *recordFlag == "" {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	line, err := json.Marshal(c)
+	require.NoError(t, err)
+	file, err := os.OpenFile(*recordFlag, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(file, "%s\n", line)
+	require.NoError(t, errors.Join(err, file.Close()))
 }
 
 func (g *gate) add(count func()) {
@@ -144,7 +167,7 @@ func TestEquivalents(t *testing.T) {
 				t.Parallel()
 				binary := filepath.Join(t.TempDir(), "equivalent.test")
 				build(t, binary, "./sim", plant(t, m))
-				out, err := search(binary, g.base, *equivalentsFlag, "any")
+				out, err := search(binary, g.base, *equivalentsFlag, Any)
 				require.NoError(t, err, "a false alarm: %s; yet %s\n%s", m.What, m.Why, out)
 				require.Contains(t, out, "sim: total seeds="+strconv.Itoa(*equivalentsFlag))
 				alive.Store(m.Name, true)
@@ -182,19 +205,44 @@ func TestDescriptions(t *testing.T) {
 	require.ErrorContains(t, err, "why no run may fail")
 }
 
+// TestBugs: there are enough of them, and each says what it must.
+func TestBugs(t *testing.T) {
+	requireAllBitten(t, all(t, func(m Mutant) bool { return m.Rule != "" }))
+	known, err := ReadCells(filepath.Join(root, CellsFile))
+	require.NoError(t, err)
+	for name := range known {
+		require.NotEmpty(t, all(t, func(m Mutant) bool { return m.Name == name }), "%s is measured, and is not there", name)
+	}
+}
+
 // TestBudgets: the gate looks as long as what was measured makes necessary.
 func TestBudgets(t *testing.T) {
 	often := Cell{Universes: 100, Kills: 50}
-	n, needle := often.Budget()
-	require.False(t, needle)
-	require.Equal(t, leastBudget, n)
+	require.False(t, often.Needle())
+	require.Equal(t, leastBudget, often.Budget())
 	seldom := Cell{Universes: 10_000, Kills: 20}
-	n, needle = seldom.Budget()
-	require.False(t, needle)
-	require.InDelta(t, 10_666, n, 5) // ln 1e-6 over ln(1 - 0.00129...)
+	require.False(t, seldom.Needle())
+	require.InDelta(t, 10_666, seldom.Budget(), 5) // ln 1e-6 over ln(1 - 0.00129...)
 	require.LessOrEqual(t, seldom.Miss(), falseAlarm)
-	for _, never := range []Cell{{}, {Universes: 5000}, {Universes: 50_000, Kills: 2}} {
-		_, needle = never.Budget()
-		require.True(t, needle, "%+v", never)
+	once := Cell{Universes: 4000, Kills: 1} // the interval is wide: the budget is, too
+	require.False(t, once.Needle())
+	require.Equal(t, mostBudget, once.Budget())
+	require.Less(t, once.Miss(), 0.02)
+	for _, never := range []Cell{{Universes: 5000}, {Universes: 50_000, Kills: 2}} {
+		require.True(t, never.Needle(), "%+v", never)
 	}
+}
+
+// TestCellsAddUp: lines about one bug are of other universes each.
+func TestCellsAddUp(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cells")
+	require.NoError(t, os.WriteFile(file, []byte(`{"Mutant":"a","Name":"portfolio","Universes":10,"Kills":1,"First":7,"By":{"x":1}}
+{"Mutant":"a","Name":"portfolio","Universes":20,"Kills":2,"First":9,"CPU":2,"By":{"x":1,"y":1}}
+`), 0o600))
+	known, err := ReadCells(file)
+	require.NoError(t, err)
+	require.Equal(t, Cell{Mutant: "a", Name: "portfolio", Universes: 30, Kills: 3, First: 7, CPU: 2, By: map[string]int{"x": 2, "y": 1}, timed: 20}, known["a"]["portfolio"])
+	require.NoError(t, os.WriteFile(file, []byte(`{"Mutant":"a","Name":"portfolio","Universes":1,"Kills":2}`), 0o600))
+	_, err = ReadCells(file)
+	require.ErrorContains(t, err, "cells:1: ")
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 
@@ -18,8 +19,10 @@ type Cell struct {
 	Mutant, Name     string
 	Universes, Kills int
 	First            uint64         // the seed of the first kill
-	CPU              float64        // seconds, of all of them
+	CPU              float64        // seconds; 0 where nobody has taken the time
 	By               map[string]int // universes that fail, by invariant
+
+	timed int // of how many universes CPU is
 }
 
 // Portfolio is the cell whose universes are those of a sweep: the seed draws the arm.
@@ -39,45 +42,78 @@ func (c Cell) P() (p, low, high float64) {
 }
 
 const (
-	// falseAlarm is how likely the gate misses one bug by chance, at most, in one
-	// range of seeds.
+	// falseAlarm is how likely the gate misses one bug by chance in one range of
+	// seeds, at the lower end of the interval.
 	falseAlarm = 1e-6
 	// leastBudget leaves room for what a change of the simulator does to a bug that
 	// nearly every universe finds.
 	leastBudget = 500
-	// mostBudget bounds a search: a bug that needs more is a needle.
-	mostBudget = 50_000
+	// mostBudget bounds a search. One that succeeds ends after 1/p universes on
+	// average, however many it may look at.
+	mostBudget = 100_000
+	// needleP is the share below which nobody waits for universes to find a bug.
+	needleP = 1.0 / 20_000
 )
 
-// Budget is in how many universes the gate looks for the bug: so many that at the
-// lower end of the interval it misses it with a probability of falseAlarm. needle
-// tells that the most that it may look at are not enough for that.
-func (c Cell) Budget() (universes int, needle bool) {
-	_, low, _ := c.P()
-	if low <= 0 {
-		return mostBudget, true
+// PerUniverse is the processor time of a universe in seconds, 0 if it is not known.
+func (c Cell) PerUniverse() float64 {
+	if c.timed == 0 {
+		return 0
 	}
-	n := math.Ceil(math.Log(falseAlarm) / math.Log1p(-min(low, 0.999)))
-	if n > mostBudget {
-		return mostBudget, true
-	}
-	return max(int(n), leastBudget), false
+	return c.CPU / float64(c.timed)
 }
 
-// Miss is how likely the gate misses the bug in one range of seeds, at the lower
-// end of the interval.
+// Needle tells that universes find the bug too seldom to wait for it.
+func (c Cell) Needle() bool {
+	p, _, _ := c.P()
+	return p < needleP
+}
+
+// Budget is in how many universes the gate looks for the bug, in one range of seeds:
+// so many that at the lower end of the interval they miss it with a probability of
+// falseAlarm, if mostBudget allows.
+func (c Cell) Budget() int {
+	_, low, _ := c.P()
+	if low <= 0 {
+		return mostBudget
+	}
+	n := math.Log(falseAlarm) / math.Log1p(-min(low, 0.999))
+	return int(min(max(math.Ceil(n), leastBudget), mostBudget))
+}
+
+// Miss is how likely one range of seeds misses the bug, at the lower end of the
+// interval.
 func (c Cell) Miss() float64 {
 	_, low, _ := c.P()
-	n, _ := c.Budget()
-	return math.Exp(float64(n) * math.Log1p(-min(low, 0.999)))
+	return math.Exp(float64(c.Budget()) * math.Log1p(-min(low, 0.999)))
+}
+
+// add adds what other universes came to.
+func (c Cell) add(other Cell) Cell {
+	sum := other
+	if c.Kills > 0 {
+		sum.First = c.First
+	}
+	if other.CPU > 0 {
+		sum.timed = other.Universes
+	}
+	sum.Universes, sum.Kills, sum.CPU, sum.timed = c.Universes+other.Universes, c.Kills+other.Kills, c.CPU+other.CPU, c.timed+sum.timed
+	sum.By = maps.Clone(c.By)
+	for name, n := range other.By {
+		if sum.By == nil {
+			sum.By = map[string]int{}
+		}
+		sum.By[name] += n
+	}
+	return sum
 }
 
 // CellsFile keeps what was measured, a line of JSON for each bug and cell, from the
 // module's root on.
 const CellsFile = "testdata/mutants/power.jsonl"
 
-// ReadCells reads a file of measurements. Of two lines about one bug and cell the
-// later one counts.
+// ReadCells reads a file of measurements. Lines about one bug and cell are of other
+// universes each, and are added up.
 func ReadCells(file string) (map[string]map[string]Cell, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -97,7 +133,7 @@ func ReadCells(file string) (map[string]map[string]Cell, error) {
 		if known[c.Mutant] == nil {
 			known[c.Mutant] = map[string]Cell{}
 		}
-		known[c.Mutant][c.Name] = c
+		known[c.Mutant][c.Name] = known[c.Mutant][c.Name].add(c)
 	}
 	return known, lines.Err()
 }

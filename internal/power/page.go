@@ -86,7 +86,16 @@ func cost(c mutants.Cell) (seconds float64, censored bool) {
 	if c.Kills == 0 {
 		p = high
 	}
-	return c.CPU / float64(c.Universes) / p, c.Kills == 0
+	return c.PerUniverse() / p, c.Kills == 0
+}
+
+// costText is a cost for a table, "" if nobody has taken the time.
+func costText(c mutants.Cell) string {
+	if c.PerUniverse() == 0 {
+		return ""
+	}
+	seconds, censored := cost(c)
+	return fmt.Sprintf("%s%.2f", least(censored), seconds)
 }
 
 // common are the bugs that were measured in every cell: only these are compared.
@@ -154,7 +163,7 @@ func (m *measurements) expected(bugs []mutants.Mutant, cell string, t float64) (
 			continue
 		}
 		p, _, _ := c.P()
-		k += 1 - math.Pow(1-p, t*float64(c.Universes)/max(c.CPU, 1e-6))
+		k += 1 - math.Pow(1-p, t/max(c.PerUniverse(), 1e-6))
 	}
 	return k
 }
@@ -170,8 +179,7 @@ func (m *measurements) perBug() string {
 	for _, bug := range m.common() {
 		b.WriteString("| `" + bug.Name + "` |")
 		for _, cell := range m.cells {
-			seconds, censored := cost(m.known[bug.Name][cell])
-			fmt.Fprintf(&b, " %s%.2f |", least(censored), seconds)
+			b.WriteString(" " + costText(m.known[bug.Name][cell]) + " |")
 		}
 		b.WriteString("\n")
 	}
@@ -189,23 +197,21 @@ func (m *measurements) budgets() string {
 			continue
 		}
 		p, low, high := c.P()
-		seconds, censored := cost(c)
-		budget, needle := c.Budget()
-		gate, finder := fmt.Sprint(budget), bug.Invariant
+		gate, finder := fmt.Sprint(c.Budget()), bug.Invariant
 		switch {
 		case bug.Script != "":
 			gate, finder = "its script", "`"+bug.Script+"`"
-		case needle:
+		case c.Needle():
 			gate = "its plan"
 			needles++
 		default:
-			alarms += c.Miss()
+			alarms += c.Miss() * c.Miss()
 		}
 		measured++
-		fmt.Fprintf(&rows, "| `%s` | %s | %s | %d | %d/%d/%d | %d | %d | %.5f | %.5f to %.5f | %s%.1f | %s |\n", bug.Name, bug.Rule, finder,
-			bug.Size.Depth(), bug.Size.Orderings, bug.Size.Faults, bug.Size.Processes, c.Universes, c.Kills, p, low, high, least(censored), seconds, gate)
+		fmt.Fprintf(&rows, "| `%s` | %s | %s | %d | %d/%d/%d | %d | %d | %.5f | %.5f to %.5f | %s | %s |\n", bug.Name, bug.Rule, finder,
+			bug.Size.Depth(), bug.Size.Orderings, bug.Size.Faults, bug.Size.Processes, c.Universes, c.Kills, p, low, high, costText(c), gate)
 	}
-	fmt.Fprintf(&b, "### Every bug, in the portfolio\n\n%d of %d bugs are measured; %d of them are needles. By the first range of seeds alone the gate misses any of the others with a probability of %.1e.\n\n", measured, len(m.all), needles, alarms)
+	fmt.Fprintf(&b, "### Every bug, in the portfolio\n\n%d of %d bugs are measured; %d of them are needles. That both ranges of seeds of the gate miss any of the others has a probability of %.1e.\n\n", measured, len(m.all), needles, alarms)
 	b.WriteString("| bug | rule | found by | depth | orderings/faults/processes | universes | kills | p | 95 % | CPU-s a kill | the gate's universes |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	return b.String() + rows.String() + "\n"
 }
