@@ -171,7 +171,7 @@ func (target Target) replay(p *plan.Plan) (*Universe, error) {
 		planned = append(planned, o.Again())
 	}
 	if len(planned) > 0 {
-		u.orders = newOrders(planned)
+		u.orders, u.held = newOrders(planned), true
 	}
 	u.judge.observeBy(target.Invariants(assembly, system))
 	return u, nil

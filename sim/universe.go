@@ -55,6 +55,7 @@ type Universe struct {
 	standing  []standing        // what strikes everybody for a while
 	faults    []*fault.Fault    // all that were injected or planned, in order
 	orders    *orders           // of a plan that has any, until the world is healed
+	held      bool              // the plan has some
 	ordered   []*fault.Ordering // those that have held something
 
 	kv      *tikv.Engine

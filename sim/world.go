@@ -350,9 +350,10 @@ func (w *World) Locks() []string {
 // Now is the virtual time since the universe began.
 func (w *World) Now() time.Duration { return time.Duration(w.u.sched.now) }
 
-// Timely reports whether no timer is ever let overtake a message in flight:
-// then nothing times out in this universe without a fault.
-func (w *World) Timely() bool { return w.u.arm.timely }
+// Timely reports whether no timer is ever let overtake a message in flight, and the plan
+// holds none by an ordering, nor a piece of work: then nothing times out in this universe
+// without a fault.
+func (w *World) Timely() bool { return w.u.arm.timely && !w.u.held }
 
 // Healed is when the faults stopped, and whether they have.
 func (w *World) Healed() (at time.Duration, ok bool) {
