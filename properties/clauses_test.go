@@ -714,6 +714,31 @@ var breaches = []breach{
 		s.pass(time.Hour)
 		s.settle()
 	}},
+	{"no-lost-update", "wrote over what it had not read", func(s *story) {
+		s.commitAt(w0, 5, 9, leaderRow(w0, 1, 1))
+		s.commitAt(w1, 10, 12, leaderRow(w1, 2, 1))
+		s.commitAt(w0, 13, 15, leaderRow(w0, 3, 1))
+		told := s.w.Told()
+		told.Reads = []sim.TxnRead{{StartTS: 4, Key: "leader/scanner"}, {StartTS: 10, Key: "leader/scanner"}}
+		told.Scans = []sim.TxnScan{{StartTS: 13, From: "leader/", To: "leader0", Limit: 5}}
+		s.settle()
+		if s.err == nil { // a full page says nothing of what is behind it
+			told.Scans[0].Limit, told.Scans[0].Pairs = 1, []env.Pair{{Key: "leader/a"}}
+			s.settle()
+		}
+	}},
+	{"no-write-skew", "each read what the other wrote", func(s *story) {
+		s.commitAt(w0, 5, 9, leaderRow(w0, 1, 1))
+		s.commitAt(w1, 6, 10, activeRow)
+		s.commitAt(w1, 10, 12, statusRow("running", ""))
+		told := s.w.Told()
+		told.Reads = []sim.TxnRead{{StartTS: 5, Key: activeRow.key}, {StartTS: 10, Key: "leader/scanner"}, {StartTS: 7, Key: "leader/scanner"}}
+		s.settle()
+		if s.err == nil {
+			told.Reads = append(told.Reads, sim.TxnRead{StartTS: 6, Key: "leader/scanner"})
+			s.settle()
+		}
+	}},
 	{"refines-model", "transition that the model has not", func(s *story) {
 		s.within("submit").commit("client/1", batchRow("pending", ""), activeRow)
 		s.within("heartbeat").commit(w0, batchRow("discovering", ""))

@@ -124,6 +124,8 @@ var list = [...]func(*view) sim.Invariant{
 	newEveryBatchEnds,
 	newSummariesAgree,
 	newNoLeaks,
+	newNoLostUpdate,
+	newNoWriteSkew,
 	newRefinesModel,
 	newMarks,
 }

@@ -45,6 +45,9 @@ type view struct {
 	processes   map[string]*process
 	wanted      map[string]*workload.Batch // by "<ns>/<name>"
 	faults      []strike
+
+	transactions []transaction // in the order of their commits
+	sets         *readSets
 }
 
 // change is one row that the observed commit wrote or deleted.
@@ -112,6 +115,8 @@ func (v *view) changed(set tables) bool { return v.written&set != 0 }
 // takeCommit decodes what a commit wrote. Claims are noted last, when every row
 // of the commit has been read.
 func takeCommit(v *view, e *sim.Effect) error {
+	c := &e.Commit
+	v.transactions = append(v.transactions, transaction{e.Moment(), c.StartTS, c.CommitTS, c.Writes})
 	for i := range e.Commit.Writes {
 		m := &e.Commit.Writes[i]
 		if m.Op != tikv.OpPut && m.Op != tikv.OpDelete {
