@@ -104,7 +104,7 @@ func (o *orders) hold(u *Universe, e *event) bool {
 	}
 	o.now = key
 	if o.tell != nil {
-		o.tell(Happening{fault.Moment{Call: cl.anchor(), Leg: leg}, u.events + 1})
+		o.tell(Happening{fault.Moment{Call: cl.anchor(), Leg: leg}, u.events + 1, u.phase != chaosPhase})
 	}
 	return false
 }
@@ -140,7 +140,7 @@ func (s *setAside) back(u *Universe) {
 }
 
 // end lifts all orderings. Timers get their turn again, and the messages are
-// returned.
+// returned. Who is told of moments still is.
 func (o *orders) end(u *Universe) []*event {
 	var messages []*event
 	for _, s := range o.aside {
@@ -151,6 +151,10 @@ func (o *orders) end(u *Universe) []*event {
 		}
 	}
 	u.orders = nil
+	if o.tell != nil {
+		u.orders = newOrders(nil)
+		u.orders.tell = o.tell
+	}
 	return messages
 }
 
@@ -187,22 +191,30 @@ func (u *Universe) checkProcess(name string) error {
 type Happening struct {
 	fault.Moment
 	Event uint64
+	// Healed tells that the world was healed before: no ordering holds it.
+	Healed bool
 }
 
 // Moments replays a plan and returns what an ordering could name, in the order in
 // which it came about, until the world was healed.
 func Moments(target Target, p *plan.Plan) ([]Happening, *Result, error) {
+	all, r, err := Happenings(target, p)
+	return slices.DeleteFunc(all, func(h Happening) bool { return h.Healed }), r, err
+}
+
+// Happenings replays a plan and returns its moments, those of the healed world, too.
+func Happenings(target Target, p *plan.Plan) ([]Happening, *Result, error) {
 	u, err := target.replay(p)
 	if err != nil {
 		return nil, nil, err
 	}
-	var moments []Happening
+	var all []Happening
 	if u.orders == nil {
 		u.orders = newOrders(nil)
 	}
-	u.orders.tell = func(m Happening) { moments = append(moments, m) }
+	u.orders.tell = func(h Happening) { all = append(all, h) }
 	r := u.run(p.Clone())
-	return moments, r, nil
+	return all, r, nil
 }
 
 // Cast returns the names of the processes of a plan's system, without the

@@ -33,7 +33,8 @@ func (m Mutant) Oracle() string { return cmp.Or(m.Invariant, Any) }
 // Size is the least that shows a bug, known by reasoning about it: how many
 // deviations from a default run of how many processes, clients aside. It counts
 // what is left when everything that the failure doesn't need is gone; package
-// shrinkscore compares what reduction leaves with it.
+// shrinkscore compares what reduction leaves with it. Where it surprises, a line
+// size-because: says why.
 type Size struct{ Orderings, Faults, Processes int }
 
 // Depth is how many deviations the minimal interleaving has.

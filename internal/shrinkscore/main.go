@@ -4,7 +4,7 @@
 //
 //	go run ./internal/shrinkscore            every bug
 //	go run ./internal/shrinkscore -every 3   every third one
-//	go run ./internal/shrinkscore -only a,b  these alone, and no page is written
+//	go run ./internal/shrinkscore -only a,b  these alone with their reduced plans, and no page is written
 package main
 
 import (
@@ -31,6 +31,7 @@ type Score struct {
 	Runs             int
 	Events           uint64
 	CPU              float64
+	Plan, Text       string // the reduced plan, and how it fails
 }
 
 func (s *Score) ratio() float64 { return float64(s.Found.Total()) / float64(s.Known.Total()) }
@@ -82,6 +83,9 @@ func measure(only string, every int, results string) error {
 		s.Known = m.Size
 		scores = append(scores, s)
 		fmt.Println("shrink: " + s.line())
+		if only != "" {
+			fmt.Printf("%s\n%s\n", s.Plan, s.Text)
+		}
 	}
 	total := summary(scores)
 	fmt.Println("shrink: " + total)

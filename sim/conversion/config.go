@@ -216,7 +216,7 @@ func (c *Config) Settings() []plan.Setting {
 		{Name: "workload_seed", Seed: &c.WorkloadSeed},
 		number("batches", &c.Batches, 1, 16), number("sources", &c.Sources, 1, 16),
 		number("recordings", &c.Recordings, 1, 1000), number("frames", &c.Frames, 1, 10000),
-		number("poison_percent", &c.PoisonPercent, 0, 100), number("empty_percent", &c.EmptyPercent, 0, 100),
+		{Name: "poison_percent", Int: &c.PoisonPercent, Max: 100, Provokes: "100"}, number("empty_percent", &c.EmptyPercent, 0, 100),
 		number("cancel_percent", &c.CancelPercent, 0, 100), number("resubmit_percent", &c.ResubmitPercent, 0, 100),
 		number("retry_percent", &c.RetryPercent, 0, 100), number("watch_percent", &c.WatchPercent, 0, 100),
 		{Name: "ttl", Duration: &c.TTL, Max: day},

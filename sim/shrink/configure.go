@@ -208,12 +208,38 @@ func (s *shrinking) truncate() {
 }
 
 func (s *shrinking) chaosFor() (time.Duration, error) {
-	for _, f := range s.best.Plan.Settings {
-		if f.Name == "sim.chaos_for" {
-			return time.ParseDuration(f.Value)
+	return time.ParseDuration(setting(s.best.Plan, "sim.chaos_for"))
+}
+
+// reaching is the plan with a chaos phase that lasts beyond the violation, since
+// no deviation reaches what comes after the healing. A standstill is one of the
+// healed system: there the plan stays as it is.
+func (s *shrinking) reaching(p *plan.Plan) *plan.Plan {
+	lasts, err := s.chaosFor()
+	violation := s.best.Result.Violation
+	if err != nil || violation.Standstill != nil || violation.At < lasts {
+		return p
+	}
+	return p.With("sim.chaos_for", readable(2*violation.At+time.Second).String())
+}
+
+// provoke lets the work itself go wrong, where a setting can bring that about, in
+// the place of whatever made it go wrong: of faults, and of chance.
+func (s *shrinking) provoke() bool {
+	settings, err := sim.Settings(s.target, s.best.Plan)
+	if err != nil {
+		return false
+	}
+	for _, setting := range settings {
+		if setting.Provokes == "" || setting.Provokes == setting.String() {
+			continue
+		}
+		provoked := s.bare().With(setting.Name, setting.Provokes)
+		if s.tryPlainSeed(provoked) || s.try(provoked) || s.try(s.reaching(provoked)) {
+			return true
 		}
 	}
-	return 0, nil
+	return false
 }
 
 // end lets the chaos phase end when the violation has come.

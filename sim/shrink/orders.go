@@ -14,22 +14,31 @@ import (
 const maxOrders = 12
 
 // toDefault puts the default schedule in the place of the drawn one. Where the
-// failure needs another order of events than that, the order in which they came
-// is written down, as a chain of orderings that each wait for the one before, and
-// links are taken out of the chain as long as the failure stays.
+// failure needs another order of events than that, and one or two orderings do not
+// bring it about, the order in which they came is written down, as a chain of
+// orderings that each wait for the one before, and links are taken out of the chain
+// as long as the failure stays.
 func (s *shrinking) toDefault() bool {
-	drawn := s.best
-	if armOf(drawn.Plan) == sim.DefaultArm {
-		return s.tryPlainSeed(drawn.Plan)
+	if armOf(s.best.Plan) == sim.DefaultArm {
+		return s.tryPlainSeed(s.best.Plan)
 	}
-	if s.tryPlainSeed(byDefault(drawn.Plan)) || s.try(byDefault(drawn.Plan)) {
+	if s.tryPlainSeed(byDefault(s.best.Plan)) || s.try(byDefault(s.best.Plan)) || len(s.best.Plan.Faults) < 2 && s.race() {
 		return true
 	}
-	moments, _ := s.moments(drawn.Plan)
 	before := *s.best
+	moments, reached := s.failing()
+	if reached != nil && s.toChain(reached.Plan, moments) {
+		return true
+	}
+	*s.best = before
+	return false
+}
+
+// toChain puts orderings in the place of the order of events of a failing run.
+func (s *shrinking) toChain(p *plan.Plan, moments []sim.Happening) bool {
 	for _, matter := range []func(fault.Moment) bool{writes, requests, notReplies, every} {
-		kept := slices.DeleteFunc(slices.Clone(moments), func(m sim.Happening) bool { return !matter(m.Moment) })
-		chained := byDefault(drawn.Plan)
+		kept := slices.DeleteFunc(slices.Clone(moments), func(m sim.Happening) bool { return m.Healed || !matter(m.Moment) })
+		chained := byDefault(p)
 		chained.Orders = chain(kept)
 		if !s.try(chained) {
 			continue
@@ -41,16 +50,35 @@ func (s *shrinking) toDefault() bool {
 			s.tryPlainSeed(s.best.Plan)
 			return true
 		}
-		*s.best = before
 	}
 	return false
 }
 
-// moments runs a plan and returns its moments.
+// failing runs the best plan and returns its moments: in a chaos phase that lasts
+// beyond the violation, if it then fails, too, so that orderings can name all of
+// them. A healed world is narrow.
+func (s *shrinking) failing() ([]sim.Happening, *sim.Result) {
+	best := s.best.Plan
+	if reaching := s.reaching(best); reaching != best {
+		for _, p := range []*plan.Plan{reaching, reaching.With("sim.arm", "narrow")} {
+			moments, result := s.moments(p)
+			if result != nil && result.Violation != nil && result.Violation.Identity() == s.want {
+				return moments, result
+			}
+		}
+	}
+	moments, result := s.moments(best)
+	if result == nil || result.Violation == nil {
+		return nil, nil
+	}
+	return moments, result
+}
+
+// moments runs a plan and returns its moments, those after the healing, too.
 func (s *shrinking) moments(p *plan.Plan) ([]sim.Happening, *sim.Result) {
 	target := s.target
 	target.Events = s.room()
-	moments, result, err := sim.Moments(target, p)
+	moments, result, err := sim.Happenings(target, p)
 	if err != nil {
 		return nil, nil
 	}
@@ -98,14 +126,24 @@ func (s *shrinking) joinOrders() {
 	}
 }
 
-func armOf(p *plan.Plan) string {
-	i := slices.IndexFunc(p.Settings, func(f plan.Field) bool { return f.Name == "sim.arm" })
+func armOf(p *plan.Plan) string { return setting(p, "sim.arm") }
+
+// setting is the value that a plan gives to a setting.
+func setting(p *plan.Plan, name string) string {
+	i := slices.IndexFunc(p.Settings, func(f plan.Field) bool { return f.Name == name })
 	return p.Settings[i].Value
 }
 
 // byDefault is the plan under the default schedule.
 func byDefault(p *plan.Plan) *plan.Plan {
 	return p.With("sim.arm", sim.DefaultArm).With("sim.latency_min", "1ms").With("sim.latency_max", "1ms").With("sim.quantum", "0s").With("sim.timer_weight", "1")
+}
+
+// bare is the default run of the best plan's configuration, without a deviation.
+func (s *shrinking) bare() *plan.Plan {
+	p := byDefault(s.best.Plan)
+	p.Faults, p.Orders = nil, nil
+	return p
 }
 
 // plainSeed is the seed of plans to which their seed means nothing: under the

@@ -12,9 +12,9 @@ import (
 // it, orderings are looked for among.
 const near = 12
 
-// maxRace is the share of the events, in percent, that looking for orderings
-// may take.
-const maxRace = 40
+// maxRace is the share of the events, in percent, that looking for orderings to add
+// to one plan may take.
+const maxRace = 20
 
 // race looks for one ordering, or two, in the place of several deviations. Most
 // races are between two. Either what one of them does at last comes after what the
@@ -25,8 +25,8 @@ func (s *shrinking) race() bool {
 	if best.Deviations() < 2 && s.best.ByDefault() {
 		return false
 	}
-	moments, failed := s.moments(best)
-	if failed == nil || failed.Violation == nil {
+	moments, failed := s.failing()
+	if failed == nil {
 		return false
 	}
 	ones, others := sides(moments, failed.Violation)
@@ -35,11 +35,14 @@ func (s *shrinking) race() bool {
 		if passed == nil {
 			return false
 		}
-		place := map[fault.Moment]int{}
+		place, last := map[fault.Moment]int{}, map[fault.Moment]fault.Moment{}
 		for i, m := range made {
-			place[m.Moment] = i
+			if !m.Healed {
+				place[m.Moment], last[siteOfMoment(m.Moment)] = i, m.Moment
+			}
 		}
-		if s.raceOn(base, pairs(ones, others), place) {
+		late, lates := atLast(ones, last), atLast(others, last)
+		if s.raceOn(base, slices.Concat(pairs(ones, others), pairs(late, others), pairs(ones, lates), pairs(late, lates)), place) {
 			return true
 		}
 		if best.Deviations() > 2 || !s.best.ByDefault() {
@@ -54,6 +57,7 @@ func (s *shrinking) race() bool {
 // raceOn adds orderings to a plan, whose run without them has its moments at those
 // places. Orderings that it keeps anyway, or that never hold anything, are skipped.
 func (s *shrinking) raceOn(base *plan.Plan, tries [][]*fault.Ordering, place map[fault.Moment]int) bool {
+	limit := s.events + maxEvents*maxRace/100
 	for _, orders := range tries {
 		if slices.ContainsFunc(orders[:1], func(o *fault.Ordering) bool {
 			h, comes := place[o.Hold]
@@ -62,7 +66,7 @@ func (s *shrinking) raceOn(base *plan.Plan, tries [][]*fault.Ordering, place map
 		}) {
 			continue
 		}
-		if s.events > maxEvents*maxRace/100 {
+		if s.events > limit {
 			return false
 		}
 		candidate := base.Clone()
@@ -99,6 +103,23 @@ func sandwiches(p, q []fault.Moment, place map[fault.Moment]int) (list [][]*faul
 	return list
 }
 
+// atLast puts in the place of each moment the last of its kind in another run: there
+// the two that meet may have made other rounds before they came to it.
+func atLast(list []fault.Moment, last map[fault.Moment]fault.Moment) (other []fault.Moment) {
+	for _, m := range list {
+		if l, comes := last[siteOfMoment(m)]; comes && !slices.Contains(other, l) {
+			other = append(other, l)
+		}
+	}
+	return other
+}
+
+// siteOfMoment is a moment that stands for all of its kind.
+func siteOfMoment(m fault.Moment) fault.Moment {
+	m.Call = siteOf(m.Call)
+	return m
+}
+
 // starts are moments at which what a list is about can be held back as a whole.
 func starts(list []fault.Moment) []fault.Moment {
 	var timers []fault.Moment
@@ -113,9 +134,7 @@ func starts(list []fault.Moment) []fault.Moment {
 // bases are the plans to which one ordering is added: without any deviation, and
 // with one fault if that still makes the plan smaller.
 func (s *shrinking) bases() []*plan.Plan {
-	best := byDefault(s.best.Plan)
-	bare := best.Clone()
-	bare.Faults, bare.Orders = nil, nil
+	best, bare := s.best.Plan, s.reaching(s.bare())
 	bases := []*plan.Plan{bare}
 	if best.Deviations() > 2 || !s.best.ByDefault() && len(best.Faults) == 1 {
 		for i := range best.Faults {
@@ -128,33 +147,38 @@ func (s *shrinking) bases() []*plan.Plan {
 }
 
 // sides are the last moments before a violation: of the process at which it came
-// about, and of the one that its first event was of, or of all others.
+// about, and of the one that its first event was of. Where that is the same one, or
+// nobody, they are what anybody wrote.
 func sides(moments []sim.Happening, v *sim.Violation) (ones, others []fault.Moment) {
 	at := actor(moments, v.Second.Event)
 	if at == "" {
 		at = actor(moments, v.Event)
 	}
 	first := actor(moments, v.First.Event)
+	whoever := first == "" || first == at
 	for _, m := range slices.Backward(moments) {
-		process := m.Call.Process + "/" + m.Call.Task
-		switch {
-		case m.Event > v.Event || m.Leg == fault.Reply && m.Call.Op.HasEffect():
-		case m.Call.Process == at && len(ones) < near:
-			ones = append(ones, m.Moment)
+		if m.Event > v.Event {
+			continue
 		}
-		if m.Leg == fault.Timer && m.Event <= v.Event { // where all of it can be held back
-			if m.Call.Process == at && len(ones) < near+2 && len(ones) >= near {
-				ones = append(ones, m.Moment)
-			}
-			if m.Call.Process == first && len(others) < near+2 && len(others) >= near {
-				others = append(others, m.Moment)
-			}
+		answered := m.Leg == fault.Reply && m.Call.Op.HasEffect()
+		if m.Call.Process == at {
+			ones = addNear(ones, m.Moment, !answered)
 		}
-		if (m.Call.Process == first || first == "" || first == at) && process != at && len(others) < near && m.Event <= v.Event {
-			others = append(others, m.Moment)
+		if m.Call.Process == first || whoever {
+			others = addNear(others, m.Moment, !whoever || writes(m.Moment))
 		}
 	}
 	return ones, others
+}
+
+// addNear adds a moment that matters, while there are few; and two timers more, at
+// which all that comes later can be held back.
+func addNear(list []fault.Moment, m fault.Moment, matters bool) []fault.Moment {
+	timer := m.Leg == fault.Timer
+	if len(list) < near && (matters || timer) || timer && len(list) < near+2 {
+		return append(list, m)
+	}
+	return list
 }
 
 // actor is the process whose moment an event was.

@@ -40,7 +40,7 @@ const maxEvents = 2_500_000
 // same invariant and the same shape, whatever the names and times. limit bounds
 // the runs; with 0 the plan stays as it is.
 func Failure(target sim.Target, failing *sim.Result, limit int) (*Shrunk, error) {
-	s := &shrinking{target: target, limit: limit, want: failing.Violation.Identity(), tried: map[string]bool{}}
+	s := &shrinking{target: target, limit: limit, want: failing.Violation.Identity(), tried: map[string]bool{}, searched: map[string]bool{}}
 	s.best = &Shrunk{Plan: failing.Plan.Clone(), Result: failing}
 	s.best.Plan.Faults = slices.Clone(failing.Plan.Faults)
 	settings, err := sim.Settings(target, failing.Plan)
@@ -66,6 +66,8 @@ type shrinking struct {
 	limit  int
 	events uint64
 	tried  map[string]bool // plans that don't fail this way
+	// searched has the deviations and processes that search has found nothing for.
+	searched map[string]bool
 }
 
 // restated is the plan with the settings of today: a kept one may be older.
@@ -81,21 +83,23 @@ func (s *shrinking) restated(settings []plan.Setting) *plan.Plan {
 func (s *shrinking) shrink() {
 	drawn := s.best.Plan.Faults
 	s.truncate()
-	if !s.tryPlainSeed(byDefault(s.best.Plan)) {
+	if !s.tryPlainSeed(s.bare()) && !s.provoke() && !s.tryPlainSeed(byDefault(s.best.Plan)) {
 		s.dropFaults()
-		s.toDefault()
+		if !s.anyOf(drawn) && (len(s.best.Plan.Faults) < 3 || !s.single()) {
+			s.toDefault()
+		}
 	}
 	s.dropFaults()
-	s.single(drawn)
+	s.anyOf(drawn)
 	s.configure()
 	for again := true; again && !s.spent(); {
 		again = s.drop()
 		again = s.weaken() || again
-		again = s.resize() || again
+		events := s.best.Result.Events
+		s.resize()
+		again = again || s.best.Result.Events < events-events/10
 		again = s.toDefault() || again
-		again = s.single(nil) || again
-		again = s.race() || again
-		again = s.fewer() || again
+		again = s.search() || again
 		if !again {
 			s.magnitudes()
 			s.rename()
@@ -104,6 +108,27 @@ func (s *shrinking) shrink() {
 	}
 	s.end()
 	s.certify()
+}
+
+// search makes the passes that look for something else in the place of the
+// deviations and processes that there are. They take long: they are made again
+// only for others than those that they were made for in vain.
+func (s *shrinking) search() bool {
+	cast, err := sim.Cast(s.target, s.best.Plan)
+	if err != nil {
+		return false
+	}
+	key := fmt.Sprint(cast, s.best.ByDefault(), s.best.Plan.Faults, s.best.Plan.Orders)
+	if s.searched[key] {
+		return false
+	}
+	for _, pass := range []func() bool{s.single, s.race, s.fewer} {
+		if pass() {
+			return true
+		}
+	}
+	s.searched[key] = true
+	return false
 }
 
 func (s *shrinking) spent() bool { return s.runs >= s.limit || s.events >= maxEvents }
@@ -120,7 +145,7 @@ func (s *shrinking) room() uint64 {
 // fails runs a candidate and returns its result if it fails in the same way.
 func (s *shrinking) fails(candidate *plan.Plan) *sim.Result {
 	text := candidate.String()
-	if s.spent() || s.tried[text] {
+	if s.spent() || s.tried[text] || slices.ContainsFunc(candidate.Orders, waitsForItself) {
 		return nil
 	}
 	target := s.target
@@ -138,6 +163,10 @@ func (s *shrinking) fails(candidate *plan.Plan) *sim.Result {
 	}
 	return result
 }
+
+// waitsForItself: two parts of an ordering may have become one's. It would hold its
+// moment back until the world is healed.
+func waitsForItself(o *fault.Ordering) bool { return o.Hold == o.After }
 
 // try keeps a candidate if it fails in the same way.
 func (s *shrinking) try(candidate *plan.Plan) bool {

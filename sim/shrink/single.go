@@ -1,52 +1,130 @@
 package shrink
 
 import (
+	"cmp"
+	"math/bits"
 	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
-// single looks for one fault in the place of several deviations: one of those that
-// were drawn, or one that ends a process, or loses an answer, at one of the last
-// moments before the violation.
-func (s *shrinking) single(drawn []*fault.Fault) bool {
-	best := s.best.Plan
-	if best.Deviations() < 2 && s.best.ByDefault() {
+// maxAlone is the share of the events, in percent, that one search for a fault
+// that does alone may take.
+const maxAlone = 20
+
+// anyOf looks for one of the drawn faults in the place of several deviations.
+func (s *shrinking) anyOf(drawn []*fault.Fault) bool {
+	return s.several() && slices.ContainsFunc(drawn, s.tryAlone)
+}
+
+// several reports whether one fault in the default run would be less than what
+// there is.
+func (s *shrinking) several() bool {
+	return s.best.Plan.Deviations() > 1 || !s.best.ByDefault() && s.best.Result.Violation.Standstill == nil
+}
+
+// single looks for one fault in the place of several deviations: it places the
+// decisive forms of every kind at calls of the default run. Calls like those that
+// faults strike in the failing run come first, then those like its last ones before
+// the violation, then those by which a protocol takes effect.
+func (s *shrinking) single() bool {
+	if !s.several() {
 		return false
 	}
-	for _, f := range drawn {
-		if s.tryAlone(f) {
-			return true
-		}
-	}
-	if drawn != nil {
-		return false
-	}
-	moments, failed := s.moments(best)
-	if failed == nil || failed.Violation == nil {
+	moments, failed := s.failing()
+	if failed == nil {
 		return false
 	}
 	ones, others := sides(moments, failed.Violation)
-	for _, m := range slices.Concat(ones, others) {
-		for _, k := range []fault.Kind{&fault.Crash{Restart: time.Second}, &fault.Crash{Phase: fault.Applied, Restart: time.Second}, &fault.LoseReply{}} {
-			requests := k.Info().Requests || k.Info() == (&fault.Crash{}).Info() && m.Leg != fault.Timer
-			if m.Leg == fault.Reply || !requests || s.events > maxEvents*maxRace/100 {
-				continue
-			}
-			if s.tryAlone(&fault.Fault{Kind: k, At: m.Call}) {
-				return true
-			}
+	survey := s.survey(s.reaching(s.bare()))
+	if survey == nil {
+		return false
+	}
+	limit := s.events + maxEvents*maxAlone/100
+	for _, f := range s.suspects(survey, slices.Concat(ones, others)) {
+		if s.events > limit {
+			return false
+		}
+		if s.tryAlone(f) {
+			return true
 		}
 	}
 	return false
 }
 
+// survey runs a plan and returns the run with its calls.
+func (s *shrinking) survey(p *plan.Plan) *sim.Survey {
+	target := s.target
+	target.Events = s.room()
+	survey, err := sim.Explore(target, p)
+	if err != nil {
+		return nil
+	}
+	s.runs++
+	s.events += survey.Result.Events
+	return survey
+}
+
+// suspects are the faults that are looked for, the likeliest first: at each call
+// one form of each kind, before the others. What a process does for the first time
+// comes before its repetitions, and before what others do alike.
+func (s *shrinking) suspects(survey *sim.Survey, last []fault.Moment) (list []*fault.Fault) {
+	struck, near := map[fault.Anchor]bool{}, map[fault.Anchor]bool{}
+	for _, f := range s.best.Plan.Faults {
+		struck[siteOf(f.At)] = true
+	}
+	for _, m := range last {
+		near[siteOf(m.Call)] = true
+	}
+	place, kin := map[*fault.Fault]int{}, map[fault.Anchor]uint{}
+	for i := range survey.Calls {
+		call := &survey.Calls[i]
+		site := siteOf(call.Anchor())
+		rank := 0
+		switch {
+		case struck[site]:
+		case near[site] && takesEffect(call.Op):
+			rank = 1
+		case takesEffect(call.Op):
+			rank = 2
+		case near[site] && call.Op.IsRequest():
+			rank = 3
+		default:
+			rank = 5
+		}
+		site.Process, site.Task = "", ""
+		kin[site]++
+		rank += bits.Len(kin[site])
+		for _, info := range fault.Kinds() {
+			decisive, _ := fault.Forms(info, &survey.Scale, call)
+			for form, kind := range decisive {
+				f := &fault.Fault{Kind: kind, At: call.Anchor()}
+				place[f], list = rank+form, append(list, f)
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *fault.Fault) int { return cmp.Compare(place[a], place[b]) })
+	return list
+}
+
+// takesEffect reports whether a protocol takes effect by an operation.
+func takesEffect(op ops.Op) bool {
+	return op == ops.Commit || op == ops.Put || op == ops.CompleteUpload || op == ops.Delete
+}
+
+// siteOf is an anchor that stands for all calls of its site.
+func siteOf(a fault.Anchor) fault.Anchor {
+	a.Nth = 0
+	return a
+}
+
 // tryAlone tries the default run with one fault and nothing else.
 func (s *shrinking) tryAlone(f *fault.Fault) bool {
-	alone := byDefault(s.best.Plan)
+	alone := byDefault(s.reaching(s.best.Plan))
 	alone.Faults, alone.Orders = []*fault.Fault{f.Again()}, nil
 	return s.try(alone)
 }
@@ -89,7 +167,7 @@ func (s *shrinking) tryElsewhere(p *plan.Plan) bool {
 	places := 0
 	for _, m := range moments {
 		at := m.Call
-		if m.Leg == fault.Reply || at.Op != f.At.Op || at.Step != f.At.Step || at.Class != f.At.Class || places == maxPlaces {
+		if m.Healed || m.Leg == fault.Reply || at.Op != f.At.Op || at.Step != f.At.Step || at.Class != f.At.Class || places == maxPlaces {
 			continue
 		}
 		places++
