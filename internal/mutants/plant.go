@@ -24,7 +24,7 @@ type Mutant struct {
 	What      string
 	Size      Size     // none for a bug of the engine that no universe finds
 	Of        []string // of a pair: the bugs that are planted together
-	Why       string   // of an equivalent: why no run may fail
+	Why       string   // of an equivalent: why no run may fail; of a bug: why its size is no smaller
 }
 
 // Oracle is the invariant that must find the bug, or Any if a test must.
@@ -33,8 +33,8 @@ func (m Mutant) Oracle() string { return cmp.Or(m.Invariant, Any) }
 // Size is the least that shows a bug, known by reasoning about it: how many
 // deviations from a default run of how many processes, clients aside. It counts
 // what is left when everything that the failure doesn't need is gone; package
-// shrinkscore compares what reduction leaves with it. Where it surprises, a line
-// size-because: says why.
+// shrinkscore compares what reduction leaves with it. Where it surprises, the
+// patch says why.
 type Size struct{ Orderings, Faults, Processes int }
 
 // Depth is how many deviations the minimal interleaving has.
