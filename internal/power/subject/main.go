@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,19 +71,9 @@ const (
 	Real    = "B1" // goroutines and random sleeps, on the machine's clock
 )
 
-// arms are those that a plan may name, but for the one that draws nothing.
-func arms() (names []string) {
-	for _, s := range (&sim.Config{}).Settings() {
-		if s.Name != "sim.arm" {
-			continue
-		}
-		for _, name := range s.Allowed {
-			if name != sim.DefaultArm {
-				names = append(names, name)
-			}
-		}
-	}
-	return names
+// arms are those that there are, but for the one that draws nothing.
+func arms() []string {
+	return slices.DeleteFunc(sim.Arms(), func(name string) bool { return name == sim.DefaultArm })
 }
 
 // cell returns what runs one universe of a cell.
@@ -97,10 +88,10 @@ func cell(name string) (func(seed uint64) (*sim.Result, error), error) {
 	case Real:
 		return onGoroutines, nil
 	}
-	for _, arm := range arms() {
-		if arm == name {
-			return simulate(forced(arm)), nil
-		}
+	if slices.Contains(arms(), name) {
+		target := suite.Target()
+		target.Arm = name
+		return simulate(target), nil
 	}
 	return nil, fmt.Errorf("no cell is called %q", name)
 }
@@ -113,13 +104,6 @@ func simulate(target sim.Target) func(seed uint64) (*sim.Result, error) {
 		}
 		return r, err
 	}
-}
-
-// forced is the conversion with every seed under one arm.
-func forced(arm string) sim.Target {
-	target := suite.Target()
-	target.Vary = func(c *sim.Config, _ sim.Assembly) { c.Arm = arm }
-	return target
 }
 
 // measure runs universes until one of the request's limits is met.

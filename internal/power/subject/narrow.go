@@ -14,8 +14,7 @@ import (
 // switched off for a run, and no ties are made.
 func narrow() sim.Target {
 	target := suite.Target()
-	target.Vary = func(c *sim.Config, _ sim.Assembly) { c.Arm, c.Quantum = "narrow", 0 }
-	target.Calm = true
+	target.Arm, target.Calm = "narrow", true
 	target.Inject = func(a sim.Assembly) []fault.Injector {
 		system, err := a.New()
 		if err != nil {
