@@ -66,6 +66,10 @@ type Config struct {
 	// its format. They are the program's, neither drawn nor part of a plan.
 	Codec  dataset.Codec
 	Format *workload.Format
+	// Alter, if set, changes what is to be converted, once it is drawn: for tests that
+	// compare a universe with one that is asked for the same in another way. It is the
+	// program's, too.
+	Alter func(*workload.Spec)
 }
 
 // Stores are the stores' traits: one field for each way in which those in the
@@ -271,7 +275,7 @@ func (c *Config) Draw(d keyed.Draw) {
 		return int(d.Between(label, 1, small))
 	}
 	*c = Config{
-		Codec: c.Codec, Format: c.Format,
+		Codec: c.Codec, Format: c.Format, Alter: c.Alter,
 		Workers:      2 + int(d.Between("workers", 0, 20))/10,
 		Split:        d.Chance("split", 200),
 		WorkloadSeed: d.Uint64("workload"),
@@ -367,5 +371,8 @@ func (c *Config) Workload() workload.Spec {
 		PoisonPercent: c.PoisonPercent, EmptyPercent: c.EmptyPercent,
 	})
 	spec.Format = c.Format
+	if c.Alter != nil {
+		c.Alter(&spec)
+	}
 	return spec
 }
