@@ -21,11 +21,15 @@ type coroutine struct {
 	stack []byte
 }
 
+// pull is what coroutines are made of; tests put goroutines and channels in its
+// place.
+var pull = iter.Pull[struct{}]
+
 // newCoroutine makes a coroutine for any number of functions. It must be killed,
 // or retired, in the end.
 func newCoroutine() *coroutine {
 	c := &coroutine{}
-	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
+	c.next, c.stop = pull(func(yield func(struct{}) bool) {
 		c.yield = yield
 		growStack()
 		for more := true; more; more = yield(struct{}{}) {

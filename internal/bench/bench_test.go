@@ -6,7 +6,9 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/pprof/profile"
 	"github.com/stretchr/testify/require"
@@ -14,6 +16,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/counter"
 )
 
@@ -25,28 +28,58 @@ func BenchmarkConversion(b *testing.B) { benchmark(b, suite.Target()) }
 // BenchmarkCounter is the bare harness under a light system.
 func BenchmarkCounter(b *testing.B) { benchmark(b, counter.Target(false)) }
 
+// worlds pin how large a universe is: a tenth of the drawn ones are larger than
+// the medium one, and none as large as the last.
+var worlds = []struct {
+	name                                          string
+	workers, batches, sources, recordings, frames int
+}{
+	{"small", 2, 1, 1, 2, 10},
+	{"medium", 4, 2, 2, 6, 30},
+	{"large", 32, 4, 3, 16, 30},
+}
+
+// BenchmarkWorlds is the whole in worlds of three sizes; all else is drawn, faults
+// and stores, too. On two processors (-cpu 2) two universes run at once.
+func BenchmarkWorlds(b *testing.B) {
+	for _, w := range worlds {
+		b.Run(w.name, func(b *testing.B) {
+			target := suite.Target()
+			target.Vary = func(c *sim.Config, a sim.Assembly) {
+				k := a.(*conversion.Config)
+				k.Workers, k.Batches, k.Sources, k.Recordings, k.Frames = w.workers, w.batches, w.sources, w.recordings, w.frames
+				c.ChaosEvents = 1_000_000
+			}
+			benchmark(b, target)
+		})
+	}
+}
+
 func benchmark(b *testing.B, target sim.Target) {
 	var samples bytes.Buffer
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	profiling := pprof.StartCPUProfile(&samples) == nil // not under -cpuprofile
 	cpu := harness.CPUSeconds()
-	events, virtual := 0.0, 0.0
-	seed := uint64(1)
-	for b.Loop() {
-		r, err := sim.Run(target, seed)
-		if err != nil || r.Violation != nil {
-			b.Fatal(err, r.Violation)
+	var seeds, counted, virtual atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r, err := sim.Run(target, uint64(seeds.Add(1)))
+			if err != nil || r.Violation != nil {
+				b.Error(err, r.Violation)
+				return
+			}
+			counted.Add(int64(r.Events))
+			virtual.Add(int64(r.Virtual))
 		}
-		events += float64(r.Events)
-		virtual += r.Virtual.Seconds()
-		seed++
-	}
+	})
+	events := float64(counted.Load())
 	cpu = harness.CPUSeconds() - cpu
 	runtime.ReadMemStats(&after)
 	b.ReportMetric(events/cpu, "events/cpu-s")
 	b.ReportMetric(float64(b.N)/cpu, "seeds/cpu-s")
-	b.ReportMetric(virtual/cpu, "virtual-s/cpu-s")
+	b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(time.Duration(virtual.Load()).Seconds()/cpu, "virtual-s/cpu-s")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/events, "allocs/event")
 	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/events, "B/event")
 	if profiling {
