@@ -198,7 +198,8 @@ const maxDrift = 100_000
 // begins reports whether a call begins a step, or is outside every step.
 func begins(c *Crossing) bool { return c.Op == ops.Step || c.Step == "" }
 
-// every of a region's error: the client asks elsewhere, or waits.
+// every of a region's error: the client asks elsewhere, or waits. The others are
+// answered as one of these is, or as a lost reply.
 func (*RegionError) every(*Scale, *Crossing) (_, others []Kind) {
 	return nil, []Kind{&RegionError{Says: NotLeader}, &RegionError{Says: EpochNotMatch}, &RegionError{Says: ServerIsBusy}}
 }

@@ -19,11 +19,25 @@ const (
 	NotLeader RegionTrouble = iota
 	EpochNotMatch
 	ServerIsBusy
+	RegionNotFound
+	StaleCommand
+	DiskFull
+	MaxTimestampNotSynced
+	// UndeterminedResult: TiKV does not know whether the request took effect. Here
+	// it did not; [LoseReply] is the other case.
+	UndeterminedResult
 )
 
-var troubleNames = []string{"not-leader", "epoch-not-match", "server-is-busy"}
+var troubleNames = []string{
+	"not-leader", "epoch-not-match", "server-is-busy", "region-not-found", "stale-command", "disk-full",
+	"max-timestamp-not-synced", "undetermined-result",
+}
 
-var troubles = [...]tikv.RegionError{NotLeader: tikv.RegionNotLeader, EpochNotMatch: tikv.RegionEpochNotMatch, ServerIsBusy: tikv.RegionServerIsBusy}
+var troubles = [...]tikv.RegionError{
+	NotLeader: tikv.RegionNotLeader, EpochNotMatch: tikv.RegionEpochNotMatch, ServerIsBusy: tikv.RegionServerIsBusy,
+	RegionNotFound: tikv.RegionNotFound, StaleCommand: tikv.RegionStaleCommand, DiskFull: tikv.RegionDiskFull,
+	MaxTimestampNotSynced: tikv.RegionMaxTSNotSynced, UndeterminedResult: tikv.RegionUndetermined,
+}
 
 var regionErrorInfo = Info{
 	Name: "region-error", About: "TiKV answers with an error of the key's region", Effect: "no",
