@@ -71,8 +71,8 @@ func newGate(t *testing.T) *gate {
 // on, or else from another. One that they find too seldom is shown by a plan.
 func (g *gate) kill(t *testing.T, m Mutant, binary string) {
 	budget := unmeasuredBudget
-	cell, known := g.cells[m.Name][Portfolio]
-	if known {
+	cell := g.cells[m.Name][Portfolio]
+	if cell.Known() {
 		if cell.Needle() {
 			g.killByPlan(t, m, binary)
 			return
@@ -228,8 +228,11 @@ func TestBudgets(t *testing.T) {
 	require.False(t, once.Needle())
 	require.Equal(t, mostBudget, once.Budget())
 	require.Less(t, once.Miss(), 0.02)
-	for _, never := range []Cell{{Universes: 5000}, {Universes: 50_000, Kills: 2}} {
+	for _, never := range []Cell{{Universes: 100_000}, {Universes: 50_000, Kills: 2}} {
 		require.True(t, never.Needle(), "%+v", never)
+	}
+	for _, unknown := range []Cell{{}, {Universes: 5000}} {
+		require.False(t, unknown.Known(), "%+v", unknown)
 	}
 }
 

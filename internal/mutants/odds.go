@@ -63,11 +63,16 @@ func (c Cell) PerUniverse() float64 {
 	return c.CPU / float64(c.timed)
 }
 
-// Needle tells that universes find the bug too seldom to wait for it.
+// Needle tells that universes find the bug too seldom to wait for it. A few that did
+// not find it say nothing yet.
 func (c Cell) Needle() bool {
-	p, _, _ := c.P()
-	return p < needleP
+	p, _, high := c.P()
+	return high < needleP || c.Kills > 0 && p < needleP
 }
+
+// Known tells that it is known how long to look: universes found the bug, or so many
+// did not that it is a needle.
+func (c Cell) Known() bool { return c.Kills > 0 || c.Needle() }
 
 // Budget is in how many universes the gate looks for the bug, in one range of seeds:
 // so many that at the lower end of the interval they miss it with a probability of

@@ -114,6 +114,7 @@ func (m *measurements) summary() string {
 	fmt.Fprintf(&b, "### Cells\n\n%d bugs were measured in every cell.\n\n", len(common))
 	b.WriteString("| cell | universes | CPU-s | bugs found | geometric mean of CPU-s a kill | of the portfolio's | worst CPU-s a kill | K(10 s) | K(100 s) |\n|---|---|---|---|---|---|---|---|---|\n")
 	portfolio, _ := m.mean(common, mutants.Portfolio)
+	complete := !slices.ContainsFunc(common, func(bug mutants.Mutant) bool { return m.known[bug.Name][mutants.Portfolio].Kills == 0 })
 	for _, cell := range m.cells {
 		mean, worst := m.mean(common, cell)
 		universes, found, cpu := 0, 0, 0.0
@@ -124,8 +125,12 @@ func (m *measurements) summary() string {
 				found++
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %d | %.0f | %d | %s%.2f | %.2f | %.1f | %.1f | %.1f |\n", cell, universes, cpu, found,
-			least(found < len(common)), mean, mean/portfolio, worst, m.expected(common, cell, 10), m.expected(common, cell, 100))
+		ratio := "-" // of two bounds says nothing
+		if found == len(common) && complete {
+			ratio = fmt.Sprintf("%.2f", mean/portfolio)
+		}
+		fmt.Fprintf(&b, "| %s | %d | %.0f | %d | %s%.2f | %s | %.1f | %.1f | %.1f |\n", cell, universes, cpu, found,
+			least(found < len(common)), mean, ratio, worst, m.expected(common, cell, 10), m.expected(common, cell, 100))
 	}
 	return b.String() + "\n"
 }
@@ -201,6 +206,8 @@ func (m *measurements) budgets() string {
 		switch {
 		case bug.Script != "":
 			gate, finder = "its script", "`"+bug.Script+"`"
+		case !c.Known():
+			gate = "not known yet"
 		case c.Needle():
 			gate = "its plan"
 			needles++
