@@ -17,7 +17,7 @@ type Config struct {
 	// time-out or a lease. By choice, with the earliest timer as one candidate:
 	// "elastic" is a random walk, "pos" partial-order sampling, "surw" a walk that
 	// makes all interleavings as likely, "ta-pct" and "pct" have priorities that
-	// change once or twice. "default" draws nothing: every message takes
+	// change a few times. "default" draws nothing: every message takes
 	// latency_min, and at one instant what was sent or set first comes first.
 	Arm string
 	// LatencyMin is the shortest way of a request or a reply, before any fault.

@@ -12,8 +12,8 @@ const (
 	evWorld                        // the world acts: heal, resume, restart
 )
 
-// event is one thing that can happen next. when is virtual nanoseconds, or the
-// arm's order for messages if that is elastic; tie orders equals.
+// event is one thing that can happen next. when is virtual nanoseconds, of
+// messages the place that the arm's strategy gave them; tie orders equals.
 type event struct {
 	when int64
 	tie  uint64

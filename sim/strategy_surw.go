@@ -5,8 +5,8 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
-// surw is a selectively uniform random walk (Zhao, Wolff, Mathur and Roychoudhury,
-// 2025): every interleaving of the interesting events is as likely as another. One
+// surw is a selectively uniform random walk (SURW, of "Selectively Uniform
+// Concurrency Testing", 2025): every interleaving of the interesting events is as likely as another. One
 // task at a time is meant to have the next interesting event, in proportion to
 // how many it has left; the others' wait, and what is not interesting walks at
 // random. Interesting are the requests at some classes of keys, half of those that
