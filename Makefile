@@ -5,7 +5,7 @@ DEMO ?= seeds/merger-frozen-in-flip.plan
 SEEDS ?= 20000
 TESTFLAGS ?=
 
-.PHONY: help demo test full builds lint race mutants power reports shrink drift sweep replay keep bench scale s3 every-fault worker worker-test codec page conformance second e2e e2e-kill e2e-speed
+.PHONY: help demo test full builds lint race mutants power reports shrink drift sweep replay keep bench scale s3 every-fault coverage worker worker-test codec page conformance second e2e e2e-kill e2e-speed
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -106,6 +106,9 @@ sweep: ## SEEDS random universes from SEED on
 
 every-fault: ## every single fault at every call of 12 small universes (PAIRS=1: pairs, too)
 	@go run ./cmd/gauntlet every-fault $(if $(PAIRS),--pairs)
+
+coverage: ## what 20,000 universes draw, and whether it is enough; writes docs/COVERAGE.md
+	@go run ./internal/coverage -page docs/COVERAGE.md
 
 replay: ## the universe of SEED, or the plan CASE=seeds/....plan
 	@go test ./sim -count=1 $(if $(CASE),-run '^TestSeeds$$' -case=$(CASE),-run '^TestSim$$' -seed=$(SEED)) -v

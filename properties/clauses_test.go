@@ -709,8 +709,8 @@ var breaches = []breach{
 	{"no-leaks", "collected too early", func(s *story) { s.published().delete(w0, stagingKey(unitB, 1)) }},
 	{"no-leaks", "object left behind", func(s *story) { s.published(); s.w.Heal(s.at); s.pass(time.Hour); s.settle() }},
 	{"no-leaks", "upload left open", func(s *story) {
-		s.published().collected().open(w0, stagingKey(unitA, 1))
-		s.w.Heal(s.at)
+		s.published().open(w0, stagingKey(unitA, 1))
+		s.collected().w.Heal(s.at)
 		s.pass(time.Hour)
 		s.settle()
 	}},

@@ -78,6 +78,14 @@ var legal = []struct {
 		p := s.part(w0, key, up, 1, "part")
 		s.commit(w0, checkpointRow(unitA, 1, 2, 10, key, up, "1:"+p.ETag+":4"))
 	}},
+	{"a process wakes up when its batch's watch is over, and writes", "", func(s *story) {
+		s.published().collected().pass(time.Hour)
+		s.put(w0, stagingKey(unitA, 1), "episode")
+		s.open(w0, stagingKey(unitA, 1))
+		s.w.Heal(s.at)
+		s.pass(75 * time.Second) // what is left is overdue after 45 s, the rows only after 115 s
+		s.settle()
+	}},
 	{"a checkpoint is written twice", "", func(s *story) {
 		s.atCheckpoint().checkpoint(w0, 1, 2, 40, "part one")
 		s.checkpoint(w0, 1, 2, 40, "part one")

@@ -15,7 +15,9 @@ import (
 // staged object, no dataset of a merge that lost, no open upload, no unit that
 // is not at rest; and once its watch and its time to live are over, no rows but
 // its own. What came into being later has as long. TiKV's own locks are
-// not judged: whoever meets one resolves it, and TiKV's collection the rest.
+// not judged: whoever meets one resolves it, and TiKV's collection the rest. Nor is
+// what was stored when its batch's watch was over: only a process that was frozen
+// for longer than that writes then, and WatchFor says for how long janitors look.
 // Nothing is collected before maxInFlight has passed, but by who wrote it.
 //
 // Leftovers cost money for ever, and the next run stumbles over them; and what
@@ -127,6 +129,12 @@ func (i *noLeaks) overdue(w *sim.World, s *submission, since time.Duration) bool
 	return w.Now() > max(healed, since, s.ended.At)+bound
 }
 
+// unwatched reports whether what came into being then did so when nobody had to look
+// at the batch's prefixes any more.
+func (i *noLeaks) unwatched(s *submission, since time.Duration) bool {
+	return i.cfg.WatchFor > 0 && since > s.ended.At+hurried(i.watched())
+}
+
 func (i *noLeaks) checkObjects(w *sim.World) error {
 	for _, s := range i.order {
 		if !s.exists {
@@ -138,7 +146,7 @@ func (i *noLeaks) checkObjects(w *sim.World) error {
 			if o == nil || o.sub != s || o.Area == schema.Dataset && s.now.Manifest != "" && o.Epoch == s.now.MergeGen {
 				continue
 			}
-			if i.overdue(w, s, o.stored.At) {
+			if i.overdue(w, s, o.stored.At) && !i.unwatched(s, o.stored.At) {
 				return objectLeftBehind.breachAtRest(key, o.stored.Ref("stored it"),
 					"%s is left over from %s, which is %s", key, s.bid, s.now.Phase)
 			}
@@ -150,7 +158,7 @@ func (i *noLeaks) checkObjects(w *sim.World) error {
 func (i *noLeaks) checkUploads(w *sim.World) error {
 	for _, open := range w.Uploads() {
 		up := i.uploads[open.ID]
-		if up == nil || up.object.sub == nil || !i.overdue(w, up.object.sub, up.created.At) {
+		if up == nil || up.object.sub == nil || !i.overdue(w, up.object.sub, up.created.At) || i.unwatched(up.object.sub, up.created.At) {
 			continue
 		}
 		return uploadLeftOpen.breachAtRest(open.Key, up.created.Ref("opened it"),

@@ -7,6 +7,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
+	"github.com/gauntlet-dst/gauntlet/sim/search"
 )
 
 // Config is the simulator's own part of a run's configuration. A plan embeds
@@ -43,6 +44,13 @@ type Config struct {
 	// ChaosEvents is after how many events the faults end at the latest; then the
 	// run is inconclusive.
 	ChaosEvents int
+	// Modes are what befalls requests all the time, in few runs.
+	Modes search.Modes
+	// OracleJump is by how much the clock of the timestamp oracle leaps ahead, as
+	// when PD's leader changes, while faults happen; 0s for never.
+	OracleJump time.Duration
+	// OracleEvery is after how long it does so again.
+	OracleEvery time.Duration
 }
 
 // usualWork is the longest that a piece of work takes in most universes.
@@ -54,7 +62,7 @@ const longestWork = 10 * time.Second
 // Settings are the simulator's part of a plan: what each may be, and the fields
 // of c that they set.
 func (c *Config) Settings() []plan.Setting {
-	return []plan.Setting{
+	return append([]plan.Setting{
 		{Name: "sim.arm", Text: &c.Arm, Allowed: Arms()},
 		{Name: "sim.latency_min", Duration: &c.LatencyMin, Min: 1000, Max: 10e9},
 		{Name: "sim.latency_max", Duration: &c.LatencyMax, Min: 1000, Max: 10e9},
@@ -65,7 +73,9 @@ func (c *Config) Settings() []plan.Setting {
 		{Name: "sim.lock_gc", Duration: &c.LockGC, Max: int64(fault.MaxTime), Absent: "0s"},
 		{Name: "sim.chaos_for", Duration: &c.ChaosFor, Max: int64(fault.MaxTime)},
 		{Name: "sim.chaos_events", Int: &c.ChaosEvents, Max: 100_000_000},
-	}
+		{Name: "sim.oracle_jump", Duration: &c.OracleJump, Max: int64(time.Hour), Absent: "0s"},
+		{Name: "sim.oracle_every", Duration: &c.OracleEvery, Min: 1e6, Max: int64(fault.MaxTime), Absent: "1m0s"},
+	}, c.Modes.Settings()...)
 }
 
 // draw chooses the simulator's configuration for a seed; arm is set, or "" to draw
@@ -81,6 +91,7 @@ func (c *Config) draw(d keyed.Draw, b Bounds, arm string) {
 		ChaosEvents: 60_000,
 		// TiDB's collector runs every ten minutes: less often and more often than
 		// that, so that it also meets transactions that are still at work.
+		Modes: search.None(), OracleEvery: time.Minute,
 		LockGC: time.Duration(d.LogBetween("lock_gc", min(60e9, int64(b.Settle)/8), max(int64(min(30*time.Minute, b.Settle/3)), 1e9))),
 	}
 	if d.Chance("long_work", 500) {
@@ -98,4 +109,21 @@ func (c *Config) draw(d keyed.Draw, b Bounds, arm string) {
 		c.Quantum = 10 * time.Millisecond
 		c.WorkTime = min(c.WorkTime.Truncate(c.Quantum)+c.Quantum, longestWork)
 	}
+}
+
+// drawModes chooses what befalls the whole run. It is no part of draw: a run that is
+// to meet no fault has none.
+func (c *Config) drawModes(d keyed.Draw, o search.Options, b *Bounds) {
+	c.Modes = search.DrawModes(d, o, b.scale())
+	if d.Chance("oracle", 20) && len(o.Kinds) == 0 {
+		// Short of the life of TiKV's locks, which their owners must outlive, and far
+		// beyond: then every lock counts as expired.
+		c.OracleJump = time.Duration(d.LogBetween("oracle_jump", int64(lockLife)/4, 1200e9))
+		c.OracleEvery = time.Duration(d.LogBetween("oracle_every", 1e9, 120e9))
+	}
+}
+
+// calm are the settings without anything that befalls requests.
+func (c *Config) calm() {
+	c.Modes, c.OracleJump, c.OracleEvery = search.None(), 0, time.Minute
 }

@@ -478,7 +478,7 @@ func (u *Universe) execute(m *message) {
 	u.actor = m
 	if m.Op.Service() != ops.Objects {
 		if m.Op == ops.TSO {
-			m.KV.PhysicalMS = epoch.UnixMilli() + u.sched.now/1e6
+			m.KV.PhysicalMS = epoch.UnixMilli() + (u.sched.now+u.oracleAhead())/1e6
 		}
 		u.kv.Handle(&m.KV, &m.KVReply)
 		u.foldKV(m)
@@ -501,6 +501,19 @@ func (u *Universe) execute(m *message) {
 	}
 	u.actor = nil
 	u.noteCall(m, Handled, nil)
+}
+
+// oracleAhead is by how much the oracle's clock has leapt ahead. It never goes back:
+// PD hands out no timestamp twice, so it would only stand still.
+func (u *Universe) oracleAhead() int64 {
+	until := u.sched.now
+	if u.phase != chaosPhase {
+		until = u.healedAt
+	}
+	if u.config.OracleJump == 0 {
+		return 0
+	}
+	return until / int64(u.config.OracleEvery) * int64(u.config.OracleJump)
 }
 
 // spare lifts what was still to befall a message.

@@ -33,6 +33,7 @@ func Boot(target Target) (*Universe, error) {
 		return nil, err
 	}
 	config := Config{Arm: narrowArm, WorkTime: time.Second, MaxInFlight: bounds.MaxInFlight, LockGC: 10 * time.Minute}
+	config.calm()
 	u := newUniverse(handSeed, config, system, bounds)
 	u.recorder, u.steady, u.sched.steady = &recorder{}, true, true
 	u.judge.observeBy(target.Invariants(assembly, system))

@@ -25,9 +25,10 @@ func (u *Universe) expectCollection() {
 }
 
 // collectLocks resolves the locks of transactions that began a period ago or
-// earlier: none of those is still at work.
+// earlier, as the oracle tells the time: none of those is still at work, unless the
+// oracle has leapt ahead; then its commit is refused.
 func (u *Universe) collectLocks() {
-	before := uint64(epoch.UnixMilli()+(u.sched.now-int64(u.config.LockGC))/1e6) << tikv.LogicalBits
+	before := uint64(epoch.UnixMilli()+(u.sched.now+u.oracleAhead()-int64(u.config.LockGC))/1e6) << tikv.LogicalBits
 	if n := u.kv.CollectLocks(before); n > 0 {
 		u.Mark("locks_collected")
 		u.note(nil, Collected, fmt.Sprintf("%d transactions", n))

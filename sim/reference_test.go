@@ -122,24 +122,38 @@ func allowed(s plan.Setting) string {
 }
 
 // simulatorSettings describes the simulator's settings by the comments of the
-// fields that they set.
+// fields that they set: its own, and those of the modes.
 func simulatorSettings(t *testing.T) []settingRow {
-	comments := fieldComments(t, "config.go", "Config")
 	config := &sim.Config{}
-	fields := reflect.ValueOf(config).Elem()
-	var about []string
-	for _, s := range config.Settings() {
-		for i := range fields.NumField() {
-			field := fields.Field(i).Addr().Interface()
-			if field == any(s.Int) || field == any(s.Duration) || field == any(s.Text) {
-				name := fields.Type().Field(i).Name
-				require.NotEmpty(t, comments[name], name)
-				about = append(about, comments[name])
+	about := map[any]string{}
+	for _, part := range []struct {
+		file, name string
+		fields     reflect.Value
+	}{
+		{"config.go", "Config", reflect.ValueOf(config).Elem()},
+		{"search/mode.go", "Modes", reflect.ValueOf(&config.Modes).Elem()},
+	} {
+		comments := fieldComments(t, part.file, part.name)
+		for i := range part.fields.NumField() {
+			name := part.fields.Type().Field(i).Name
+			require.NotEmpty(t, comments[name], name)
+			if name != "Modes" {
+				about[part.fields.Field(i).Addr().Interface()] = comments[name]
 			}
 		}
 	}
-	require.Len(t, about, fields.NumField(), "a setting for each field, and each documented")
-	return describe(config.Settings(), about)
+	settings := config.Settings()
+	require.Len(t, settings, len(about), "a setting for each field")
+	var texts []string
+	for _, s := range settings {
+		text := ""
+		for _, field := range []any{s.Int, s.Duration, s.Text, s.Bool} {
+			text += about[field]
+		}
+		require.NotEmpty(t, text, s.Name)
+		texts = append(texts, text)
+	}
+	return describe(settings, texts)
 }
 
 // fieldComments returns what the comments of a struct's fields say, without the

@@ -51,8 +51,9 @@ type Result struct {
 	// tasks; Virtual is the virtual time that passed.
 	Events  uint64
 	Virtual time.Duration
-	// Fired are the faults that changed the outcome or order of a call.
-	Fired []*fault.Fault
+	// Injected are all faults of the run, those of its modes included, Fired those
+	// that changed the outcome or order of a call.
+	Injected, Fired []*fault.Fault
 	// Ordered are the orderings that held something.
 	Ordered []*fault.Ordering
 	// Marks counts the interesting things that happened.
@@ -105,6 +106,12 @@ func (target Target) universe(seed uint64) (*Universe, *plan.Plan, error) {
 		return nil, nil, fmt.Errorf("seed 0x%x: %w", seed, err)
 	}
 	config.draw(keyed.New(seed, "sim"), bounds, target.Arm)
+	if !target.Calm {
+		if err := target.Search.Check(); err != nil {
+			return nil, nil, err
+		}
+		config.drawModes(keyed.New(seed, "modes"), target.Search, &bounds)
+	}
 	if target.Vary != nil {
 		target.Vary(&config, assembly)
 	}
@@ -117,11 +124,9 @@ func (target Target) universe(seed uint64) (*Universe, *plan.Plan, error) {
 		u.injectors = target.Inject(assembly)
 	}
 	if !target.Calm {
-		if err := target.Search.Check(); err != nil {
-			return nil, nil, err
-		}
 		u.injectors = append(u.injectors, search.Draw(keyed.New(seed, "chaos"), bounds.scale(), target.Search)...)
 	}
+	u.injectModes()
 	u.judge.observeBy(target.Invariants(assembly, system))
 	return u, planOf(seed, assembly, &u.config), nil
 }
@@ -163,6 +168,7 @@ func (target Target) replay(p *plan.Plan) (*Universe, error) {
 		u.faults = append(u.faults, planned)
 	}
 	u.injectors = []fault.Injector{inject.Anchored(u.faults)}
+	u.injectModes()
 	var planned []*fault.Ordering
 	for _, o := range p.Orders {
 		if err := u.checkOrder(o); err != nil {
@@ -206,10 +212,37 @@ func planOf(seed uint64, assembly Assembly, config *Config) *plan.Plan {
 	return plan.Of(seed, assembly.Name(), append(config.Settings(), assembly.Settings()...))
 }
 
-// Draft returns the plan of a seed without any fault: its configuration alone.
+// injectModes lets the run's modes inject faults, beside all others.
+func (u *Universe) injectModes() {
+	if modes := u.config.Modes.Injector(); modes != nil {
+		u.injectors = append(u.injectors, modes)
+	}
+}
+
+// Draft returns the plan of a seed without any fault or mode: its configuration
+// alone.
 func Draft(target Target, seed uint64) (*plan.Plan, error) {
+	target.Calm = true
 	_, p, err := target.universe(seed)
 	return p, err
+}
+
+// Unfold returns the plan of a run with what its modes injected as faults of its own,
+// and without the modes: the same run.
+func Unfold(r *Result) *plan.Plan {
+	var config Config
+	config.calm()
+	p := r.Plan.Clone()
+	for _, s := range config.Modes.Settings() {
+		p = p.With(s.Name, s.String())
+	}
+	p.Faults = nil
+	for _, f := range r.Injected {
+		single := f.Again()
+		single.Ambient = false
+		p.Faults = append(p.Faults, single)
+	}
+	return p
 }
 
 // Anchors replays a plan and returns the anchor of every call that passed the
@@ -399,7 +432,8 @@ func (u *Universe) result(p *plan.Plan) *Result {
 		Fired: u.world.Faults(), Ordered: u.ordered, Marks: u.world.marks, Hash: u.hash, Violation: u.judge.violation, States: u.world.states, Shapes: u.world.shapes,
 		Plan: p,
 	}
-	p.Faults = u.faults
+	r.Injected = u.faults
+	p.Faults = slices.DeleteFunc(slices.Clone(u.faults), func(f *fault.Fault) bool { return f.Ambient })
 	if u.judge.violation != nil {
 		p.Expect = u.judge.violation.Invariant
 	}

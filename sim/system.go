@@ -10,6 +10,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -126,6 +127,13 @@ type Bounds struct {
 	// MaxEntry and MaxTxn bound a row, and what one transaction writes, in bytes;
 	// 0 means no limit. See tikv.ClientConfig.
 	MaxEntry, MaxTxn int
+	// Focus are the operations that this configuration is made for, since others
+	// hardly call them: most of its runs meet faults there. None: no such.
+	Focus []ops.Op
+	// Unrest is how many of 10,000 requests its runs let fail, half as many more or
+	// less, if the configuration is made for what comes seldom: then it happens among
+	// faults, too. 0: as drawn.
+	Unrest int
 }
 
 // lockLife is how long TiKV's locks live (client-go's default TTL).
@@ -185,7 +193,7 @@ func (b *Bounds) check() error {
 
 // scale is what a search must know of the system's times.
 func (b *Bounds) scale() fault.Scale {
-	return fault.Scale{Magnitudes: b.Magnitudes, Leases: b.Leases, MaxInFlight: b.MaxInFlight, GiveUp: b.GiveUp, LongWork: b.LongWork}
+	return fault.Scale{Magnitudes: b.Magnitudes, Leases: b.Leases, MaxInFlight: b.MaxInFlight, GiveUp: b.GiveUp, LongWork: b.LongWork, Focus: b.Focus, Unrest: b.Unrest}
 }
 
 // Summary is what a run's line says of the system.

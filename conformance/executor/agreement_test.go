@@ -45,10 +45,12 @@ const most = 3
 func draft(t *testing.T, seed uint64) (*plan.Plan, bool) {
 	r, err := sim.Run(small(), seed)
 	require.NoError(t, err)
-	p := r.Plan.Clone()
+	p := sim.Unfold(r).With("sim.oracle_jump", "0s") // modes are the simulator's alone
 	p.Faults = nil
 	for _, f := range r.Fired {
-		p.Faults = append(p.Faults, f.Again())
+		single := f.Again()
+		single.Ambient = false
+		p.Faults = append(p.Faults, single)
 	}
 	return p, len(p.Faults) > 0 && len(p.Faults) <= most && !r.Inconclusive
 }

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"errors"
 	"math/rand"
 	"sync"
 	"time"
@@ -49,7 +50,13 @@ const (
 	quiesce
 )
 
+// errModes: reduction writes modes out as single faults.
+var errModes = errors.New("the plan has modes (sim.flaky, sim.lossy, sim.repeated, sim.reordered, sim.oracle_jump), which only the simulator injects: reduce it first")
+
 func newUniverse(court *sim.Court) (*universe, error) {
+	if c := court.Config(); c.Modes.Injector() != nil || c.OracleJump > 0 {
+		return nil, errModes
+	}
 	u := &universe{
 		court: court, config: court.Config(), bounds: court.Bounds(), seed: court.Plan.Seed,
 		over: make(chan struct{}), healing: make(chan struct{}), turned: make(chan struct{}, 1),

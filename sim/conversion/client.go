@@ -49,6 +49,9 @@ func (c *client) main(ctx context.Context, e *env.Env) error {
 		}
 	}
 	err := errands.Wait()
+	if linger := c.system.config.Linger; err == nil && linger > 0 {
+		err = e.Clock.Sleep(ctx, linger)
+	}
 	c.finished = err == nil
 	recorder.Return("finish", "", 0, err)
 	return err
@@ -103,10 +106,18 @@ func (s *errand) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if !s.draw.Chance("resubmit", 10*c.ResubmitPercent) {
+	if s.draw.Chance("resubmit", 10*c.ResubmitPercent) {
+		if err := s.untilEnded(ctx); err != nil {
+			return err
+		}
+		if err := s.submit(ctx); err != nil {
+			return err
+		}
+	}
+	if !s.draw.Chance("comeback", 10*c.ComebackPercent) {
 		return nil
 	}
-	if err := s.untilEnded(ctx); err != nil {
+	if err := s.until(ctx, func(phase core.Phase) bool { return phase == core.PhaseExpired }); err != nil {
 		return err
 	}
 	return s.submit(ctx)
@@ -115,8 +126,9 @@ func (s *errand) run(ctx context.Context) error {
 // retryDead asks again and again for dead units to be tried again, as an
 // operator would who watches the list of batches: until the batch has ended.
 func (s *errand) retryDead(ctx context.Context) error {
-	for range 30 {
-		if err := s.env.Clock.Sleep(ctx, s.client.system.config.Core.ControlEvery/3); err != nil {
+	c := &s.client.system.config
+	for range c.OperatorLooks {
+		if err := s.env.Clock.Sleep(ctx, c.operatorEvery()); err != nil {
 			return err
 		}
 		all, err := s.api.List(ctx, s.batch.Namespace)
@@ -170,9 +182,14 @@ func (s *errand) cancel(ctx context.Context) error {
 
 // untilEnded polls the batch's status until it has ended.
 func (s *errand) untilEnded(ctx context.Context) error {
+	return s.until(ctx, core.Phase.Terminal)
+}
+
+// until polls the batch's status until its phase is one of those.
+func (s *errand) until(ctx context.Context, there func(core.Phase) bool) error {
 	for {
 		status, err := s.api.Status(ctx, s.batch.Namespace, s.batch.Name)
-		if err == nil && status.Phase.Terminal() {
+		if err == nil && there(status.Phase) {
 			return nil
 		}
 		if err := s.env.Clock.Sleep(ctx, s.client.system.config.ClientPace); err != nil {

@@ -4,6 +4,7 @@
 package conversion
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -30,6 +32,8 @@ type Config struct {
 	Frames        int
 	PoisonPercent int
 	EmptyPercent  int
+	// Poisoned is how many recordings of a poisoned batch are damaged, at most.
+	Poisoned int
 	// CancelPercent and ResubmitPercent of the batches are cancelled, or
 	// submitted once more after they have ended.
 	CancelPercent   int
@@ -37,6 +41,16 @@ type Config struct {
 	// RetryPercent of the batches have somebody watching who asks for dead
 	// units to be tried again.
 	RetryPercent int
+	// OperatorLooks is how often they look at most, and OperatorEvery how often; 0 is
+	// three times for each look of a controller's.
+	OperatorLooks int
+	OperatorEvery time.Duration
+	// ComebackPercent of the batches are submitted once more after their rows have
+	// expired, which takes a TTL.
+	ComebackPercent int
+	// Linger is how long the clients stay when all their batches have ended: faults
+	// go on meanwhile, and meet what cleans up.
+	Linger time.Duration
 	// WatchPercent of the batches have somebody asking how they stand.
 	WatchPercent int
 	// TTL is how long the rows of ended batches are kept; 0 is for ever.
@@ -61,6 +75,9 @@ type Config struct {
 	// Core is the configuration of every process. What it says of the stores
 	// follows from Stores.
 	Core core.Config
+
+	focus  []ops.Op // of the faults: see sim.Bounds
+	unrest int
 
 	// Codec converts, and Format is of what into what; nil are package plain and
 	// its format. They are the program's, neither drawn nor part of a plan.
@@ -222,7 +239,13 @@ func (c *Config) Settings() []plan.Setting {
 		number("recordings", &c.Recordings, 1, 1000), number("frames", &c.Frames, 1, 10000),
 		{Name: "poison_percent", Int: &c.PoisonPercent, Max: 100, Provokes: "100"}, number("empty_percent", &c.EmptyPercent, 0, 100),
 		number("cancel_percent", &c.CancelPercent, 0, 100), number("resubmit_percent", &c.ResubmitPercent, 0, 100),
-		number("retry_percent", &c.RetryPercent, 0, 100), number("watch_percent", &c.WatchPercent, 0, 100),
+		number("retry_percent", &c.RetryPercent, 0, 100),
+		{Name: "poisoned", Int: &c.Poisoned, Min: 1, Max: 1000, Absent: "1"},
+		{Name: "operator_looks", Int: &c.OperatorLooks, Min: 1, Max: 10000, Absent: "30"},
+		{Name: "operator_every", Duration: &c.OperatorEvery, Max: day, Absent: "0s"},
+		{Name: "comeback_percent", Int: &c.ComebackPercent, Max: 100, Absent: "0"},
+		{Name: "linger", Duration: &c.Linger, Max: day, Absent: "0s"},
+		number("watch_percent", &c.WatchPercent, 0, 100),
 		{Name: "ttl", Duration: &c.TTL, Max: day},
 		{Name: "client_pace", Duration: &c.ClientPace, Min: 1, Max: day},
 		number("regions", &c.Regions, 1, 4),
@@ -285,11 +308,14 @@ func (c *Config) Draw(d keyed.Draw) {
 		Regions:    int(d.Between("regions", 1, 4)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 30e9),
 		NoConditional: d.Chance("no_conditional", 50), RestartAfter: quantised(d, "restart_after", 1e8, 5e9),
 		LeakCheck: d.Chance("leak_check", 60), Bystanders: d.Chance("bystanders", 300),
-		Core: drawCore(d),
+		Core: drawCore(d), Poisoned: 1, OperatorLooks: usualLooks,
 	}
 	c.Stores.draw(d.Sub("stores"))
 	if d.Chance("poison", 80) {
 		c.PoisonPercent = 60
+		if d.Chance("poisoned", 300) { // a batch's failures are counted over its units
+			c.Poisoned = int(d.Between("poisoned units", 2, 8))
+		}
 	}
 	if d.Chance("empty", 100) {
 		c.EmptyPercent = 40
@@ -310,6 +336,77 @@ func (c *Config) Draw(d keyed.Draw) {
 	if d.Chance("resubmit", 80) {
 		c.ResubmitPercent = 70
 	}
+	if d.Chance("linger", 40) {
+		c.Linger = quantised(d, "linger_for", 20e9, int64(c.hasten()))
+		c.focus = collecting
+	}
+	if d.Chance("storm", 20) {
+		c.storm(d)
+	}
+	if c.ComebackPercent > 0 || d.Chance("comeback", 15) {
+		c.ComebackPercent, c.TTL = 80, quantised(d, "comeback_ttl", 1e9, 20e9)
+		c.hasten()
+		c.Linger = quantised(d, "comeback_linger", 1e9, 60e9)
+	}
+	if d.Chance("haul", 5) {
+		c.haul(d)
+	}
+}
+
+// collecting are the operations of who collects what ended batches leave.
+var collecting = []ops.Op{ops.Delete, ops.Delete, ops.AbortUpload, ops.ListUploads, ops.List}
+
+// storm is the worst of days: whatever can go wrong with a batch does, its clients do
+// all that they can do, and requests fail everywhere. What comes seldom happens right
+// after a fault then.
+func (c *Config) storm(d keyed.Draw) {
+	c.unrest = int(d.LogBetween("unrest", 100, 400))
+	c.focus = slices.Concat(collecting, []ops.Op{ops.Resolve, ops.CheckTxn, ops.Rollback, ops.CompleteUpload})
+	c.Workers, c.Recordings = max(c.Workers, 2), max(c.Recordings, 3)
+	c.PoisonPercent, c.RetryPercent, c.CancelPercent, c.ResubmitPercent, c.WatchPercent, c.ComebackPercent = 30, 60, 40, 50, 50, 60
+	c.OperatorLooks = 10
+	k := &c.Core
+	k.MaxAttempts, k.BackoffLimit = int(d.Between("storm attempts", 1, 3)), int(d.Between("storm backoff", 2, 6))
+	k.UnitTimeout = quantised(d, "storm timeout", 2e9, 30e9)
+	k.UnitBackoffMax = 2 * k.UnitBackoff
+}
+
+// usualLooks is how often an operator looks who asks for dead units to be tried again.
+const usualLooks = 30
+
+// hasten lets what ended batches leave be collected, and be forgotten, as soon as a
+// configuration may; it returns after how long that has happened.
+func (c *Config) hasten() time.Duration {
+	k := &c.Core
+	k.MaxInFlight = k.OpTimeout + k.StorageTimeout
+	k.WatchFor = k.MaxInFlight
+	k.JanitorEvery = min(k.JanitorEvery, 20*time.Second)
+	return c.forgotten()
+}
+
+// forgotten is when at the latest the remains of a batch have been collected, and its
+// rows have expired.
+func (c *Config) forgotten() time.Duration {
+	k := &c.Core
+	return 2*max(k.WatchFor, c.TTL) + 2*k.MaxInFlight + 6*k.JanitorEvery + time.Minute
+}
+
+// haul lets an operator retry a unit that can never be converted, tens of times and
+// up to hundreds: the controllers look seldom, for they would fail the batch.
+func (c *Config) haul(d keyed.Draw) {
+	k := &c.Core
+	c.PoisonPercent, c.RetryPercent, c.CancelPercent = 100, 100, 0
+	c.OperatorLooks = int(d.LogBetween("haul looks", 60, 500))
+	c.OperatorEvery = quantised(d, "haul pace", 2e8, 1e9)
+	c.Batches, c.Sources, c.Recordings, c.Frames = 1, 1, 2, 6
+	c.ClientPace = time.Second
+	k.BackoffLimit, k.WorkerPoll = 1000, time.Second/2
+	k.ControlEvery = quantised(d, "haul control", 30e9, 120e9)
+}
+
+// operatorEvery is how often an operator looks.
+func (c *Config) operatorEvery() time.Duration {
+	return cmp.Or(c.OperatorEvery, c.Core.ControlEvery/3)
 }
 
 // quantised draws a duration, in nanoseconds, whose logarithm is about uniform,
@@ -339,6 +436,9 @@ func drawCore(d keyed.Draw) core.Config {
 	k.MaxAttempts = int(d.Between("max_attempts", 2, 4))
 	k.BackoffLimit = int(d.LogBetween("backoff_limit", 2, 12))
 	k.UnitBackoff = span("unit_backoff", time.Second/2, 4*time.Second)
+	if d.Chance("short_backoff", 500) { // most units have few attempts: else none would get to the longest
+		k.UnitBackoffMax = k.UnitBackoff * time.Duration(d.Between("backoff_ratio", 1, 4))
+	}
 	k.UnitTimeout = span("unit_timeout", 30*time.Second, 20*time.Minute)
 	k.CheckpointFrames = int(d.LogBetween("checkpoint_frames", 1, 12))
 	k.CheckpointEvery = span("checkpoint_every", time.Second/5, 20*time.Second)
@@ -368,7 +468,7 @@ func (c *Config) Workload() workload.Spec {
 	draw := keyed.New(c.WorkloadSeed, "workload")
 	spec := workload.Generate(draw.Uint64, workload.Limits{
 		Batches: c.Batches, Sources: c.Sources, Recordings: c.Recordings, Frames: c.Frames,
-		PoisonPercent: c.PoisonPercent, EmptyPercent: c.EmptyPercent,
+		PoisonPercent: c.PoisonPercent, Poisoned: c.Poisoned, EmptyPercent: c.EmptyPercent,
 	})
 	spec.Format = c.Format
 	if c.Alter != nil {

@@ -164,15 +164,24 @@ func (s *System) Bounds() sim.Bounds {
 		watch := max(k.WatchFor, c.TTL)
 		quiesce = 2*watch + 2*k.MaxInFlight + 6*k.JanitorEvery + 2*k.DrainTimeout + 2*time.Minute
 	}
+	clients := time.Duration(0)
+	if c.RetryPercent > 0 {
+		clients += time.Duration(c.OperatorLooks) * (c.operatorEvery() + time.Second)
+	}
+	if c.ComebackPercent > 0 { // all is done once more
+		units, work = 2*units, 2*work
+		clients += c.forgotten() + c.ClientPace
+	}
+	clients += c.Linger
 	return sim.Bounds{
 		MaxLatency: min(c.RPCTimeout/20, k.OpTimeout/100, k.StorageTimeout/20, (k.StaleAfter-k.FenceMargin-k.Heartbeat)/100),
 		MaxWork:    maxFrame,
 		MaxEntry:   c.Stores.MaxRow, MaxTxn: c.Stores.MaxTxn,
 		RPCTimeout: c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,
-		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + c.RestartAfter + 10*time.Minute,
+		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + clients + c.RestartAfter + 10*time.Minute,
 		Quiesce:  quiesce,
-		GiveUp:   k.OpTimeout, LongWork: k.UnitTimeout,
+		GiveUp:   k.OpTimeout, LongWork: k.UnitTimeout, Focus: c.focus, Unrest: c.unrest,
 		Magnitudes: []time.Duration{
 			c.RPCTimeout, k.OpTimeout, k.StorageTimeout, k.Heartbeat, k.StaleAfter - k.FenceMargin,
 			k.StaleAfter, k.StaleAfter + k.ReapEvery, 2 * k.StaleAfter, k.ScannerLease, 3 * time.Second,

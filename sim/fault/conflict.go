@@ -17,6 +17,7 @@ var conflictInfo = Info{
 	Name: "conflict", About: "a conditional write loses against another writer", Effect: "no",
 	Strikes: conditional, Steps: true, Requests: true,
 	Share: 150, // real conflicts are plentiful already
+	Aim:   Aim{Weight: 1, At: conditional, Spread: 3, Burst: 12},
 	New:   func() Kind { return &Conflict{} },
 }
 

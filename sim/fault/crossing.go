@@ -67,6 +67,12 @@ type Scale struct {
 	// GiveUp is how long a caller tries to find out what became of its request,
 	// LongWork how long a piece of work may take before it is given up.
 	GiveUp, LongWork time.Duration
+	// Focus are the operations that the run's configuration is made for, since others
+	// hardly call them; none for most.
+	Focus []ops.Op
+	// Unrest of 10,000 requests fail, if it is not 0, in a run whose configuration is
+	// made for what comes seldom.
+	Unrest int
 	// MayDie tells that one process of the run may still die for good.
 	MayDie bool
 }

@@ -12,7 +12,8 @@ type ErrorBody struct{ none }
 var errorBodyInfo = Info{
 	Name: "error-body", About: "the completion of an upload is answered with 200 and an error inside", Effect: "no",
 	Strikes: completions, Requests: true,
-	Share: 500, // few calls can meet it
+	Share: 500,                                                   // few calls can meet it
+	Aim:   Aim{Weight: 1, At: completions, Spread: 10, Burst: 6}, // of two or three steps only
 	New:   func() Kind { return &ErrorBody{} },
 }
 

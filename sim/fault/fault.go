@@ -29,6 +29,9 @@ type Fault struct {
 	Source string
 	// Line is the fault's line in a plan's file, 0 for none.
 	Line int
+	// Ambient tells that a mode of the run injected it: a replay of the run's plan
+	// injects it again, so that it is no line of the plan.
+	Ambient bool
 
 	// Listed tells that the fault is among those of its universe, and Fired how
 	// many calls it has given another outcome or another place in the order.

@@ -98,6 +98,10 @@ type Aim struct {
 	// Spread multiplies the share of steps that are aimed at, where a single
 	// fault seldom decides anything; 0 counts as 1.
 	Spread int
+	// Burst is how many calls in a row an aimed fault strikes at most, beside the
+	// first: those of one process, step and operation. Clients repeat what fails
+	// plainly, so that a single failure decides nothing.
+	Burst int
 }
 
 // Verdict is what a hook decides about a message.

@@ -13,7 +13,8 @@ type Refuse struct{ none }
 var refuseInfo = Info{
 	Name: "refuse", About: `a request is answered with "unavailable"`, Effect: "no",
 	Strikes: requests, Steps: true, Requests: true,
-	Share: 200, // clients repeat what was refused: it seldom matters once
+	Share: 200,                                     // clients repeat what was refused: it seldom matters once
+	Aim:   Aim{Weight: 1, At: requests, Burst: 12}, // past all tries, and past a breaker
 	New:   func() Kind { return &Refuse{} },
 }
 

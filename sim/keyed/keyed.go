@@ -127,4 +127,5 @@ const (
 	ForFar
 	ForChange
 	ForTurn
+	ForSpot
 )

@@ -102,6 +102,12 @@ func (s Service) String() string { return services[s] }
 // slice.
 func Services() []string { return slices.Clone(services[:]) }
 
+// ServiceNamed finds a service by its name. It reports false if there is none.
+func ServiceNamed(name string) (Service, bool) {
+	i := slices.Index(services[:], name)
+	return Service(max(i, 0)), i >= 0
+}
+
 // Is reports whether s is, or stands for, the service of op.
 func (s Service) Is(op Op) bool { return s == Every || s == op.Service() }
 

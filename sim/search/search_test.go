@@ -1,6 +1,7 @@
 package search_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -67,24 +68,67 @@ func TestOptions(t *testing.T) {
 	require.NoError(t, search.Options{Kinds: fault.Names()}.Check())
 }
 
-// About one run in eight has a mode: a service that refuses, or a link that
-// loses messages, again and again but not without end.
+// About one run in eight is flaky or lossy: its service refuses, or its link loses,
+// again and again. Few meet repetitions or overtaking. A mode that is off injects
+// nothing, and what it injects when it is on is ambient.
 func TestModes(t *testing.T) {
-	modes := 0
-	for seed := range uint64(400) {
-		injectors := search.Draw(keyed.New(seed, "chaos"), scale, search.Options{Budget: 1})
+	flaky, lossy, repeated, reordered := 0, 0, 0, 0
+	for seed := range uint64(1000) {
+		m := search.DrawModes(keyed.New(seed, "modes"), search.Options{}, scale)
+		flaky += min(m.Flaky, 1)
+		lossy += min(m.Lossy, 1)
+		repeated += min(m.Repeated, 1)
+		reordered += min(m.Reordered, 1)
 		struck := 0
-		for n := range uint64(4_000) {
+		injector := m.Injector()
+		for n := uint64(0); injector != nil && n < 2_000; n++ {
 			site := fault.Site{Process: "w0", Task: "worker", Op: ops.Put}
 			c := fault.Crossing{Site: &site, Nth: 1000, Seed: seed, Event: n, ID: keyed.Mix(seed, n)}
-			for _, injector := range injectors {
-				struck += len(injector.Strike(&c, nil))
+			for _, f := range injector.Strike(&c, nil) {
+				require.True(t, f.Ambient)
+				struck++
 			}
 		}
-		require.LessOrEqual(t, struck, 60, "seed %d", seed)
-		if struck > 10 {
-			modes++
+		want := m.Repeated + m.Reordered // of 10,000
+		if m.FlakyService == "all" || m.FlakyService == "objects" {
+			want += m.Flaky
+		}
+		if m.LossyService == "all" || m.LossyService == "objects" {
+			want += m.Lossy
+		}
+		// Binomial, with five times the square root of the mean to either side.
+		mean := float64(want) / 5
+		require.InDelta(t, mean, struck, 5+5*math.Sqrt(mean), "seed %d: %+v", seed, m)
+	}
+	require.InDelta(t, 83, flaky, 40)
+	require.InDelta(t, 42, lossy, 30)
+	require.InDelta(t, 20, repeated, 18)
+	require.InDelta(t, 20, reordered, 18)
+	none := search.None()
+	require.Nil(t, none.Injector())
+	limited := search.DrawModes(keyed.New(0, "modes"), search.Options{Kinds: []string{"crash"}}, scale)
+	require.Nil(t, limited.Injector(), "no run may meet what its assembly leaves out")
+}
+
+// An operation that is hardly ever called is struck all the same, in many runs.
+func TestRareOperationsAreStruck(t *testing.T) {
+	struck := map[ops.Op]int{}
+	for seed := range uint64(3000) {
+		injectors := search.Draw(keyed.New(seed, "chaos"), scale, search.Options{})
+		for n := 1; n <= 4; n++ {
+			for _, op := range []ops.Op{ops.Delete, ops.AbortUpload, ops.CheckTxn, ops.SafePoint} {
+				site := fault.Site{Process: "w0", Task: "janitor", Step: "collect", Op: op, Class: "staging"}
+				c := fault.Crossing{Site: &site, Nth: n, Seed: seed, Event: 5, ID: keyed.Mix(keyed.Mix(seed, uint64(op)), uint64(n))}
+				for _, injector := range injectors {
+					for _, f := range injector.Strike(&c, nil) {
+						struck[f.At.Op]++
+					}
+				}
+			}
 		}
 	}
-	require.InDelta(t, 400.0/8/2, modes, 15, "half of the modes are of a service that this call goes to")
+	for op, n := range struck {
+		require.Greater(t, n, 5, op)
+	}
+	require.Len(t, struck, 4)
 }

@@ -13,8 +13,8 @@ import (
 
 // Options set a part of what runs are drawn from. The zero value sets nothing.
 type Options struct {
-	// Budget is how many faults a run has at most, beside what its mode injects; 0
-	// means as drawn, up to 12.
+	// Budget is how many faults a run has at most, beside what its modes
+	// inject; 0 means as drawn, up to 12 and the bursts of those that are aimed.
 	Budget int
 	// Kinds are the names of the only kinds of faults there are; none means all.
 	Kinds []string
@@ -43,15 +43,15 @@ func (o Options) allows(k *fault.Info) bool {
 	return len(o.Kinds) == 0 || slices.Contains(o.Kinds, k.Name)
 }
 
-// Draw returns who injects faults into a run: its swarm and its mode, if it has
+// Draw returns who injects faults into a run: its swarm and its spot, if it has
 // them.
 func Draw(d keyed.Draw, scale fault.Scale, o Options) []fault.Injector {
 	var injectors []fault.Injector
 	if s := newSwarm(d, scale, o); s != nil {
 		injectors = append(injectors, s)
 	}
-	if m := drawMode(d, o); m != nil {
-		injectors = append(injectors, m)
+	if s := newSpot(d, scale, o); s != nil {
+		injectors = append(injectors, s)
 	}
 	return injectors
 }
@@ -66,6 +66,7 @@ type swarm struct {
 	budget int
 	rate   uint64 // of 2^32 per call; operations with effects are likelier
 	kinds  []*fault.Info
+	only   *fault.Info // for a run that has none, or none that strikes
 	// aims are faults of one kind at a few calls of a few protocol steps, each
 	// step as likely as another: the moments at which protocols are decided are
 	// few, and what befalls them must last, past a lease or past all patience.
@@ -85,6 +86,18 @@ type swarm struct {
 	twice    bool
 	struck   string // process
 	struckAt uint64 // event
+	// A run in which nothing was changed by the hungry event takes what comes, whatever
+	// the step: a system with few calls, or without steps, would else meet nothing.
+	hungry uint64
+	met    int          // faults
+	last   *fault.Fault // of them
+	sated  bool         // one of them has changed something
+	missed int          // calls that no kind of the run could strike
+	most   int          // faults that the run may still meet, if it is limited; else below 0
+	// A burst strikes the calls of one site in a row: what clients repeat by
+	// themselves matters only if that fails, too.
+	burst uint64 // key of the site
+	left  int    // of the burst
 }
 
 // newSwarm draws the swarm of a run; nil for a run without one.
@@ -92,7 +105,7 @@ func newSwarm(d keyed.Draw, scale fault.Scale, o Options) *swarm {
 	s := &swarm{scale: scale}
 	s.scale.MayDie = d.Chance("expendable", 300)
 	switch size := d.Intn("budget", 100); {
-	case size < 9: // what goes wrong without any fault is found here
+	case size < 5: // what goes wrong without any fault is found here
 		return nil
 	case size < 90: // most bugs need few faults, and few are easy to explain
 		s.budget = 1 + d.Intn("small", 3)
@@ -100,6 +113,13 @@ func newSwarm(d keyed.Draw, scale fault.Scale, o Options) *swarm {
 		s.budget = 4 + d.Intn("large", 9)
 	}
 	s.where = d.Sub("where")
+	s.hungry = uint64(d.LogBetween("hungry", 20, 300))
+	if d.Chance("hungry late", 150) { // large systems are still starting then
+		s.hungry = uint64(d.LogBetween("hungry", 20, 3000))
+	}
+	if s.most = -1; o.Budget > 0 {
+		s.most = o.Budget
+	}
 	s.twice = d.Chance("twice", 300)
 	s.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 60, 4000))
 	if d.Chance("late", 500) {
@@ -117,8 +137,8 @@ func newSwarm(d keyed.Draw, scale fault.Scale, o Options) *swarm {
 	if d.Chance("aim", 550) {
 		s.drawAim(d, o)
 	}
-	if len(s.kinds) == 0 {
-		s.kinds = []*fault.Info{onlyKind(d, o)}
+	if s.only = onlyKind(d, o); len(s.kinds) == 0 {
+		s.kinds = []*fault.Info{s.only}
 	}
 	if o.Budget > 0 {
 		s.aims = min(s.aims, o.Budget)
@@ -183,19 +203,44 @@ const soonEvents = 300
 // aim at it.
 const rareFrom = 500
 
+// hungryChance is how likely a call meets a fault in a run that is hungry, of
+// 2^32: one of four, so that it is not always the very next.
+const hungryChance = 1 << 30
+
+// patience is after how many calls that no kind of the run can strike a hungry run
+// takes another kind.
+const patience = 16
+
 // Strike decides whether a call meets a fault, and which.
 func (s *swarm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
+	if s.left > 0 && c.Key == s.burst && s.most != 0 {
+		s.left--
+		s.most--
+		return append(faults, fault.Draw(s.aim, keyed.Of(keyed.Mix(keyed.Mix(c.ID, keyed.ForAim), uint64(c.Op))), &s.scale, c))
+	}
+	if s.most == 0 {
+		return faults
+	}
 	if s.aims > 0 && s.aimsAt(c) && s.aim.CanStrike(c.Op, c.Client) {
 		if h := keyed.Mix(c.ID, keyed.ForAim); h&(1<<32-1) < s.aimChance {
 			s.aims--
-			return append(faults, s.strike(c, fault.DrawAimed(s.aim, keyed.Of(keyed.Mix(h, uint64(c.Op))), &s.scale, c)))
+			f := fault.DrawAimed(s.aim, keyed.Of(keyed.Mix(h, uint64(c.Op))), &s.scale, c)
+			if burst := s.aim.Aim.Burst; burst > 0 {
+				s.burst, s.left = c.Key, keyed.Of(h).Intn("burst", burst)
+			}
+			return append(faults, s.strike(c, f))
 		}
 	}
-	if s.budget == 0 || c.Event < s.from || s.steps > 0 && !s.where.Chance(c.Step, s.steps) {
-		return faults
+	hungry := s.isHungry(c)
+	chance := uint64(hungryChance)
+	if !hungry {
+		if s.budget == 0 || c.Event < s.from || s.steps > 0 && !s.where.Chance(c.Step, s.steps) {
+			return faults
+		}
+		chance = s.chance(c)
 	}
 	h := keyed.Mix(c.ID, keyed.ForFault)
-	if h&(1<<32-1) >= s.chance(c) {
+	if h&(1<<32-1) >= chance {
 		return faults
 	}
 	var able [64]*fault.Info
@@ -205,12 +250,27 @@ func (s *swarm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault 
 			kinds = append(kinds, k)
 		}
 	}
+	if s.missed++; hungry && len(kinds) == 0 && s.missed > patience && s.only.CanStrike(c.Op, c.Client) {
+		kinds = append(kinds, s.only)
+	}
 	if len(kinds) == 0 {
 		return faults
 	}
 	d := keyed.Of(keyed.Mix(h, uint64(c.Op)))
-	s.budget--
+	if !hungry { // what a hungry run takes is beside its budget: that is for later
+		s.budget--
+	}
 	return append(faults, s.strike(c, fault.Draw(kinds[d.Intn("kind", len(kinds))], d, &s.scale, c)))
+}
+
+// enough is how many faults a hungry run meets at most, should none of them change
+// anything.
+const enough = 4
+
+// isHungry reports whether the run takes what comes.
+func (s *swarm) isHungry(c *fault.Crossing) bool {
+	s.sated = s.sated || s.last != nil && s.last.Fired > 0 || s.met > enough
+	return !s.sated && c.Event > s.hungry
 }
 
 // chance is how likely a call meets a fault, of 2^32.
@@ -234,7 +294,10 @@ func (s *swarm) chance(c *fault.Crossing) uint64 {
 }
 
 func (s *swarm) strike(c *fault.Crossing, f *fault.Fault) *fault.Fault {
-	s.struck, s.struckAt = c.Process, c.Event
+	s.struck, s.struckAt, s.last = c.Process, c.Event, f
+	s.hungry = max(s.hungry, c.Event+soonEvents/4) // until then it may still change something
+	s.most--
+	s.met++
 	return f
 }
 

@@ -48,6 +48,7 @@ func Failure(target sim.Target, failing *sim.Result, limit int) (*Shrunk, error)
 		return nil, err
 	}
 	if limit > 0 && s.try(s.restated(settings)) {
+		s.unfold()
 		s.shrink()
 	}
 	cast, err := sim.Cast(target, s.best.Plan)
@@ -76,6 +77,14 @@ func (s *shrinking) restated(settings []plan.Setting) *plan.Plan {
 	p := plan.Of(old.Seed, old.System, settings)
 	p.Faults, p.Orders, p.Why = old.Faults, old.Orders, old.Why
 	return p
+}
+
+// unfold writes out what modes injected, so that single faults of it can go. Where
+// that is not the same run the modes stay, as settings like others.
+func (s *shrinking) unfold() {
+	if slices.ContainsFunc(s.best.Result.Injected, func(f *fault.Fault) bool { return f.Ambient }) {
+		s.try(sim.Unfold(s.best.Result))
+	}
 }
 
 // shrink makes the passes until none finds anything, those first that make the

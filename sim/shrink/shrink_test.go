@@ -11,6 +11,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/counter"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -127,4 +128,35 @@ func TestReadable(t *testing.T) {
 func TestRole(t *testing.T) {
 	require.Equal(t, "w", role("w12"))
 	require.Equal(t, "client", role("client"))
+}
+
+// A mode is a line of the plan: replayed, it injects the same again. Written out as
+// single faults it is the same run, and no reduced plan has one.
+func TestModesAreWrittenOut(t *testing.T) {
+	target := counter.Target(true)
+	modes, ambient := 0, func(f *fault.Fault) bool { return f.Ambient }
+	for seed := uint64(1); modes < 5; seed++ {
+		r, err := sim.Run(target, seed)
+		require.NoError(t, err)
+		if !slices.ContainsFunc(r.Fired, ambient) || r.Violation == nil {
+			continue
+		}
+		modes++
+		require.False(t, slices.ContainsFunc(r.Plan.Faults, ambient), "it would strike twice")
+		again, err := sim.Replay(target, r.Plan)
+		require.NoError(t, err)
+		require.Equal(t, r.Hash, again.Hash, "seed %#x", seed)
+		single, err := sim.Replay(target, sim.Unfold(r))
+		require.NoError(t, err)
+		require.Equal(t, r.Hash, single.Hash, "seed %#x", seed)
+		require.Len(t, single.Plan.Faults, len(r.Injected))
+		require.False(t, slices.ContainsFunc(single.Injected, ambient))
+
+		s, err := Failure(target, r, 2000)
+		require.NoError(t, err)
+		for _, name := range []string{"sim.flaky", "sim.lossy", "sim.repeated", "sim.reordered"} {
+			require.Contains(t, s.Plan.Settings, plan.Field{Name: name, Value: "0"})
+		}
+		require.LessOrEqual(t, s.Plan.Deviations()+s.Processes, 4, "seed %#x:\n%s", seed, s.Plan)
+	}
 }

@@ -69,7 +69,7 @@ func (t *Totals) add(r *sim.Result, states bool) {
 	for _, f := range r.Fired {
 		t.Fired[f.Name()]++
 	}
-	for _, f := range r.Plan.Faults {
+	for _, f := range r.Injected {
 		t.Drawn[f.Name()]++
 	}
 	if states {

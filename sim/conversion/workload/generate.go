@@ -12,8 +12,9 @@ type Limits struct {
 	Sources    int // per batch
 	Recordings int // per source; sometimes a source has none
 	Frames     int // per recording
-	// PoisonPercent of the batches contain one poisoned recording.
+	// PoisonPercent of the batches contain up to so many Poisoned recordings.
 	PoisonPercent int
+	Poisoned      int
 	// EmptyPercent of the sources have no recording.
 	EmptyPercent int
 }
@@ -66,7 +67,10 @@ func (d drawer) batch(label string, i int, limits Limits) Batch {
 		b.Sources[k] = d.source(label+"/s"+strconv.Itoa(k), fmt.Sprintf("in/%s/robot%d/", name, (7*k+4)%10), limits)
 	}
 	if n := b.Units(); n > 0 && d.percent(limits.PoisonPercent, label+"/poison") {
-		d.poison(&b, d.below(n, label+"/poisoned"), label)
+		first := d.below(n, label+"/poisoned")
+		for i := range min(max(limits.Poisoned, 1), n) {
+			d.poison(&b, (first+i)%n, label)
+		}
 	}
 	return b
 }

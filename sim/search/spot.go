@@ -1,0 +1,81 @@
+package search
+
+import (
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+)
+
+// spot strikes an operation that is drawn first, and then a kind of fault that can
+// strike it. A swarm meets operations as often as the system calls them: what is
+// called once in a run, such as the deletion of what is left over, would meet next
+// to nothing.
+type spot struct {
+	scale  fault.Scale
+	kind   *fault.Info
+	op     ops.Op
+	chance uint64 // of 2^32 per call
+	left   int
+}
+
+// seldom says how much likelier than others the operations are drawn that systems
+// call seldom.
+var seldom = map[ops.Op]int{
+	ops.Work: 2, ops.Rollback: 3, ops.CheckTxn: 6, ops.Resolve: 12, ops.SafePoint: 8,
+	ops.CompleteUpload: 3, ops.CreateUpload: 2, ops.AbortUpload: 2, ops.Head: 2, ops.List: 2,
+}
+
+// In how many of a thousand runs there is a spot, and in how many of those whose
+// configuration is made for certain operations.
+const (
+	spotShare  = 60
+	focusShare = 700
+)
+
+// newSpot draws the spot of a run; nil for a run without one.
+func newSpot(d keyed.Draw, scale fault.Scale, o Options) *spot {
+	share := spotShare
+	if len(scale.Focus) > 0 {
+		share = focusShare
+	}
+	if o.Budget > 0 || !d.Chance("spot", share) {
+		return nil
+	}
+	s := &spot{scale: scale}
+	var lots []ops.Op
+	for _, op := range ops.All() {
+		for range 1 + seldom[op] {
+			lots = append(lots, op)
+		}
+	}
+	if len(scale.Focus) > 0 {
+		lots = scale.Focus
+	}
+	s.op = lots[d.Intn("spot op", len(lots))]
+	var able []*fault.Info
+	for _, k := range fault.Kinds() {
+		if o.allows(k) && k.Strikes(s.op) {
+			able = append(able, k)
+		}
+	}
+	if len(able) == 0 {
+		return nil
+	}
+	s.kind = able[d.Intn("spot kind", len(able))]
+	s.left = 1 + d.Intn("spot times", 2)
+	s.chance = uint64(1<<32) / uint64(d.LogBetween("spot chance", 2, 16))
+	return s
+}
+
+// Strike strikes the calls of the operation, whatever their step.
+func (s *spot) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
+	if s.left == 0 || c.Op != s.op || !s.kind.CanStrike(c.Op, c.Client) {
+		return faults
+	}
+	h := keyed.Mix(c.ID, keyed.ForSpot)
+	if h&(1<<32-1) >= s.chance {
+		return faults
+	}
+	s.left--
+	return append(faults, fault.Draw(s.kind, keyed.Of(h), &s.scale, c))
+}
