@@ -36,7 +36,7 @@
 //	plan      file, seed, text
 //	kept      file, seed
 //	report    seed, text
-//	explanation  seed, blame, columns, rows (event, at_s, process, what, store, deviation, violation), edge (null or first, second, key, missing), neighbours (fault, passes_without, milder, milder_fail, bounds), futures (event, at_s, who, what, fails, tried), runs, text
+//	explanation  seed, blame, columns, rows (event, at_s, process, what, store, deviation, violation), edge (null or first, second, key, missing), neighbours (fault, passes_without, without_breaks, milder, milder_fail, milder_break, bounds), futures (event, at_s, who, what, fails, tried), runs, text
 //	scenario  name, title, liveness; when played also seeds, violations, lines, story, missing
 //	file      file: what --html, --jsonl or --chrome has written
 //	fault     name, about, effect (whether the effect of the call happens: yes, no, maybe, or - for what befalls a process)

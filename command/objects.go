@@ -57,9 +57,9 @@ func explanation(x *explain.Explanation) object {
 	for _, n := range x.Neighbours {
 		bounds := []object{}
 		for _, b := range n.Bounds {
-			bounds = append(bounds, object{"option": b.Name, "is_s": b.Is.Seconds(), "passes_s": b.Passes.Seconds(), "fails_s": b.Fails.Seconds(), "crossed": b.Crossed})
+			bounds = append(bounds, object{"option": b.Name, "is_s": b.Is.Seconds(), "passes_s": b.Passes.Seconds(), "breaks": b.Breaks, "fails_s": b.Fails.Seconds(), "crossed": b.Crossed})
 		}
-		neighbours = append(neighbours, object{"fault": n.Fault, "passes_without": n.Without, "milder": n.Milder, "milder_fail": n.MilderFail, "bounds": bounds})
+		neighbours = append(neighbours, object{"fault": n.Fault, "passes_without": n.Without && n.WithoutBreaks == "", "without_breaks": n.WithoutBreaks, "milder": n.Milder, "milder_fail": n.MilderFail, "milder_break": n.MilderBreak, "bounds": bounds})
 	}
 	for _, f := range x.Futures {
 		futures = append(futures, object{"event": f.Event, "at_s": f.At.Seconds(), "who": f.Who, "what": f.What, "fails": f.Fails, "tried": f.Tried})

@@ -79,6 +79,9 @@ type laboratory struct {
 	reduced *shrink.Shrunk
 	runs    int
 	events  uint64
+	// otherwise is the invariant that the last run broke in another way than this
+	// failure does, "" if it passed or failed like it.
+	otherwise string
 }
 
 // left reports whether another run is within the bounds.
@@ -91,7 +94,15 @@ func (l *laboratory) fails(r *sim.Result, err error) (bool, error) {
 	}
 	l.runs++
 	l.events += r.Events
-	return r.Violation != nil && r.Violation.Identity() == l.reduced.Result.Violation.Identity(), nil
+	l.otherwise = ""
+	if r.Violation == nil {
+		return false, nil
+	}
+	if r.Violation.Identity() == l.reduced.Result.Violation.Identity() {
+		return true, nil
+	}
+	l.otherwise = r.Violation.Invariant
+	return false, nil
 }
 
 // seconds prints a virtual time without its unit, as tables do.

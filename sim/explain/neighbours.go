@@ -14,11 +14,13 @@ import (
 type Neighbour struct {
 	// Fault is the fault as the failing run has it.
 	Fault string
-	// Without tells that the run passes without the fault.
-	Without bool
-	// Milder counts the milder forms that were tried, and MilderFail those that fail
-	// all the same.
-	Milder, MilderFail int
+	// Without tells that the run does not fail this way without the fault, and
+	// WithoutBreaks which invariant it breaks in another way, "" if it passes.
+	Without       bool
+	WithoutBreaks string
+	// Milder counts the milder forms that were tried, MilderFail those that fail
+	// all the same, and MilderBreak those that fail in another way.
+	Milder, MilderFail, MilderBreak int
 	// Bounds are where each of its durations begins to matter.
 	Bounds []Boundary
 }
@@ -27,9 +29,12 @@ type Neighbour struct {
 type Boundary struct {
 	// Name is the option's: "for".
 	Name string
-	// Is is the failing run's, Fails the smallest that fails (0: every one does),
-	// Passes the largest below it that passes.
+	// Is is the failing run's, Fails the smallest that fails this way (0: every one
+	// does), Passes the largest below it that does not.
 	Is, Fails, Passes time.Duration
+	// Breaks is the invariant that the run with Passes breaks in another way, "" if
+	// it passes.
+	Breaks string
 	// Ends is when the fault ends with the last two, if it ends by itself.
 	FailsUntil, PassesUntil time.Duration
 	// Crossed is the deadline in between, or what somebody else had done by then: ""
@@ -50,7 +55,7 @@ func (l *laboratory) neighbours(s *story) ([]Neighbour, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.Without = !fails
+		n.Without, n.WithoutBreaks = !fails, l.otherwise
 		for _, weaker := range fault.Weaker(f) {
 			if !l.left() {
 				break
@@ -61,10 +66,12 @@ func (l *laboratory) neighbours(s *story) ([]Neighbour, error) {
 			n.Milder++
 			if fails {
 				n.MilderFail++
+			} else if l.otherwise != "" {
+				n.MilderBreak++
 			}
 		}
 		if n.Without {
-			n.Bounds = l.bounds(s, i)
+			n.Bounds = l.bounds(s, i, n.WithoutBreaks)
 		}
 		all = append(all, n)
 	}
@@ -83,9 +90,9 @@ func (l *laboratory) with(i int, other *fault.Fault) (bool, error) {
 	return l.fails(sim.Replay(l.target, p))
 }
 
-// bounds finds the boundary of each duration of a fault, without which the run
-// passes.
-func (l *laboratory) bounds(s *story, i int) []Boundary {
+// bounds finds the boundary of each duration of a fault, without which the run does
+// not fail this way, but breaks another invariant if that isn't "".
+func (l *laboratory) bounds(s *story, i int, breaks string) []Boundary {
 	f := l.reduced.Plan.Faults[i]
 	var all []Boundary
 	for _, o := range f.Kind.Info().Options() {
@@ -93,7 +100,7 @@ func (l *laboratory) bounds(s *story, i int) []Boundary {
 		if !ok || is <= 0 {
 			continue
 		}
-		b := Boundary{Name: o.Name, Is: is, Fails: is}
+		b := Boundary{Name: o.Name, Is: is, Fails: is, Breaks: breaks}
 		for b.Fails-b.Passes > precision(b.Fails) && l.left() {
 			middle := (b.Passes + b.Fails) / 2
 			other := withDuration(f, o.Name, middle)
@@ -108,7 +115,7 @@ func (l *laboratory) bounds(s *story, i int) []Boundary {
 			if fails {
 				b.Fails = middle
 			} else {
-				b.Passes = middle
+				b.Passes, b.Breaks = middle, l.otherwise
 			}
 		}
 		if b.Fails <= time.Millisecond {
@@ -191,7 +198,7 @@ func (s *story) cross(f *fault.Fault, b *Boundary) {
 
 // lines render what was found about a fault.
 func (n *Neighbour) lines() []string {
-	what := "passes"
+	what := passes(n.WithoutBreaks)
 	if !n.Without {
 		what = "fails all the same"
 	}
@@ -200,6 +207,8 @@ func (n *Neighbour) lines() []string {
 	line := fmt.Sprintf("  without %s's %s: %s", process, kind, what)
 	switch {
 	case n.Milder == 0:
+	case n.MilderFail == 0 && n.MilderBreak > 0:
+		line += fmt.Sprintf("; none of its %d milder forms fails this way (%d in another)", n.Milder, n.MilderBreak)
 	case n.MilderFail == 0:
 		line += fmt.Sprintf("; with any of its %d milder forms: passes", n.Milder)
 	default:
@@ -211,7 +220,7 @@ func (n *Neighbour) lines() []string {
 			lines = append(lines, fmt.Sprintf("  the same, %s=0: fails all the same", b.Name))
 			continue
 		}
-		text := fmt.Sprintf("  the same, %s=%s: passes", b.Name, secondsOf(b.Passes))
+		text := fmt.Sprintf("  the same, %s=%s: %s", b.Name, secondsOf(b.Passes), passes(b.Breaks))
 		if b.FailsUntil > 0 {
 			text += fmt.Sprintf(" (until %s)", seconds(b.PassesUntil))
 		}
@@ -225,6 +234,15 @@ func (n *Neighbour) lines() []string {
 		lines = append(lines, text)
 	}
 	return lines
+}
+
+// passes says what becomes of a run that does not fail this way: it may break an
+// invariant in another.
+func passes(breaks string) string {
+	if breaks == "" {
+		return "passes"
+	}
+	return "breaks " + breaks + " instead"
 }
 
 // secondsOf prints a duration in seconds, as short as it is exact to a millisecond.
