@@ -73,6 +73,21 @@ func (i *refinesModel) check(e *sim.Effect) error {
 	return nil
 }
 
+// seconded are the invariants that judge commits by what the model knows, too.
+var seconded = map[string]bool{"legal-edges": true, "fencing": true, "queue-agrees": true, "attempts-bounded": true}
+
+// Contradicts: if the model takes a commit for one of its transitions, and all before it,
+// then it or the invariant that objects to the commit is wrong.
+func (i *refinesModel) Contradicts(_ *sim.World, e *sim.Effect, v *sim.Violation) string {
+	if e.Kind != sim.EffectCommit || !seconded[v.Invariant] || i.refused != nil {
+		return ""
+	}
+	if _ = i.check(e); i.refused != nil {
+		return ""
+	}
+	return "the commit is a transition of the model, and so is every one before it"
+}
+
 // Settled has the last word.
 func (i *refinesModel) Settled(*sim.World) error { return i.refused }
 

@@ -18,7 +18,8 @@ const (
 	BlameFake
 	// BlameHarness: the simulator is wrong, or the run is not a function of its plan.
 	BlameHarness
-	// BlameOracle: an invariant is wrong: it panicked.
+	// BlameOracle: an invariant is wrong: it panicked, or another that judges the same
+	// contradicts it.
 	BlameOracle
 )
 
@@ -56,6 +57,34 @@ func (j *judge) audit(v *Violation) {
 		if err := blamer.Audit(j.world, j.pending[seen:]); err != nil {
 			v.Blame = blamer.Blames()
 			v.Text += "; but " + plan.Printable(inv.Name()+" is broken, too: "+err.Error())
+			return
+		}
+	}
+}
+
+// Seconder is an Invariant that judges in its own way what some others judge, too.
+type Seconder interface {
+	Invariant
+	// Contradicts says why nothing is wrong with an effect that it has not been shown
+	// yet, and by which another invariant is broken, as v says. "" is that it agrees, or
+	// has no opinion.
+	Contradicts(w *World, e *Effect, v *Violation) string
+}
+
+// second asks those who judge the same before the system is blamed for a violation by
+// an effect. They come later among the invariants than those whom they second.
+func (j *judge) second(v *Violation) {
+	if v.Blame != BlameSystem || j.effect == nil {
+		return
+	}
+	for _, inv := range j.invariants[j.position+1:] {
+		seconder, ok := inv.(Seconder)
+		if !ok {
+			continue
+		}
+		if why := seconder.Contradicts(j.world, j.effect, v); why != "" {
+			v.Blame = BlameOracle
+			v.Text += "; but " + plan.Printable(inv.Name()+" contradicts: "+why)
 			return
 		}
 	}

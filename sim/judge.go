@@ -18,7 +18,8 @@ type judge struct {
 	last       uint64
 	fresh      bool // something was observed since the system was last asked
 	violation  *Violation
-	asked      any // the invariant that is being asked, nil for none
+	asked      any     // the invariant that is being asked, nil for none
+	effect     *Effect // that they are shown, nil for none
 	// How many of the pending effects have been shown, the one that is being shown
 	// among them, and how many of the invariants were before the one that is asked.
 	shown, position int
@@ -74,6 +75,7 @@ func (j *judge) showUpTo(ts uint64) {
 func (j *judge) show(e *Effect) {
 	j.last, j.fresh = e.TS, true
 	j.world.apply(e)
+	j.effect = e
 	for i, inv := range j.invariants {
 		j.asked, j.position = inv, i
 		if err := inv.Observe(j.world, e); err != nil {
@@ -81,7 +83,7 @@ func (j *judge) show(e *Effect) {
 			return
 		}
 	}
-	j.asked = nil
+	j.asked, j.effect = nil, nil
 	if j.probe != nil {
 		j.probe.observed(e)
 	}
@@ -116,6 +118,7 @@ func (j *judge) convict(inv Invariant, err error) {
 	j.asked = nil
 	v.Text, v.Subject = plan.Printable(v.Text), plan.Printable(v.Subject)
 	j.fail(v)
+	j.effect = nil
 }
 
 // fail records the first violation; the run ends.
@@ -123,6 +126,7 @@ func (j *judge) fail(v *Violation) {
 	if j.violation == nil {
 		v.Event, v.At = j.world.u.events, j.world.Now()
 		j.audit(v)
+		j.second(v)
 		j.violation = v
 	}
 }
