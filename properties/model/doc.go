@@ -16,4 +16,9 @@
 // texts of errors, wall clocks, status rows (they tell of a snapshot), and time: the
 // model lets a lease be taken at any moment. A transaction without a write, or one that
 // writes what is there, is a stutter.
+//
+// By itself, as the only invariant, it found 8 of the first 11 planted bugs in the order
+// of a hash, within 500 universes each (go run ./internal/onlymodel). It missed
+// rows-unquoted, unit-id-without-batch and merge-reads-one-page, whose transactions are
+// transitions: what they get wrong is what the model leaves free, or never happens.
 package model
