@@ -29,6 +29,7 @@
 //
 //	universe  seed, arm, fields, events, virtual_s, faults, outcome, inconclusive, hash, violation (null or invariant, rule, blame, shape, text)
 //	story     seed, lines
+//	races     seed, lines: the races of leases that came close
 //	failure   invariant, shape, count, seeds (the first five), plan (a file, or ""), report ("" if it is as one before)
 //	placements  schedules, failing (without any fault), singles, pairs (each: tried, of, unchanged, repeated, violations, inconclusive), events, fired, cpu_s, sentence
 //	total     seeds, outcomes, violations, inconclusive, events, virtual_s, cpu_s, states, shapes, hashes, fired, marks, shard (i/n), residual (state and shape: estimate, at_most; failure: at_most)

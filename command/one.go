@@ -30,6 +30,9 @@ func (c *command) runCommand() *cobra.Command {
 				return err
 			}
 			report, err := c.show(target, r, harness.Reduction, c.replayLine(r))
+			if err == nil && r.Violation == nil && !target.Calm {
+				r, report, err = c.closeRaces(target, r, report)
+			}
 			if err != nil || !files.wanted() {
 				return err
 			}
@@ -52,11 +55,26 @@ func (c *command) universe() (sim.Target, *sim.Result, error) {
 		return target, nil, err
 	}
 	var only *sim.Result
-	_, err = sweep.Run(target, sweep.Options{Base: uint64(c.seed), Count: 1, Patience: c.patience, Again: 1}, func(r *sim.Result) bool {
+	_, err = sweep.Run(target, sweep.Options{Base: uint64(c.seed), Count: 1, LeaseRaces: true, Patience: c.patience, Again: 1}, func(r *sim.Result) bool {
 		only = r
 		return true
 	})
 	return target, only, err
+}
+
+// closeRaces tells the races that came close in a universe that held, and reports
+// the schedule that makes one of them happen and fails, if there is one.
+func (c *command) closeRaces(target sim.Target, r *sim.Result, story string) (*sim.Result, string, error) {
+	lines, failing, err := harness.Races(target, r)
+	if err != nil || len(lines) == 0 {
+		return r, story, err
+	}
+	c.say(object{"type": "races", "seed": hex(r.Seed), "lines": lines}, lines...)
+	if failing == nil {
+		return r, story, nil
+	}
+	report, err := c.show(target, failing, harness.Reduction, c.replayLine(r))
+	return failing, report, err
 }
 
 // replayLine runs the universe of r again.

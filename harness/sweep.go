@@ -55,7 +55,7 @@ type Outcome struct {
 func (s *Suite) Sweep(target sim.Target, q Request, visit func(*sim.Result)) (*Outcome, error) {
 	before := CPUSeconds()
 	out := &Outcome{}
-	options := sweep.Options{Base: q.Base, Count: q.Count, CollectStates: true, Patience: q.Patience, Again: again}
+	options := sweep.Options{Base: q.Base, Count: q.Count, CollectStates: true, LeaseRaces: true, Patience: q.Patience, Again: again}
 	totals, err := sweep.Run(target, options, func(r *sim.Result) bool {
 		q.Progress.add(r)
 		if r.Violation != nil {

@@ -103,15 +103,6 @@ type Change struct {
 	Before, After string
 }
 
-// Holding is what a process held for a while: a lease, a claim.
-type Holding struct {
-	Hold
-	Key         string // of the row that says so
-	From, Until Stamp  // Until: never, if it was held to the end
-	// Renewed is when the row was written again.
-	Renewed []Stamp
-}
-
 // Strike is a fault that struck.
 type Strike struct {
 	Fault *fault.Fault
@@ -151,39 +142,20 @@ type Work struct {
 	From, Until Stamp // Until: never, if the task died or the run ended
 }
 
-// Hold is what a row says that a process holds.
-type Hold struct {
-	Process, Incarnation string
-	// Kind is what it is in a word ("lease"), Of what is held, with the epoch if
-	// there is one: another text is another holding.
-	Kind, Of string
-	// For is how long after it was written last the row still protects its holder
-	// (virtual time); 0 for as long as it is there.
-	For time.Duration
-}
-
-// Holder is a System that can tell from its rows who holds what: leases and
-// claims, which pages draw as bars. Holds is asked of rows that were written; a
-// row that is deleted, or says of nobody any more that they hold anything, ends
-// what it said before.
-type Holder interface {
-	Holds(key string, value []byte) (h Hold, ok bool)
-}
-
 // historian keeps the history of a universe. What it is not told of costs
 // nothing: a universe without one asks only whether it is there.
 type historian struct {
 	History
 	rows    map[string]string // as they were committed last, in words
 	objects map[string]string
-	holding map[string]int       // by key: number in Holdings
+	bars    Bars
 	strikes map[*fault.Fault]int // number in Strikes
 	threads map[*task]int        // number in Threads
 }
 
 func newHistorian(u *Universe) *historian {
 	h := &historian{
-		rows: map[string]string{}, objects: map[string]string{}, holding: map[string]int{},
+		rows: map[string]string{}, objects: map[string]string{},
 		strikes: map[*fault.Fault]int{}, threads: map[*task]int{},
 	}
 	for _, p := range u.processes {
@@ -334,6 +306,10 @@ func (h *historian) effect(u *Universe, e *Effect) {
 				h.row(u, e, m, number)
 			}
 		}
+		if holder, ok := u.system.(Holder); ok {
+			h.bars.Take(holder, e)
+			h.Holdings = h.bars.All
+		}
 	case EffectObject:
 		h.object(e, number)
 	}
@@ -349,32 +325,6 @@ func (h *historian) row(u *Universe, e *Effect, m *tikv.Mutation, number int) {
 		Key: plan.Printable(m.Key), Before: h.rows[m.Key], After: after,
 	})
 	h.rows[m.Key] = after
-	if holder, ok := u.system.(Holder); ok {
-		h.holds(holder, e, m)
-	}
-}
-
-// holds begins, renews or ends what a row says that a process holds.
-func (h *historian) holds(holder Holder, e *Effect, m *tikv.Mutation) {
-	var hold Hold
-	held := false
-	if m.Op == tikv.OpPut {
-		hold, held = holder.Holds(m.Key, m.Value)
-	}
-	at := Stamp{e.Event, e.At}
-	if i, ok := h.holding[m.Key]; ok {
-		old := &h.Holdings[i]
-		if held && old.Hold == hold {
-			old.Renewed = append(old.Renewed, at)
-			return
-		}
-		old.Until = at
-		delete(h.holding, m.Key)
-	}
-	if held {
-		h.holding[m.Key] = len(h.Holdings)
-		h.Holdings = append(h.Holdings, Holding{Hold: hold, Key: plan.Printable(m.Key), From: at})
-	}
 }
 
 func (h *historian) object(e *Effect, number int) {

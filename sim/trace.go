@@ -172,6 +172,7 @@ func (u *Universe) showCall(m *message, fate Fate) {
 		Event: u.events, At: time.Duration(u.sched.now),
 		Process: t.proc.program.Name, Incarnation: incarnation(m.inc), Task: t.name, Step: m.call.site.Step,
 		Op: m.Op, Key: m.subject(), StartTS: m.KV.StartTS, Fate: fate, Late: m.gone || t.dead,
+		Client: m.call.site.Client, call: m.call,
 	}
 	if fate == Handled || fate == Refused {
 		c.Answer = m.answer()

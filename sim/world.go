@@ -135,7 +135,14 @@ type Call struct {
 	Answer Answer
 	// Late is set when nobody waited for it any more.
 	Late bool
+	// Client is set if a trusted client of the workload makes it.
+	Client bool
+
+	call call
 }
+
+// Anchor names the call as plans do. Another executor's calls (see Court) have none.
+func (c *Call) Anchor() fault.Anchor { return c.call.anchor() }
 
 // Violation says which invariant broke, by which events, and when.
 type Violation struct {

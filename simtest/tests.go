@@ -61,6 +61,7 @@ func Universes(t *testing.T) {
 	}
 	if s.count == 1 && only.Violation == nil && (testing.Verbose() || s.asked) {
 		s.tell(t, target, only)
+		s.closeRaces(t, target, only)
 	}
 }
 
@@ -87,6 +88,23 @@ func (s *session) tell(t *testing.T, target sim.Target, r *sim.Result) {
 		t.Fatal(err)
 	}
 	s.say(lines...)
+}
+
+// closeRaces tells the races that came close in a universe that held, and fails for
+// the schedule that makes one of them happen and breaks something.
+func (s *session) closeRaces(t *testing.T, target sim.Target, r *sim.Result) {
+	if target.Calm {
+		return
+	}
+	lines, failing, err := harness.Races(target, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.say(lines...)
+	if failing != nil {
+		replay := again(t.Name(), r.Seed)
+		s.explain(t, target, failing, harness.Reduction, replay, replay+" -keep")
+	}
 }
 
 // Seeds replays the kept plans, or the one of -case: each must behave as its

@@ -4,6 +4,9 @@
 //
 //	go run ./internal/riskscore -only NAME,NAME -page docs/RISK.md
 //
+// With -races it counts instead what races of leases find that are predicted from
+// universes that held, and writes the table of docs/LEASE-RACES.md.
+//
 // What is known is kept in the file of -results, a line each; a run that finds it
 // goes on from there.
 package main
@@ -32,7 +35,10 @@ type Result struct {
 	Universes int
 	// Campaigns are searches up to their first failure, one after the other.
 	Campaigns []Campaign
-	CPU       float64 // seconds
+	// Drawn is how many universes failed, Tried and Failed how many schedules were
+	// tried of those that held: with -races.
+	Drawn, Tried, Failed int
+	CPU                  float64 // seconds
 }
 
 // Campaign is a search that ended with its first failure: how many universes had
@@ -51,7 +57,7 @@ func main() {
 }
 
 type program struct {
-	one                 bool
+	one, races          bool
 	base                uint64
 	universes, failures int
 	results, page, only string
@@ -60,6 +66,7 @@ type program struct {
 func run() error {
 	var p program
 	flag.BoolVar(&p.one, "one", false, "measure this program itself")
+	flag.BoolVar(&p.races, "races", false, "count what predicted races of leases find")
 	flag.Uint64Var(&p.base, "seed", 1, "the first universe")
 	flag.IntVar(&p.universes, "universes", 4000, "how many universes of each mutant at most")
 	flag.IntVar(&p.failures, "failures", 20, "end a mutant after so many failures")
@@ -67,7 +74,10 @@ func run() error {
 	flag.StringVar(&p.page, "page", "", "the page whose table is written anew")
 	flag.StringVar(&p.only, "only", "", "measure these mutants only: names, with commas between")
 	flag.Parse()
-	if p.one {
+	switch {
+	case p.one && p.races:
+		return p.predict()
+	case p.one:
 		return p.measure()
 	}
 	return p.all()
@@ -145,7 +155,7 @@ func (p *program) known() (known []Result, err error) {
 
 // keep adds a result to the file.
 func (p *program) keep(r *Result) error {
-	fmt.Printf("%s: %d of %d universes failed, %.0f CPU-s\n", r.Mutant, len(r.Campaigns), r.Universes, r.CPU)
+	fmt.Printf("%s: %d of %d universes failed, %d of %d predicted schedules, %.0f CPU-s\n", r.Mutant, len(r.Campaigns)+r.Drawn, r.Universes, r.Failed, r.Tried, r.CPU)
 	if p.results == "" {
 		return nil
 	}
@@ -174,7 +184,7 @@ func (p *program) try(m mutants.Mutant) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(binary, "-one", fmt.Sprintf("-seed=%d", p.base), fmt.Sprintf("-universes=%d", p.universes), fmt.Sprintf("-failures=%d", p.failures))
+	cmd := exec.Command(binary, "-one", fmt.Sprintf("-races=%t", p.races), fmt.Sprintf("-seed=%d", p.base), fmt.Sprintf("-universes=%d", p.universes), fmt.Sprintf("-failures=%d", p.failures))
 	cmd.Env = append(os.Environ(), "GOGC=400")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

@@ -10,7 +10,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
-// The table stands between these lines of the page.
+// The table stands between these lines of its page.
 const (
 	tableBegins = "<!-- table -->\n"
 	tableEnds   = "<!-- end of table -->\n"
@@ -27,7 +27,11 @@ func (p *program) write(results []Result) error {
 	if !begins || !ends {
 		return errors.New(p.page + " has no place for the table")
 	}
-	page := string(before) + tableBegins + table(results) + tableEnds + string(after)
+	rows := table(results)
+	if p.races {
+		rows = races(results)
+	}
+	page := string(before) + tableBegins + rows + tableEnds + string(after)
 	return os.WriteFile(p.page, []byte(page), 0o644)
 }
 

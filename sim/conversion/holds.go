@@ -19,21 +19,21 @@ func (s *System) Holds(key string, value []byte) (h sim.Hold, ok bool) {
 		worker, incarnation, unit, named := schema.SplitLeaseKey(rest)
 		return sim.Hold{
 			Process: worker, Incarnation: incarnation, Kind: "lease",
-			Of: fmt.Sprintf("unit %s, epoch %d", unit, row.Epoch), For: s.config.Core.StaleAfter,
+			Of: fmt.Sprintf("unit %s, epoch %d", unit, row.Epoch), Resource: "unit " + unit, For: s.config.Core.StaleAfter,
 		}, named && err == nil
 	case schema.MergeTable:
 		var row schema.Merge
 		err := row.Decode(string(value))
 		return sim.Hold{
 			Process: row.Worker, Incarnation: row.Incarnation, Kind: "claim",
-			Of: fmt.Sprintf("merge %s, generation %d", rest, row.Gen), For: s.config.Core.StaleAfter,
+			Of: fmt.Sprintf("merge %s, generation %d", rest, row.Gen), Resource: "merge " + rest, For: s.config.Core.StaleAfter,
 		}, err == nil && row.State == "claimed"
 	case schema.LeaderTable:
 		var row schema.Leader
 		err := row.Decode(string(value))
 		return sim.Hold{
 			Process: row.Worker, Incarnation: row.Incarnation, Kind: "leadership",
-			Of: fmt.Sprintf("%s, epoch %d", rest, row.Epoch), For: s.config.Core.ScannerLease,
+			Of: fmt.Sprintf("%s, epoch %d", rest, row.Epoch), Resource: rest, For: s.config.Core.ScannerLease,
 		}, err == nil && row.Worker != ""
 	}
 	return h, false

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/leaserace"
 )
 
 // Options say what to run.
@@ -24,6 +25,9 @@ type Options struct {
 	// Patience is how long, in real time, a universe may let nothing happen
 	// before it counts as stuck; 0 means for ever.
 	Patience time.Duration
+	// LeaseRaces lets a few universes, by their seeds, try a schedule that closes a race
+	// of leases that came close (see package leaserace), unless the target is calm.
+	LeaseRaces bool
 	// Again is how many universes there are for each that is run twice, beside
 	// those that fail, which all are; 0 means that none is.
 	Again int
@@ -35,9 +39,13 @@ type Options struct {
 // are of the universes before it.
 func Run(target sim.Target, o Options, visit func(*sim.Result) bool) (*Totals, error) {
 	t := newTotals()
+	universe := sim.Run
+	if o.LeaseRaces && !target.Calm {
+		universe = leaserace.Run
+	}
 	one := func(i int) (*sim.Result, error) {
 		seed := o.Base + uint64(i)
-		return o.Check(target, seed, i, func(watched sim.Target) (*sim.Result, error) { return sim.Run(watched, seed) })
+		return o.Check(target, seed, i, func(watched sim.Target) (*sim.Result, error) { return universe(watched, seed) })
 	}
 	err := Each(o.Count, o.Parallel, one, func(r *sim.Result) bool {
 		t.add(r, o.CollectStates)
