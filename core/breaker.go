@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -40,14 +41,17 @@ func (b *breaker) allow(now time.Duration) bool {
 }
 
 // judge takes the outcome of a call under ctx. A conflict or a refusal is an
-// answer. A call that ended because its caller did says nothing of the store.
+// answer, and so is that another write is under way: two workers that probed the
+// store at the same moment took it for down, for breaker_open (R17). A call that ended because its caller did says nothing of the store.
 func (b *breaker) judge(ctx context.Context, now time.Duration, err error) {
-	switch env.ClassOf(err) {
-	case env.ClassUnavailable, env.ClassUndetermined, env.ClassDeadline:
+	switch class := env.ClassOf(err); {
+	case errors.Is(err, env.ErrContended):
+		b.report(now, true)
+	case class == env.ClassUnavailable, class == env.ClassUndetermined, class == env.ClassDeadline:
 		if ctx.Err() == nil {
 			b.report(now, false)
 		}
-	case env.ClassCancelled:
+	case class == env.ClassCancelled:
 	default:
 		b.report(now, true)
 	}

@@ -116,6 +116,7 @@ func TestBreakerJudges(t *testing.T) {
 	require.True(t, down(t.Context(), env.ErrUnavailable))
 	require.True(t, down(t.Context(), env.ErrUndetermined))
 	require.False(t, down(t.Context(), env.ErrConflict), "a conflict is an answer")
+	require.False(t, down(t.Context(), &env.Error{Class: env.ClassUnavailable, Op: "put", Err: env.ErrContended}), "the store is well")
 	require.False(t, down(t.Context(), env.ErrNotFound))
 	require.False(t, down(t.Context(), nil))
 	require.False(t, down(ended, env.ErrUndetermined), "the caller went away, not the store")

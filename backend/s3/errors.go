@@ -20,14 +20,22 @@ import (
 // detail is what an error of the SDK was about, for people. Its type is hidden:
 // an error of env belongs to one class only (R17).
 type detail struct {
-	text     string
-	tooSmall bool // the code was EntityTooSmall
+	text string
+	code string // S3's
 }
 
 func (d detail) Error() string { return d.text }
 
-// Is tells the one refusal that callers know from others of its class.
-func (d detail) Is(target error) bool { return d.tooSmall && target == env.ErrPartTooSmall }
+// Is tells the refusals that callers know from others of their class.
+func (d detail) Is(target error) bool {
+	switch target {
+	case env.ErrPartTooSmall:
+		return d.code == "EntityTooSmall"
+	case env.ErrContended:
+		return d.code == "ConditionalRequestConflict" || d.code == "OperationAborted"
+	}
+	return false
+}
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
@@ -140,7 +148,7 @@ func (o op) classify(ctx context.Context, err error, sent bool) error {
 	var answer *smithyhttp.ResponseError
 	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
 		code := apiCode(err)
-		about := detail{text: describe(code, answer.HTTPStatusCode()), tooSmall: code == "EntityTooSmall"}
+		about := detail{text: describe(code, answer.HTTPStatusCode()), code: code}
 		class := classOf(o, code, answer.Response.Response)
 		if class != env.ClassNone {
 			return o.fail(class, about)

@@ -31,6 +31,11 @@ var (
 // same size would be refused, too.
 var ErrPartTooSmall = errors.New("part too small")
 
+// ErrContended is the cause of an ErrUnavailable of a write to the object store
+// with a condition: another write of the key is under way, and nothing was decided.
+// The store is well.
+var ErrContended = errors.New("another write is under way")
+
 // Class is the class of an error: what the caller may conclude from it.
 type Class uint8
 

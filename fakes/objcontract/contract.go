@@ -9,6 +9,7 @@ package objcontract
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ type Store struct {
 	// NoConditions: puts ignore them, too.
 	NoConditions bool
 	// Contention: a conditional write soon after another of its key is refused as
-	// ErrUnavailable, and decided a few requests later.
+	// ErrUnavailable by ErrContended, and decided a few requests later.
 	Contention bool
 	// Blind: an upload that was aborted can be completed, to no effect, where its
 	// key has an object.
@@ -91,7 +92,7 @@ type patient struct{ env.Objects }
 func (p patient) Put(ctx context.Context, key string, body []byte, cond env.Condition) (obj env.Object, err error) {
 	for range 10 {
 		obj, err = p.Objects.Put(ctx, key, body, cond)
-		if env.ClassOf(err) != env.ClassUnavailable {
+		if !errors.Is(err, env.ErrContended) {
 			break
 		}
 	}
@@ -101,7 +102,7 @@ func (p patient) Put(ctx context.Context, key string, body []byte, cond env.Cond
 func (p patient) CompleteUpload(ctx context.Context, key, id string, parts []env.Part, cond env.Condition) (obj env.Object, err error) {
 	for range 10 {
 		obj, err = p.Objects.CompleteUpload(ctx, key, id, parts, cond)
-		if env.ClassOf(err) != env.ClassUnavailable {
+		if !errors.Is(err, env.ErrContended) {
 			break
 		}
 	}

@@ -96,9 +96,15 @@ type codeError string
 
 func (e codeError) Error() string { return string(e) }
 
-// Is tells the one code that callers must know from others of its class.
+// Is tells the codes that callers must know from others of their class.
 func (e codeError) Is(target error) bool {
-	return target == env.ErrPartTooSmall && e == "EntityTooSmall"
+	switch target {
+	case env.ErrPartTooSmall:
+		return e == "EntityTooSmall"
+	case env.ErrContended:
+		return e == conflictCode || e == abortedCode
+	}
+	return false
 }
 
 func (c *client) Put(ctx context.Context, key string, body []byte, cond env.Condition) (env.Object, error) {

@@ -17,6 +17,13 @@ const (
 	defaultMin    = 5 << 20 // S3's minimum for all parts but the last
 )
 
+// The codes with which S3 says that another write of the key is under way: of a
+// put, and of a completion.
+const (
+	conflictCode = "ConditionalRequestConflict"
+	abortedCode  = "OperationAborted"
+)
+
 // Store holds objects and open multipart uploads. It handles one request at a
 // time: callers on several goroutines serialise themselves.
 type Store struct {
@@ -149,9 +156,9 @@ func (s *Store) admits(req *Request, resp *Response, at int, exists bool) bool {
 	case ignored && class != env.ClassNone:
 		s.shows(WeakConditional)
 	case !ignored && s.contended(req):
-		code = "ConditionalRequestConflict"
+		code = conflictCode
 		if req.Kind == KindCompleteUpload {
-			code = "OperationAborted"
+			code = abortedCode
 		}
 		resp.fail(env.ClassUnavailable, code)
 		return false

@@ -329,7 +329,7 @@ func (w *watcher) breaker(c *sim.Call) {
 		w.refusals[c.Process] = r
 	}
 	note := func(what string) { w.note("limit/breaker: "+what, c.Process, c.Event) }
-	failed := c.Unheard() || c.Answer.Class == env.ClassUndetermined || c.Answer.Class == env.ClassUnavailable
+	failed := c.Unheard() || c.Answer.Class == env.ClassUndetermined
 	if r.open && c.At-r.opened >= w.core.BreakerOpen {
 		r.open, r.half, r.successes = false, true, 0
 		note("half open (breaker_open is over)")
