@@ -18,8 +18,7 @@ type refinesModel struct {
 	watch
 	model   *model.Model
 	refused error // the first violation; what is after it is not judged
-	at      uint64
-	first   bool // it speaks at once
+	first   bool  // it speaks at once
 }
 
 var (

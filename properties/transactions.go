@@ -15,16 +15,6 @@ type transaction struct {
 	writes        []tikv.Mutation
 }
 
-// wrote reports whether the transaction put or deleted a key.
-func (t *transaction) wrote(key string) bool {
-	for i := range t.writes {
-		if m := &t.writes[i]; m.Key == key && (m.Op == tikv.OpPut || m.Op == tikv.OpDelete) {
-			return true
-		}
-	}
-	return false
-}
-
 // readSets are what the committed transactions were told by their reads, by their place
 // in view.transactions.
 type readSets struct {

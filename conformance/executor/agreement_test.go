@@ -28,7 +28,7 @@ var (
 func small() sim.Target {
 	t := target()
 	t.Vary = func(c *sim.Config, a sim.Assembly) {
-		c.Arm = "narrow"
+		asHere(c)
 		k := a.(*conversion.Config)
 		k.Workers, k.Batches, k.LeakCheck = 2, 1, false
 		k.Sources, k.Recordings, k.Frames = min(k.Sources, 2), min(k.Recordings, 2), min(k.Frames, 24)
@@ -45,7 +45,7 @@ const most = 3
 func draft(t *testing.T, seed uint64) (*plan.Plan, bool) {
 	r, err := sim.Run(small(), seed)
 	require.NoError(t, err)
-	p := sim.Unfold(r).With("sim.oracle_jump", "0s") // modes are the simulator's alone
+	p := sim.Unfold(r)
 	p.Faults = nil
 	for _, f := range r.Fired {
 		single := f.Again()
