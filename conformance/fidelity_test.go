@@ -132,7 +132,7 @@ func suite(t *testing.T) string {
 
 %d of its %d tests pass over the engine, %d skip themselves and %d fail. The suite is a module of its own inside client-go's
 repository, which no module proxy has: `+"`make conformance CLIENT_GO=CHECKOUT`"+` runs it where a checkout of
-github.com/tikv/client-go at go.mod's commit is given, and CI, which has none, does not. TiDB's mock stores, which the tests
+github.com/tikv/client-go at go.mod's commit is given. The nightly workflow makes one. TiDB's mock stores, which the tests
 open, are replaced by the engine. A test with another outcome than this ends the run with an error:
 
 | test | outcome | what is missing |
