@@ -36,12 +36,10 @@ func careless(t *testing.T) []*sim.Result {
 }
 
 // Two careless workers lose an update if one of them is late at the right moment,
-// three without that. Whatever the universe and its arm were like, no more is left, but
-// for one in twenty: a run that loses it by way of a lock that others wait for ends in a
-// local minimum with one ordering more. The plan can be printed, parsed and
-// replayed, and each deviation in it is necessary.
+// three without that. Whatever the universe and its arm were like, no more is left. The
+// plan can be printed, parsed and replayed, and each deviation in it is necessary.
 func TestCarelessCounter(t *testing.T) {
-	byDefault, larger := 0, 0
+	byDefault := 0
 	for _, r := range careless(t) {
 		s, err := Failure(counter.Target(true), r, 2000)
 		require.NoError(t, err)
@@ -50,18 +48,13 @@ func TestCarelessCounter(t *testing.T) {
 			byDefault++
 		}
 		require.Equal(t, r.Violation.Identity(), s.Result.Violation.Identity())
-		size := s.Plan.Deviations() + s.Processes
-		require.LessOrEqual(t, size, 5, "seed %#x:\n%s", r.Seed, s.Plan)
-		if size == 5 {
-			larger++
-		}
+		require.LessOrEqual(t, s.Plan.Deviations()+s.Processes, 4, "seed %#x:\n%s", r.Seed, s.Plan)
 		again, err := plan.Parse("shrunk", []byte(s.Plan.String()))
 		require.NoError(t, err)
 		replayed, err := sim.Replay(counter.Target(true), again)
 		require.NoError(t, err)
 		require.Equal(t, s.Result.Hash, replayed.Hash)
 	}
-	require.LessOrEqual(t, larger, 1)
 	require.GreaterOrEqual(t, byDefault, 24) // what comes after the healing no ordering reaches
 }
 
