@@ -1,6 +1,7 @@
 package mutants
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,6 +34,9 @@ func (m Mutant) Build(root, dir, program string) (binary string, err error) {
 	return binary, nil
 }
 
+// ErrHeld is that no universe fails.
+var ErrHeld = errors.New("no universe fails")
+
 // First runs universes from 1 on and returns the first that fails by an invariant.
 func First(target sim.Target, invariant string, seeds int) (*sim.Result, error) {
 	for seed := uint64(1); seed <= uint64(seeds); seed++ {
@@ -44,5 +48,5 @@ func First(target sim.Target, invariant string, seeds int) (*sim.Result, error) 
 			return r, nil
 		}
 	}
-	return nil, fmt.Errorf("no universe fails by %s", invariant)
+	return nil, fmt.Errorf("%w by %s", ErrHeld, invariant)
 }

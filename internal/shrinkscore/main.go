@@ -67,6 +67,7 @@ func measure(only string, every int, results string) error {
 		return err
 	}
 	var scores []*Score
+	var held []string
 	for i, m := range chosen {
 		if i%every != 0 {
 			continue
@@ -80,6 +81,11 @@ func measure(only string, every int, results string) error {
 				return err
 			}
 		}
+		if s.Seed == 0 {
+			held = append(held, m.Name)
+			fmt.Printf("shrink: %s: no universe of 4000 fails, so nothing is scored\n", m.Name)
+			continue
+		}
 		s.Known = m.Size
 		scores = append(scores, s)
 		fmt.Println("shrink: " + s.line())
@@ -87,7 +93,13 @@ func measure(only string, every int, results string) error {
 			fmt.Printf("%s\n%s\n", s.Plan, s.Text)
 		}
 	}
+	if len(scores) == 0 {
+		return errors.New("nothing was scored")
+	}
 	total := summary(scores)
+	if len(held) > 0 {
+		total += fmt.Sprintf("; not scored, since no universe of 4000 fails: %s", strings.Join(held, ", "))
+	}
 	fmt.Println("shrink: " + total)
 	if only != "" {
 		return nil
