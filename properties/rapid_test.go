@@ -90,6 +90,9 @@ func universe(t *rapid.T, target sim.Target) *sim.Result {
 		moments, _, err := sim.Moments(target, plan)
 		require.NoError(t, err)
 		for _, o := range orders {
+			if len(moments) == 0 { // faults were the first to happen, and all that did
+				break
+			}
 			hold, after := moments[len(moments)*o.Hold/1000], moments[len(moments)*o.After/1000]
 			if hold.Moment != after.Moment {
 				plan.Orders = append(plan.Orders, &fault.Ordering{Hold: hold.Moment, After: after.Moment})

@@ -145,13 +145,17 @@ unit: row deleted (collect)`
 )
 
 // seldom are items that happen, and that nothing is asked of: a batch whose end has to
-// be announced has met two conflicts with claims or completions at the very time, and
+// be announced, and that the controller then ends, has met two conflicts with claims or
+// completions at the very time, and
 // core.merge_memory is a bound of memory that no drawn batch comes near. A pause of a
 // process that drains is a pause like others.
 const seldom = `edge/batch: discovering, end announced (cancel)
 edge/batch: running, end announced (cancel)
 edge/batch: discovering, end announced (control)
 edge/batch: running, end announced (control)
+edge/batch: discovering -> cancelled (control)
+edge/batch: running -> cancelled (control)
+edge/batch: discovering -> failed (control)
 edge/process: draining -> frozen
 setting/core.merge_memory`
 
