@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,11 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gauntlet-dst/gauntlet/harness"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 )
 
 var (
 	baseFlag        = flag.String("base", "", "where the universes begin that look for bugs: a seed, or a commit's 40 hex digits; this commit's if nothing is said")
 	recordFlag      = flag.String("record", "", "add what the searches came to to this file, from the package's folder on: ../../"+CellsFile)
+	shareFlag       = flag.Int("share", 1, "plant one of so many of the bugs that universes find, always the same, and all that scripts find")
 	equivalentsFlag = flag.Int("equivalents", 300, "how many universes each equivalent must pass")
 )
 
@@ -65,6 +68,15 @@ func newGate(t *testing.T) *gate {
 	out, err := search(g.clean, g.base, *equivalentsFlag, "none")
 	require.NoError(t, err, "the correct core fails:\n%s", out)
 	return g
+}
+
+// chosen are the bugs that -share leaves: all that scripts find, and a share of the
+// others: always the same.
+func (g *gate) chosen(mutants []Mutant, rows []*hazard) []Mutant {
+	return slices.DeleteFunc(mutants, func(m Mutant) bool {
+		told := slices.ContainsFunc(rows, func(h *hazard) bool { return slices.Contains(h.mutants, m.Name) })
+		return m.Script == "" && !told && keyed.HashText(m.Name)%uint64(*shareFlag) != 0
+	})
 }
 
 // kill requires that universes find a bug by its oracle: those from the gate's base
