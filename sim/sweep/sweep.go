@@ -63,8 +63,9 @@ func Each(count, parallel int, one func(i int) (*sim.Result, error), visit func(
 	}
 	results := make([]*sim.Result, batch*parallel)
 	errs := make([]error, batch*parallel)
-	for done := 0; done < count; done += len(results) {
-		n := min(len(results), count-done)
+	n := 0
+	for done, size := 0, firstBatch*parallel; done < count; done, size = done+n, min(2*size, len(results)) {
+		n = min(size, count-done)
 		clear(results)
 		runBatch(one, done, results[:n], errs[:n], parallel)
 		for i, r := range results[:n] {
@@ -79,8 +80,12 @@ func Each(count, parallel int, one func(i int) (*sim.Result, error), visit func(
 	return nil
 }
 
-// batch is how many universes a core runs before results are handed over.
-const batch = 128
+// batch is how many universes a core runs before results are handed over, and
+// firstBatch how many at first: whoever stops at the first failure waits for no others.
+const (
+	batch      = 128
+	firstBatch = 4
+)
 
 // runBatch fills results with the universes from the given one on. After an
 // error no universe is begun; those before the failing one have all been run,
