@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -167,30 +166,12 @@ func (p *program) keep(r *Result) error {
 // try builds this program with the bug planted, and lets it measure itself. A
 // mutant that a script must find counts as found by whatever invariant objects.
 func (p *program) try(m mutants.Mutant) (*Result, error) {
-	dir, err := os.MkdirTemp("", "everyfault")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	binary, err := m.Build(".", dir, "./internal/everyfault")
-	if err != nil {
-		return nil, err
-	}
 	invariant := m.Invariant
 	if invariant == "" {
 		invariant = anyInvariant
 	}
-	cmd := exec.Command(binary, "-one", invariant, "-singles", fmt.Sprint(p.singles), "-pairs", fmt.Sprint(p.pairs))
-	cmd.Env = append(os.Environ(), "GOGC=400")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, err
-	}
 	r := Result{}
-	if err := json.Unmarshal(out, &r); err != nil {
-		return nil, err
-	}
+	err := m.Measure("./internal/everyfault", &r, "-one", invariant, "-singles", fmt.Sprint(p.singles), "-pairs", fmt.Sprint(p.pairs))
 	r.Mutant = m.Name
-	return &r, nil
+	return &r, err
 }

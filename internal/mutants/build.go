@@ -1,6 +1,7 @@
 package mutants
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -32,6 +33,28 @@ func (m Mutant) Build(root, dir, program string) (binary string, err error) {
 		return "", fmt.Errorf("%s does not build: %w\n%s", m.Name, err, out)
 	}
 	return binary, nil
+}
+
+// Measure builds a program of the module in the working directory, with the bug
+// planted, runs it, and decodes the JSON that it prints.
+func (m Mutant) Measure(program string, result any, args ...string) error {
+	dir, err := os.MkdirTemp("", "measure")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary, err := m.Build(".", dir, program)
+	if err != nil {
+		return err
+	}
+	run := exec.Command(binary, args...)
+	run.Env = append(os.Environ(), "GOGC=400")
+	run.Stderr = os.Stderr
+	out, err := run.Output()
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.Name, err)
+	}
+	return json.Unmarshal(out, result)
 }
 
 // ErrHeld is that no universe fails.

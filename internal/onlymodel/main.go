@@ -12,7 +12,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 
@@ -100,21 +99,6 @@ func all(seeds, count int) error {
 
 // try builds this program with the bug planted, and lets it measure itself.
 func try(m mutants.Mutant, seeds int) (f found, err error) {
-	dir, err := os.MkdirTemp("", "onlymodel")
-	if err != nil {
-		return f, err
-	}
-	defer os.RemoveAll(dir)
-	binary, err := m.Build(".", dir, "./internal/onlymodel")
-	if err != nil {
-		return f, err
-	}
-	cmd := exec.Command(binary, "-one", "-seeds", fmt.Sprint(seeds))
-	cmd.Env = append(os.Environ(), "GOGC=400")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return f, err
-	}
-	return f, json.Unmarshal(out, &f)
+	err = m.Measure("./internal/onlymodel", &f, "-one", "-seeds", fmt.Sprint(seeds))
+	return f, err
 }

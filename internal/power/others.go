@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,28 +15,12 @@ import (
 // bug's oracle objects. A cell of it counts placements, of which the last one may
 // be a kill: tier 0 draws nothing, so nothing is repeated.
 func (p *program) placed(m mutants.Mutant) (*mutants.Cell, error) {
-	dir, err := os.MkdirTemp("", "power")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	binary, err := m.Build(".", dir, "./internal/everyfault")
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(binary, "-one", m.Oracle(), "-singles", strconv.Itoa(p.placements))
-	cmd.Env = append(os.Environ(), "GOGC=400")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, err
-	}
 	var r struct {
 		Invariant string
 		Singles   int
 		CPU       float64
 	}
-	if err := json.Unmarshal(out, &r); err != nil {
+	if err := m.Measure("./internal/everyfault", &r, "-one", m.Oracle(), "-singles", strconv.Itoa(p.placements)); err != nil {
 		return nil, err
 	}
 	c := &mutants.Cell{Universes: max(r.Singles, 1), CPU: r.CPU, By: map[string]int{}}

@@ -16,7 +16,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -175,26 +174,8 @@ func (p *program) keep(r *Result) error {
 
 // try builds this program with the bug planted, and lets it measure itself.
 func (p *program) try(m mutants.Mutant) (*Result, error) {
-	dir, err := os.MkdirTemp("", "riskscore")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	binary, err := m.Build(".", dir, "./internal/riskscore")
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(binary, "-one", fmt.Sprintf("-races=%t", p.races), fmt.Sprintf("-seed=%d", p.base), fmt.Sprintf("-universes=%d", p.universes), fmt.Sprintf("-failures=%d", p.failures))
-	cmd.Env = append(os.Environ(), "GOGC=400")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, err
-	}
 	r := Result{}
-	if err := json.Unmarshal(out, &r); err != nil {
-		return nil, err
-	}
+	err := m.Measure("./internal/riskscore", &r, "-one", fmt.Sprintf("-races=%t", p.races), fmt.Sprintf("-seed=%d", p.base), fmt.Sprintf("-universes=%d", p.universes), fmt.Sprintf("-failures=%d", p.failures))
 	r.Mutant = m.Name
-	return &r, nil
+	return &r, err
 }

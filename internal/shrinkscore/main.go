@@ -133,23 +133,8 @@ func bugs(only string) (chosen []mutants.Mutant, err error) {
 
 // score plants a bug, and shrinks its first failure in a program of its own.
 func score(m mutants.Mutant) (*Score, error) {
-	dir, err := os.MkdirTemp("", "shrinkscore")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	binary, err := m.Build(".", dir, "./internal/shrinkscore/subject")
-	if err != nil {
-		return nil, err
-	}
-	run := exec.Command(binary, "-invariant", m.Invariant)
-	run.Stderr = os.Stderr
-	out, err := run.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.Name, err)
-	}
 	s := &Score{Name: m.Name, Known: m.Size}
-	return s, json.Unmarshal(out, s)
+	return s, m.Measure("./internal/shrinkscore/subject", s, "-invariant", m.Invariant)
 }
 
 // read reads the scores that a file keeps.
