@@ -232,10 +232,18 @@ func (c *controller) requeue(ctx context.Context, id batchID, uid string) error 
 }
 
 // putStatus buffers the status row, if it would change. It is derived from one
-// snapshot, and an older snapshot's conflicts with a newer one's.
+// snapshot, and an older snapshot's conflicts with a newer one's. A batch whose
+// time to live is over gets none:
+//  1. A controller lists the living batches, and its process is frozen.
+//  2. The batch ends, and the janitor forgets it: it deletes the status row.
+//  3. The controller wakes up and looks at the batch. It finds no status row, and
+//     the one that it wrote would stay for ever.
 func putStatus(ctx context.Context, tx env.Txn, id batchID, s *survey) error {
 	if s.batch.gen != id.gen() {
 		return nil // superseded: the row belongs to the newest submission
+	}
+	if s.batch.phase == PhaseExpired {
+		return nil
 	}
 	status := statusRow{gen: s.batch.gen, phase: s.batch.phase, counts: s.counts, err: s.batch.err}
 	key := statusKey(id.name())

@@ -681,6 +681,11 @@ var breaches = []breach{
 		s.cancelled().settle()
 	}},
 	{"summaries-agree", "status was never so", func(s *story) { s.published().commit(w0, statusRow("complete", "complete=1")) }},
+	{"summaries-agree", "status of a forgotten batch", func(s *story) {
+		s.published().collected().forgotten()
+		s.commit(w0, statusRow("expired", ""))
+		s.settle()
+	}},
 	{"summaries-agree", "status of no batch", func(s *story) { s.commit(w0, statusRow("running", "")) }},
 	{"summaries-agree", "batch without its times", func(s *story) {
 		r := s.running().cancelledRow()

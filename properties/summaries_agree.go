@@ -41,6 +41,7 @@ var (
 	discoveryNotAtItsEnd     = summariesAgreeSays.clause("R13", "discovery not at its end")
 	unitsDoNotAddUp          = summariesAgreeSays.clause("R13", "units do not add up")
 	statusOfNoBatch          = summariesAgreeSays.clause("R13", "status of no batch")
+	statusOfTheForgotten     = summariesAgreeSays.clause("R13", "status of a forgotten batch")
 	statusWasNeverSo         = summariesAgreeSays.clause("R13", "status was never so")
 )
 
@@ -147,11 +148,15 @@ func (i *summariesAgree) checkIndex(s *submission) error {
 }
 
 func (i *summariesAgree) checkStatus(s *submission) error {
-	if s.now.Phase == "expired" {
-		return nil // the row is gone
-	}
 	status := i.statuses[schema.StatusTable.Key(s.name)]
-	if status == nil || !status.exists {
+	has := status != nil && status.exists
+	if s.now.Phase == "expired" {
+		if has {
+			return i.wrong(s, statusOfTheForgotten, "%s is expired, but status/%s is there, and stays for ever", s.bid, s.name)
+		}
+		return nil
+	}
+	if !has {
 		return i.wrong(s, noStatus, "%s is %s, but has no status row", s.bid, s.now.Phase)
 	}
 	counts, _ := s.counts()

@@ -106,3 +106,21 @@ func TestRivalOfAnUndeterminedMergeClaim(t *testing.T) {
 	w1.Resume()
 	s.Settle()
 }
+
+// A controller that is suspended between its list of the living batches and its look
+// at one of them goes on when the batch has ended and its time to live is over. It
+// writes no status row, which nobody would delete any more (R13).
+func TestNoStatusOfTheForgotten(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, TTL: time.Second})
+	w0 := s.Worker(0)
+	s.Until(phaseIs(s, 0, "running"))
+	stall := w0.After(core.StepControl).On("kv.scan").Pause()
+	s.Until(stall.Fired)
+	s.Until(phaseIs(s, 0, "expired"))
+	require.Empty(t, s.World().Keys("status/"))
+	looked := calls(s, "w0", core.StepControl)
+	w0.Resume()
+	s.Settle()
+	require.Greater(t, calls(s, "w0", core.StepControl), looked)
+	require.Empty(t, s.World().Keys("status/"))
+}

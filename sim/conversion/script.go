@@ -27,6 +27,9 @@ type Setup struct {
 	Units, Frames int
 	// Batches, if set, are what there is to convert, in place of Units.
 	Batches []workload.Batch
+	// TTL is how long the rows of the batches are kept once they have ended; 0 is
+	// for ever.
+	TTL time.Duration
 	// Unsubmitted leaves it to the script to submit them.
 	Unsubmitted bool
 	// Tune, if set, changes the configuration of the processes, which is small
@@ -71,7 +74,7 @@ func (s *Setup) New() (sim.System, error) {
 	}
 	c := Config{
 		Workers: max(s.Workers, 1), Batches: len(batches), Frames: cmp.Or(s.Frames, scriptFrames),
-		Regions: 1, RPCTimeout: time.Second, LeakCheck: true, Core: scriptConfig(), Bystanders: s.Bystanders,
+		Regions: 1, RPCTimeout: time.Second, LeakCheck: true, Core: scriptConfig(), Bystanders: s.Bystanders, TTL: s.TTL,
 		Stores: Stores{MaxKey: 1024, MaxRow: 6 << 20, MaxTxn: 100 << 20}, // S3's, not probed
 		Codec:  s.Codec, Format: s.Format,
 	}
@@ -162,7 +165,7 @@ func (s *Script) Batch(i int) *workload.Batch { return &s.system.workload.Batche
 func (s *Script) Submit(i int) *script.Job {
 	b := s.Batch(i)
 	return s.Client("submit", b.Namespace+"/"+b.Name, func(ctx context.Context, api *core.Client) (int64, error) {
-		gen, err := api.Submit(ctx, specOf(b, 0))
+		gen, err := api.Submit(ctx, specOf(b, s.system.config.TTL))
 		return int64(gen), err
 	})
 }
