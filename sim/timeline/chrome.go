@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
@@ -17,9 +18,15 @@ import (
 // store. Calls and work are slices, messages flows, faults and what befell
 // processes instants. The error is the writer's.
 //
+// Readers bind arrows differently, and this is written for both ways: Perfetto
+// binds an end to the innermost slice of its thread at that place in the file and
+// in time, and drops a slice that overlaps another without lying in it; the
+// developer tools of Chromium bind it to the slice that begins at the same instant
+// with the same category.
+//
 // Source of the format: "Trace Event Format", Google, 2016.
 func Chrome(w io.Writer, r *sim.Result) error {
-	c := chrome{r: r, pids: map[string]int{}, tids: map[[2]string]int{}, threads: map[int]int{}, free: map[int][]float64{}}
+	c := chrome{r: r, pids: map[string]int{}, tids: map[[2]string]int{}, threads: map[int]int{}, free: map[int][]float64{}, handled: handledAt(r.History)}
 	c.name()
 	c.requests()
 	c.rest()
@@ -48,6 +55,8 @@ type traceEvent struct {
 // storesProcess is the process whose threads are the stores.
 const storesProcess = "stores"
 
+var stores = [...]ops.Service{ops.PD, ops.KV, ops.Objects}
+
 type chrome struct {
 	r       *sim.Result
 	events  []traceEvent
@@ -56,6 +65,8 @@ type chrome struct {
 	threads map[int]int       // of each process
 	// free says from when on each row of what a process holds is free.
 	free map[int][]float64
+	// handled is when each store handled requests, in order.
+	handled map[ops.Service][]int64
 }
 
 // name numbers the processes and names them.
@@ -66,8 +77,8 @@ func (c *chrome) name() {
 		c.meta(pid, 0, "process_name", process)
 		c.events = append(c.events, traceEvent{Name: "process_sort_index", Phase: "M", PID: pid, Args: map[string]any{"sort_index": pid}})
 	}
-	for _, service := range []ops.Service{ops.PD, ops.KV, ops.Objects} {
-		c.thread(storesProcess, service.String())
+	for _, store := range stores {
+		c.thread(storesProcess, store.String())
 	}
 	for _, t := range c.r.History.Threads {
 		c.thread(t.Process, t.Task)
@@ -111,16 +122,45 @@ func (c *chrome) slice(pid, tid int, name, category string, from, until float64,
 // flow is one end of an arrow; way says which: "s" where it starts, "f" where it
 // ends.
 func (c *chrome) flow(pid, tid, id int, way, name string, at float64) {
-	e := traceEvent{Name: name, Cat: "message", Phase: way, TS: at, PID: pid, TID: tid, ID: id}
+	e := traceEvent{Name: name, Cat: message, Phase: way, TS: at, PID: pid, TID: tid, ID: id}
 	if way == "f" {
 		e.Bind = "e" // to the slice around it
 	}
 	c.events = append(c.events, e)
 }
 
-// storeTakes is how long a store's slice is drawn, in microseconds: handling takes
-// no virtual time, and a flow needs a slice to end in.
-const storeTakes = 1
+// message is the category of calls, of what stores do with them and of the arrows
+// between them.
+const message = "message"
+
+// storeTakes is how long a store's slice is drawn at most, in virtual time: handling
+// takes none, and a flow needs a slice to end in.
+const storeTakes = time.Microsecond
+
+// handledAt lists when each store handled requests.
+func handledAt(h *sim.History) map[ops.Service][]int64 {
+	times := map[ops.Service][]int64{}
+	for i := range h.Requests {
+		if q := &h.Requests[i]; q.Handled.Event != 0 {
+			times[q.Op.Service()] = append(times[q.Op.Service()], int64(q.Handled.At))
+		}
+	}
+	for _, store := range stores {
+		slices.Sort(times[store])
+	}
+	return times
+}
+
+// takes is how long a store's slice is drawn that begins then: no longer than to its
+// next one.
+func (c *chrome) takes(store ops.Service, at time.Duration) float64 {
+	times := c.handled[store]
+	next, _ := slices.BinarySearch(times, int64(at)+1)
+	if next == len(times) {
+		return micros(storeTakes)
+	}
+	return min(micros(storeTakes), micros(times[next]-int64(at)))
+}
 
 func (c *chrome) requests() {
 	h := c.r.History
@@ -143,7 +183,7 @@ func (c *chrome) requests() {
 			args["late"] = true
 		}
 		if !q.Copy { // what a fault repeats nobody waits for
-			c.slice(pid, tid, strings.TrimSpace(q.Step+" "+q.Op.String()), "call", sent, until, args)
+			c.slice(pid, tid, strings.TrimSpace(q.Step+" "+q.Op.String()), message, sent, until, args)
 		}
 		if q.Handled.Event == 0 || q.Fate == sim.Refused {
 			continue
@@ -154,7 +194,7 @@ func (c *chrome) requests() {
 		if rows := changes[i+1]; rows != nil {
 			done["changes"] = rows
 		}
-		c.slice(spid, stid, q.Op.String()+" "+q.Primary, "store", at, at+storeTakes, done)
+		c.slice(spid, stid, q.Op.String()+" "+q.Primary, message, at, at+c.takes(q.Op.Service(), q.Handled.At), done)
 		if !q.Copy {
 			c.flow(pid, tid, 2*i+1, "s", "request", sent)
 			c.flow(spid, stid, 2*i+1, "f", "request", at)

@@ -65,50 +65,6 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestChrome: slices of a thread nest, every arrow has two ends that lie in
-// slices, and everything is named.
-func TestChrome(t *testing.T) {
-	r := failing(t)
-	var text bytes.Buffer
-	require.NoError(t, timeline.Chrome(&text, r))
-	var trace struct {
-		TraceEvents []struct {
-			Name, Cat, Ph string
-			TS, Dur       float64
-			PID, TID, ID  int
-		}
-	}
-	require.NoError(t, json.Unmarshal(text.Bytes(), &trace))
-	type lane struct{ pid, tid int }
-	type span struct{ from, until float64 }
-	named, slicesOf, flows := map[lane]bool{}, map[lane][]span{}, map[int]int{}
-	categories := map[string]int{}
-	for _, e := range trace.TraceEvents {
-		at := lane{e.PID, e.TID}
-		switch e.Ph {
-		case "M":
-			named[at] = true
-		case "X":
-			require.True(t, named[at], "%s is on a lane without a name", e.Name)
-			slicesOf[at] = append(slicesOf[at], span{e.TS, e.TS + e.Dur})
-		}
-		categories[e.Cat+" "+e.Ph]++
-	}
-	for _, e := range trace.TraceEvents {
-		if e.Ph != "s" && e.Ph != "f" {
-			continue
-		}
-		flows[e.ID]++
-		require.True(t, slices.ContainsFunc(slicesOf[lane{e.PID, e.TID}], func(s span) bool { return s.from <= e.TS && e.TS <= s.until }), "an arrow ends nowhere")
-	}
-	for id, ends := range flows {
-		require.Equal(t, 2, ends, "arrow %d", id)
-	}
-	for _, category := range []string{"call X", "store X", "message s", "fault i", "life i", "violation i", "work X"} {
-		require.NotZero(t, categories[category], category)
-	}
-}
-
 // TestLevels: the story of a violation holds its two events, and little more of
 // the run than it needs.
 func TestLevels(t *testing.T) {

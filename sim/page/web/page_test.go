@@ -21,6 +21,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/page"
+	"github.com/gauntlet-dst/gauntlet/sim/timeline"
 )
 
 // requiredVariable makes it an error that node's packages are not installed.
@@ -106,7 +107,7 @@ func makePages(t *testing.T, folder string) {
 	require.NoError(t, err)
 	require.Nil(t, held.Violation)
 	write(t, filepath.Join(folder, "held.html"), page.Timeline{Run: held, Report: "held"}.Write)
-	big := large(t)
+	big := running(t, large)
 	write(t, filepath.Join(folder, "large.html"), page.Timeline{Run: big, Report: "large"}.Write)
 	facts, err := json.Marshal(map[string]any{"evil": evil, "events": big.Events})
 	require.NoError(t, err)
@@ -127,14 +128,74 @@ func failingSeed(t *testing.T) string {
 	return ""
 }
 
-// large is a run of at least 50,000 events.
-func large(t *testing.T) *sim.Result {
-	draft, err := sim.Draft(target(8, 1500), 1)
+// size is how far workers count, and how many events that takes at least.
+type size struct {
+	goal   int
+	events uint64
+}
+
+var small, large = size{45, 2_000}, size{1500, 50_000}
+
+// running is a run of a size.
+func running(t *testing.T, s size) *sim.Result {
+	draft, err := sim.Draft(target(8, s.goal), 1)
 	require.NoError(t, err)
-	r, err := sim.ReplayRecorded(target(8, 1500), draft)
+	r, err := sim.ReplayRecorded(target(8, s.goal), draft)
 	require.NoError(t, err)
-	require.Greater(t, r.Events, uint64(50_000), r.Line())
+	require.Greater(t, r.Events, s.events, r.Line())
 	return r
+}
+
+// TestChrome gives Chrome traces to a reader that is not ours: test/chrome.mjs.
+func TestChrome(t *testing.T) {
+	installed(t)
+	folder := t.TempDir()
+	seed, err := strconv.ParseUint(failingSeed(t), 10, 64)
+	require.NoError(t, err)
+	failed, err := sim.Run(target(0, 0), seed)
+	require.NoError(t, err)
+	recorded, err := sim.ReplayRecorded(target(0, 0), failed.Plan)
+	require.NoError(t, err)
+	traces := []trace{
+		writeTrace(t, folder, "failing.json", recorded),
+		writeTrace(t, folder, "small.json", running(t, small)), writeTrace(t, folder, "large.json", running(t, large)),
+	}
+	facts, err := json.Marshal(traces)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "traces.json"), facts, 0o644))
+	cmd := exec.Command("node", "test/chrome.mjs", folder)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Equal(t, len(traces), strings.Count(string(out), "page: "), "%s", out)
+	fmt.Print(string(out))
+}
+
+// trace is what a reader must find in a Chrome trace.
+type trace struct {
+	File     string `json:"file"`
+	Events   uint64 `json:"events"`
+	Slices   int    `json:"slices"`
+	Requests int    `json:"requests"` // arrows from a call to its store
+}
+
+// writeTrace writes a run's trace, and counts in its history what must be there.
+func writeTrace(t *testing.T, folder, name string, r *sim.Result) trace {
+	write(t, filepath.Join(folder, name), func(w io.Writer) error { return timeline.Chrome(w, r) })
+	wanted := trace{File: name, Events: r.Events, Slices: len(r.History.Work) + len(r.History.Holdings)}
+	for i := range r.History.Requests {
+		q := &r.History.Requests[i]
+		if !q.Copy {
+			wanted.Slices++
+		}
+		if q.Handled.Event == 0 || q.Fate == sim.Refused {
+			continue
+		}
+		wanted.Slices++
+		if !q.Copy && q.Sent.At != q.Handled.At { // the reader tells an arrow's ends by their times
+			wanted.Requests++
+		}
+	}
+	return wanted
 }
 
 func write(t *testing.T, name string, write func(io.Writer) error) {
