@@ -74,6 +74,9 @@ func (u *Universe) name(t *task, c *simCtx, op ops.Op, key string, m *message) (
 	t.where = waitPlace{step: step, op: op, since: u.sched.now}
 	cl := call{site: s, nth: s.calls, id: keyed.Mix(keyed.Mix(u.seed, s.Key), uint64(s.calls)<<16^uint64(t.inc))}
 	t.call = cl
+	if u.judge.probe != nil {
+		u.judge.probe.called(t, m)
+	}
 	if u.phase != chaosPhase {
 		return cl, nil
 	}

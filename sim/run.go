@@ -380,7 +380,7 @@ func (u *Universe) runSettle() bool {
 		case u.sched.now >= until:
 			u.judge.fail(u.standstill(NotDone, u.judge.probe))
 		case u.events >= limit:
-			u.judge.fail(u.standstill(TimerStorm, u.judge.probe))
+			u.judge.fail(u.standstill(u.judge.probe.exhausted(), u.judge.probe))
 		case !u.judge.probe.step():
 			u.judge.fail(u.standstill(Deadlock, u.judge.probe))
 		}

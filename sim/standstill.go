@@ -26,6 +26,9 @@ type Standstill struct {
 	Period time.Duration
 	Events uint64
 	Turns  int
+	// Moving is a subject that keeps changing while that of a Starvation does not, ""
+	// if none does.
+	Moving string
 	// Row is the subject's row that changed last, and Still for how long it has not
 	// changed since.
 	Row   string
@@ -40,6 +43,10 @@ type Standstill struct {
 	// many.
 	Busiest string
 	Woken   int
+	// Circle are the tasks of a Deadlock that wait for one another: each for what the
+	// next one's process holds, the last for the first. Empty if nothing at all is
+	// left to happen.
+	Circle []Link
 }
 
 // StandstillKind is one form of a standstill. It is part of the failure's
@@ -47,10 +54,11 @@ type Standstill struct {
 type StandstillKind string
 
 const (
-	// Deadlock: nothing is left to happen.
+	// Deadlock: nothing is left to happen, or processes wait in a circle for what the
+	// others hold.
 	Deadlock StandstillKind = "deadlock"
-	// Lasso: things change, and the world comes back to the same states again and
-	// again.
+	// Lasso: the subject changes, and the world comes back to the same states again
+	// and again.
 	Lasso StandstillKind = "lasso"
 	// NoProgress: things happen, and nothing that matters changes any more.
 	NoProgress StandstillKind = "no progress"
@@ -133,6 +141,9 @@ type probe struct {
 	seen     map[uint64]*turn
 	lasso    *turn
 	woken    map[string]int
+	stays    map[*task]*stay
+	circle   []Link
+	moving   string // what keeps changing while the subject starves
 }
 
 // turn is a state that was seen before.
@@ -146,7 +157,7 @@ type turn struct {
 func (u *Universe) watch() *probe {
 	return &probe{
 		u: u, begun: u.sched.now, named: len(u.world.states) > 0, states: len(u.world.states),
-		values: map[string]uint64{}, changes: map[string][]int64{}, progress: map[string]int64{}, seen: map[uint64]*turn{}, woken: map[string]int{},
+		values: map[string]uint64{}, changes: map[string][]int64{}, progress: map[string]int64{}, seen: map[uint64]*turn{}, woken: map[string]int{}, stays: map[*task]*stay{},
 	}
 }
 
@@ -247,24 +258,63 @@ func (p *probe) repeat(state uint64) {
 // recent is the part of the bound that decides what kind of standstill it is.
 func (p *probe) recent() int64 { return p.begun + (p.u.sched.now-p.begun)/2 }
 
-// kind tells what kind of standstill it is, if the bound in time is over. subjects
-// are what is not done.
-func (p *probe) kind(subjects []Unfinished) (StandstillKind, int) {
-	from := p.recent()
-	cycling := p.lasso != nil && int64(p.lasso.at) >= from
-	moving := p.last >= from
-	switch {
-	case cycling:
-		return Lasso, 0
-	case !moving:
-		return NoProgress, 0
+// exhausted is the kind of a standstill that has taken all its events before its
+// bound in time is over: a storm, unless it comes back to the same states all the
+// same, or has come half the way, as large worlds do.
+func (p *probe) exhausted() StandstillKind {
+	if p.cycling() || time.Duration(p.u.sched.now-p.u.healedAt) >= p.u.bounds.Settle/2 {
+		return NotDone
 	}
-	for i, left := range subjects {
-		if !p.touches(left.Subject, from) {
-			return Starvation, i
+	return TimerStorm
+}
+
+// cycling reports whether the world still comes back to the same states.
+func (p *probe) cycling() bool { return p.lasso != nil && int64(p.lasso.at) >= p.recent() }
+
+// kind tells what kind of standstill it is, if the bound in time is over, and which
+// part of which of the subjects it is about.
+func (p *probe) kind(subjects []Unfinished) (kind StandstillKind, subject, part int) {
+	from := p.recent()
+	if p.circle = p.findCircle(); len(p.circle) > 0 {
+		i, k, _ := firstPart(subjects, func(subject string) bool { return About(p.circle[0].Holds, subject) })
+		return Deadlock, i, k
+	}
+	if p.last < from {
+		return NoProgress, 0, 0
+	}
+	stuck, left, starves := firstPart(subjects, func(subject string) bool { return !p.touches(subject, from) })
+	moving, turning, moves := firstPart(subjects, func(subject string) bool { return p.touches(subject, from) })
+	switch {
+	case starves && (moves || !p.cycling()):
+		if moves {
+			p.moving = subjects[moving].parts()[turning].Subject
+		}
+		return Starvation, stuck, left
+	case p.cycling():
+		return Lasso, moving, turning
+	}
+	return Livelock, moving, turning
+}
+
+// firstPart finds the first part of a subject, or subject without parts, of which
+// something is true; without one it is the first of all.
+func firstPart(subjects []Unfinished, is func(subject string) bool) (subject, part int, found bool) {
+	for i := range subjects {
+		for k, p := range subjects[i].parts() {
+			if is(p.Subject) {
+				return i, k, true
+			}
 		}
 	}
-	return Livelock, 0
+	return 0, 0, false
+}
+
+// parts are what can stand still by itself: the parts, or all of it.
+func (left *Unfinished) parts() []Part {
+	if len(left.Parts) > 0 {
+		return left.Parts
+	}
+	return []Part{{left.Subject, left.Key}}
 }
 
 // touches reports whether something of the subject has changed since then.
@@ -297,10 +347,10 @@ func (u *Universe) standstill(kind StandstillKind, p *probe) *Violation {
 	var s Summary
 	u.system.Describe(&u.world, &s)
 	still := &Standstill{Kind: kind}
-	first := 0
+	first, part := 0, 0
 	if p != nil {
 		if kind == NotDone {
-			still.Kind, first = p.kind(s.Unfinished)
+			still.Kind, first, part = p.kind(s.Unfinished)
 		}
 		still.Changing = p.changing()
 		p.describe(still)
@@ -313,11 +363,15 @@ func (u *Universe) standstill(kind StandstillKind, p *probe) *Violation {
 		text := plan.Printable(left.Text)
 		if i == first {
 			v.Shape += ": " + left.Shape
-			v.Subject = plan.Printable(left.Subject)
-			subject, row = text, left.Key
+			about := left.parts()[part]
+			v.Subject = plan.Printable(about.Subject)
+			subject, row = text, about.Key
 			continue
 		}
 		others = append(others, text)
+	}
+	for i := range still.Circle {
+		v.Also = append(v.Also, still.Circle[i].Holds)
 	}
 	u.lastChange(v, row)
 	u.locks(v)
@@ -326,9 +380,10 @@ func (u *Universe) standstill(kind StandstillKind, p *probe) *Violation {
 	return v
 }
 
-// describe fills in what was seen of a lasso or a storm.
+// describe fills in what was seen of a lasso, a storm or a circle.
 func (p *probe) describe(still *Standstill) {
-	if still.Kind == Lasso {
+	still.Circle, still.Moving = p.circle, plan.Printable(p.moving)
+	if p.cycling() {
 		still.Period, still.Events, still.Turns = p.lasso.period, p.lasso.events, p.lasso.times
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.woken)) {
@@ -343,6 +398,9 @@ func (s *Standstill) detail(u *Universe) string {
 	after := time.Duration(u.sched.now - u.healedAt)
 	switch s.Kind {
 	case Deadlock:
+		if len(s.Circle) > 0 {
+			return fmt.Sprintf("%s wait in a circle for what the others hold", strings.Join(s.waiters(), " and "))
+		}
 		return "nothing is left to happen"
 	case TimerStorm:
 		return fmt.Sprintf("%d events in the %s after healing", settleEvents, secondsText(after))
@@ -351,6 +409,9 @@ func (s *Standstill) detail(u *Universe) string {
 	case NoProgress:
 		return fmt.Sprintf("it has not changed for %s", secondsText(s.Still))
 	case Starvation:
+		if s.Turns > 0 {
+			return fmt.Sprintf("it has not changed for %s, while the others come to the same states again every %s", secondsText(s.Still), secondsText(s.Period))
+		}
 		return fmt.Sprintf("it has not changed for %s, while others progress", secondsText(s.Still))
 	case Livelock:
 		return fmt.Sprintf("it keeps changing, %s after healing", secondsText(after))

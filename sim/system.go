@@ -222,7 +222,14 @@ type Unfinished struct {
 	Shape string
 	// Text says it for people: "lab/a is running, its units: 3 pending".
 	Text string
+	// Parts are what of it can stand still by itself while the rest goes on, if there
+	// is such: the first of them is Subject.
+	Parts []Part
 }
+
+// Part is a part of an unfinished piece of work: its subject, and the row that says
+// so.
+type Part struct{ Subject, Key string }
 
 // Count is how often something of that name came about.
 type Count struct {

@@ -250,8 +250,8 @@ func fieldOf(w *sim.World, b *workload.Batch, name string) string {
 	return schema.Field(row, name)
 }
 
-// unfinished says how far a batch that has not ended is. Its subject is the first
-// unit that is not at its end, or else the batch itself.
+// unfinished says how far a batch that has not ended is. Its parts are the units that
+// wait or are worked on.
 func unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 	name := b.Namespace + "/" + b.Name
 	phase := phaseOf(w, b)
@@ -259,7 +259,7 @@ func unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 		return sim.Unfinished{Subject: name, Shape: "batch is not there", Text: name + " is not there"}
 	}
 	id := schema.BatchID(name, uint64(generationOf(w, b)))
-	left := sim.Unfinished{Subject: id, Key: schema.BatchTable.Key(name)}
+	left := sim.Unfinished{Key: schema.BatchTable.Key(name)}
 	var units []string
 	states := map[string]bool{}
 	for _, key := range w.Keys(schema.UnitTable.Key(id + "/")) {
@@ -268,12 +268,13 @@ func unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 		states[state] = true
 		unit := key[strings.LastIndexByte(key, '/')+1:]
 		units = append(units, unit+" "+state)
-		if left.Subject == id && (state == "pending" || state == "processing") {
-			left.Subject, left.Key = id+"/"+unit, key
+		if state == "pending" || state == "processing" {
+			left.Parts = append(left.Parts, sim.Part{Subject: id + "/" + unit, Key: key})
 		}
 	}
-	if left.Subject == id { // its rows are named by either
-		left.Subject = name
+	left.Subject = name // its rows are named by it or by its id
+	if len(left.Parts) > 0 {
+		left.Subject, left.Key = left.Parts[0].Subject, left.Parts[0].Key
 	}
 	if len(units) > 6 {
 		units = append(units[:6], "...")

@@ -17,6 +17,7 @@ import (
 const (
 	maxWaits    = 8
 	maxChanging = 3
+	maxTurn     = 6 // steps of a turn
 	maxFutures  = 4 // runs that look for one in which the subject goes on
 )
 
@@ -48,13 +49,40 @@ func (r *Report) standstillLines() []string {
 	for _, lock := range s.Locks {
 		say("lock", lock)
 	}
+	for i := range s.Circle {
+		say("circle", s.Circle[i].String())
+	}
 	if s.Kind == sim.TimerStorm {
 		say("busiest", fmt.Sprintf("%s, %d events", s.Busiest, s.Woken))
 	}
 	if len(s.Changing) > 0 {
 		say("still changes", changingText(s.Changing))
 	}
-	return append(lines, r.waitLines()...)
+	return slices.Concat(lines, r.turnLines(), r.waitLines())
+}
+
+// turnLines say what happens between two times that the world is in the same state:
+// the commits about what takes part, each kind once.
+func (r *Report) turnLines() (lines []string) {
+	v := r.Reduced.Result.Violation
+	s := v.Standstill
+	if s.Turns == 0 {
+		return nil
+	}
+	about := &sim.Violation{Subject: cmp.Or(s.Moving, v.Subject)}
+	lines = append(lines, fmt.Sprintf("  one turn of %.1fs, the last of %d:", s.Period.Seconds(), s.Turns))
+	told := map[string]bool{}
+	for _, e := range r.Trace {
+		if e.Op != ops.Commit || e.At <= v.At-s.Period || wrote(e, about) == "" {
+			continue
+		}
+		text := deed(e, about)
+		if kind := withoutDigits(text); !told[kind] && len(lines) <= maxTurn {
+			told[kind] = true
+			lines = append(lines, "    "+text)
+		}
+	}
+	return lines
 }
 
 // waitLines say what everybody waits for, where something has not happened in time.

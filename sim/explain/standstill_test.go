@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -46,6 +47,12 @@ func (j *jobs) left(w *sim.World) (left []sim.Unfinished) {
 		}
 	}
 	return left
+}
+
+// Holds: a row "lock/NAME" is held by the first incarnation of the process that it
+// names.
+func (j *jobs) Holds(key string, value []byte) (sim.Hold, bool) {
+	return sim.Hold{Process: string(value), Incarnation: "1", Kind: "lock", Of: key}, strings.HasPrefix(key, "lock/") && len(value) > 0
 }
 
 // body is what a process does.
@@ -105,11 +112,35 @@ func opened(ctx context.Context, e *env.Env, n int) error {
 	return write(ctx, e, "job/a", "open")
 }
 
+// locking takes a lock and waits for another as long as that is taken.
+func locking(mine, other string) body {
+	return func(ctx context.Context, e *env.Env) error {
+		if err := opened(ctx, e, 0); err != nil && env.ClassOf(err) != env.ClassConflict {
+			return err
+		}
+		ctx, err := e.Runtime.Step(ctx, "lock")
+		if err == nil {
+			err = write(ctx, e, mine, e.Self.Name)
+		}
+		for err == nil {
+			var txn env.Txn
+			if txn, err = e.KV.Begin(ctx); err != nil {
+				return err
+			}
+			if _, err = txn.Get(ctx, other); err == nil || env.ClassOf(err) == env.ClassNotFound {
+				err = e.Clock.Sleep(ctx, time.Second)
+			}
+		}
+		return err
+	}
+}
+
 // Every form of a standstill is told from the others, with its subject; each is
 // a failure of its own, and its report is a page of at most 30 lines.
 func TestStandstills(t *testing.T) {
 	a, ab := []string{"a"}, []string{"a", "b"}
 	for _, c := range []struct {
+		name    string // "": the kind's
 		kind    sim.StandstillKind
 		subject string
 		jobs    []string
@@ -143,12 +174,23 @@ func TestStandstills(t *testing.T) {
 			}
 			return write(ctx, e, "job/a", strconv.Itoa(n)+" parts")
 		})}},
+		{name: "deadlock in a circle", kind: sim.Deadlock, subject: "job/a", jobs: a, bodies: []body{locking("lock/x", "lock/y"), locking("lock/y", "lock/x")}},
+		{name: "starvation beside a lasso", kind: sim.Starvation, subject: "job/b", jobs: ab, bodies: []body{every(time.Second, func(ctx context.Context, e *env.Env, n int) error {
+			if n == 0 {
+				return write(ctx, e, "job/b", "open")
+			}
+			return write(ctx, e, "job/a", []string{"claimed", "given back"}[n%2])
+		})}},
+		{name: "lasso of many events", kind: sim.Lasso, subject: "job/a", jobs: a, long: true, bodies: []body{every(100*time.Millisecond, func(ctx context.Context, e *env.Env, n int) error {
+			return write(ctx, e, "job/a", []string{"claimed", "given back"}[n%2])
+		}), every(time.Millisecond, func(context.Context, *env.Env, int) error { return nil })}},
 		{kind: sim.Livelock, subject: "job/a", jobs: a, bodies: []body{every(time.Second, func(ctx context.Context, e *env.Env, n int) error {
 			return write(ctx, e, "job/a", "attempt "+strconv.Itoa(n))
 		})}},
 		{kind: sim.TimerStorm, subject: "job/a", jobs: a, long: true, bodies: []body{every(time.Second, opened), every(time.Microsecond, func(context.Context, *env.Env, int) error { return nil })}},
 	} {
-		t.Run(string(c.kind), func(t *testing.T) {
+		name := cmp.Or(c.name, string(c.kind))
+		t.Run(name, func(t *testing.T) {
 			if c.long && testing.Short() {
 				t.Skip("400,000 events, four times")
 			}
@@ -158,7 +200,7 @@ func TestStandstills(t *testing.T) {
 			require.Equal(t, string(c.kind)+": job is open", r.Violation.Shape)
 			report, err := explain.Failure(target, r, 400)
 			require.NoError(t, err)
-			golden(t, filepath.Join("testdata", "standstills", strings.ReplaceAll(string(c.kind), " ", "-")), report.String(), 30)
+			golden(t, filepath.Join("testdata", "standstills", strings.ReplaceAll(name, " ", "-")), report.String(), 30)
 		})
 	}
 }
