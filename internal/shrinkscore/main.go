@@ -192,8 +192,9 @@ func summary(scores []*Score) string {
 const intro = `# How small failures get
 
 Each planted bug that universes find knows the least that shows it: its patch's line ` + "`size:`" + ` says how many orderings and
-faults on how many processes, clients aside. That is known by reasoning about the bug. Below stands what the reduction of the
-bug's first failure (from seed 1 on, by its own invariant) came to. Sizes read orderings/faults/processes; they are compared by
+faults on how many processes, clients aside. That is known by reasoning about the bug: the least of all failures by its
+invariant. Below stands what the reduction of the bug's first failure (from seed 1 on, by that invariant) came to. It keeps the
+shape that this one has, so where another shape takes less the two differ. Sizes read orderings/faults/processes; they are compared by
 their sums. An order is named if the plan runs by the default schedule, so that its orderings are all that it owes to chance;
 else the order of events is still drawn from the seed. CPU seconds are those of the reduction.
 
