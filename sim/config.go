@@ -68,7 +68,7 @@ func (c *Config) Settings() []plan.Setting {
 		{Name: "sim.latency_max", Duration: &c.LatencyMax, Min: 1000, Max: 10e9},
 		{Name: "sim.quantum", Duration: &c.Quantum, Max: 10e9},
 		{Name: "sim.timer_weight", Int: &c.TimerWeight, Min: 1, Max: 1000},
-		{Name: "sim.work_time", Formerly: "sim.frame_time", Duration: &c.WorkTime, Max: int64(longestWork)},
+		{Name: "sim.work_time", Formerly: "sim.frame_time", Duration: &c.WorkTime, Max: int64(longestWork), Provokes: "10s"},
 		{Name: "sim.max_in_flight", Duration: &c.MaxInFlight, Min: 1e6, Max: int64(fault.MaxTime)},
 		{Name: "sim.lock_gc", Duration: &c.LockGC, Max: int64(fault.MaxTime), Absent: "0s"},
 		{Name: "sim.chaos_for", Duration: &c.ChaosFor, Max: int64(fault.MaxTime)},

@@ -238,7 +238,7 @@ func (c *Config) Settings() []plan.Setting {
 		number("batches", &c.Batches, 1, 16), number("sources", &c.Sources, 1, 16),
 		number("recordings", &c.Recordings, 1, 1000), number("frames", &c.Frames, 1, 10000),
 		{Name: "poison_percent", Int: &c.PoisonPercent, Max: 100, Provokes: "100"}, number("empty_percent", &c.EmptyPercent, 0, 100),
-		number("cancel_percent", &c.CancelPercent, 0, 100), number("resubmit_percent", &c.ResubmitPercent, 0, 100),
+		{Name: "cancel_percent", Int: &c.CancelPercent, Max: 100, Provokes: "100"}, number("resubmit_percent", &c.ResubmitPercent, 0, 100),
 		number("retry_percent", &c.RetryPercent, 0, 100),
 		{Name: "poisoned", Int: &c.Poisoned, Min: 1, Max: 1000, Absent: "1"},
 		{Name: "operator_looks", Int: &c.OperatorLooks, Min: 1, Max: 10000, Absent: "30"},

@@ -30,7 +30,7 @@ type Setting struct {
 	// Absent, or else for the smallest number, false, or the first of Allowed.
 	// Durations that cannot be 0 then have none.
 	Simple string
-	// Provokes is the value at which work goes wrong by itself, as it else does by
+	// Provokes is the value at which work goes wrong by itself, or ends early, as it else does by
 	// faults, which reduction tries in their place; "" if none does that.
 	Provokes string
 }

@@ -35,12 +35,19 @@ func (s *shrinking) simplifiable() []simple {
 	return list
 }
 
+// maxConfigure is the share of the events, in percent, that simpler settings may take
+// at a time.
+const maxConfigure = 20
+
 // configure gives settings their simplest values: first the sizes of the world,
 // one by one, then all others at once or in large pieces.
 func (s *shrinking) configure() {
 	s.resize()
-	left := s.simplifiable()
+	left, limit := s.simplifiable(), s.events+maxEvents*maxConfigure/100
 	drop(left, func(kept []simple) bool {
+		if s.events > limit {
+			return false
+		}
 		candidate := s.best.Plan
 		for _, item := range left {
 			if !slices.ContainsFunc(kept, func(k simple) bool { return k.name == item.name }) {
@@ -53,8 +60,11 @@ func (s *shrinking) configure() {
 
 // resize makes numbers smaller.
 func (s *shrinking) resize() bool {
-	smaller := false
+	smaller, limit := false, s.events+maxEvents*maxConfigure/100
 	for _, item := range s.simplifiable() {
+		if s.events > limit {
+			break
+		}
 		if len(item.towards) == 0 && !isNumber(item.value) {
 			continue
 		}

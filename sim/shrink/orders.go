@@ -22,7 +22,7 @@ func (s *shrinking) toDefault() bool {
 	if armOf(s.best.Plan) == sim.DefaultArm {
 		return s.tryPlainSeed(s.best.Plan)
 	}
-	if s.tryPlainSeed(byDefault(s.best.Plan)) || s.try(byDefault(s.best.Plan)) || len(s.best.Plan.Faults) < 2 && s.race() {
+	if s.tryPlainSeed(byDefault(s.best.Plan)) || s.try(byDefault(s.best.Plan)) || s.race() {
 		return true
 	}
 	before := *s.best

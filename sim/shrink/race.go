@@ -5,33 +5,36 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
-	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // near is how many moments before the violation, of each of the two that meet in
 // it, orderings are looked for among.
 const near = 12
 
-// maxRace is the share of the events, in percent, that looking for orderings to add
-// to one plan may take.
-const maxRace = 20
+// maxRace is the share of the events, in percent, that one search for orderings may
+// take, and maxRaceOn what looking for those to add to one plan may.
+const (
+	maxRace   = 25
+	maxRaceOn = 10
+)
 
 // race looks for one ordering, or two, in the place of several deviations. Most
 // races are between two. Either what one of them does at last comes after what the
 // other one does; or all that the other one does falls between two moments of the
 // first: then one ordering lets them meet, and one holds the first in the middle.
 func (s *shrinking) race() bool {
-	best := s.best.Plan
-	if best.Deviations() < 2 && s.best.ByDefault() {
+	bases := s.bases()
+	if len(bases) == 0 {
 		return false
 	}
 	moments, failed := s.failing()
 	if failed == nil {
 		return false
 	}
-	ones, others := sides(moments, failed.Violation)
-	for _, base := range s.bases() {
-		made, passed := s.moments(base)
+	limit := s.events + maxEvents*maxRace/100
+	atOne, atOther := sides(moments, failed.Violation)
+	for _, base := range bases {
+		made, passed := s.moments(base.Plan)
 		if passed == nil {
 			return false
 		}
@@ -41,24 +44,27 @@ func (s *shrinking) race() bool {
 				place[m.Moment], last[siteOfMoment(m.Moment)] = i, m.Moment
 			}
 		}
+		ones, others := base.moments(atOne), base.moments(atOther)
 		late, lates := atLast(ones, last), atLast(others, last)
-		if s.raceOn(base, slices.Concat(pairs(ones, others), pairs(late, others), pairs(ones, lates), pairs(late, lates)), place) {
+		if s.raceOn(base, slices.Concat(pairs(ones, others), pairs(late, others), pairs(ones, lates), pairs(late, lates)), place, limit) {
 			return true
 		}
-		if best.Deviations() > 2 || !s.best.ByDefault() {
-			if s.raceOn(base, append(sandwiches(ones, others, place), sandwiches(others, ones, place)...), place) {
-				return true
-			}
+		if s.raceOn(base, append(sandwiches(ones, others, place), sandwiches(others, ones, place)...), place, limit) {
+			return true
 		}
 	}
 	return false
 }
 
 // raceOn adds orderings to a plan, whose run without them has its moments at those
-// places. Orderings that it keeps anyway, or that never hold anything, are skipped.
-func (s *shrinking) raceOn(base *plan.Plan, tries [][]*fault.Ordering, place map[fault.Moment]int) bool {
-	limit := s.events + maxEvents*maxRace/100
+// places. Orderings that it keeps anyway, or that never hold anything, are skipped,
+// and those with which it is no smaller than what there is.
+func (s *shrinking) raceOn(base *stage, tries [][]*fault.Ordering, place map[fault.Moment]int, limit uint64) bool {
+	limit = min(limit, s.events+maxEvents*maxRaceOn/100)
 	for _, orders := range tries {
+		if !s.smaller(base, len(orders)) {
+			return false
+		}
 		if slices.ContainsFunc(orders[:1], func(o *fault.Ordering) bool {
 			h, comes := place[o.Hold]
 			a, also := place[o.After]
@@ -131,44 +137,61 @@ func starts(list []fault.Moment) []fault.Moment {
 	return append(timers[:min(len(timers), 2)], list[len(list)-1])
 }
 
-// bases are the plans to which one ordering is added: without any deviation, and
-// with one fault if that still makes the plan smaller.
-func (s *shrinking) bases() []*plan.Plan {
-	best, bare := s.best.Plan, s.reaching(s.bare())
-	bases := []*plan.Plan{bare}
-	if best.Deviations() > 2 || !s.best.ByDefault() && len(best.Faults) == 1 {
-		for i := range best.Faults {
-			one := bare.Clone()
-			one.Faults = best.Faults[i : i+1]
-			bases = append(bases, one)
+// bases are the plans to which orderings are added: without any deviation, on the
+// narrow stage first, and with one fault; those alone that are smaller then.
+func (s *shrinking) bases() (bases []*stage) {
+	best := s.best.Plan
+	for _, st := range s.stages() {
+		bases = append(bases, st)
+		if best.Deviations() < 3 && (s.best.ByDefault() || len(best.Faults) != 1) {
+			continue
+		}
+		for _, f := range best.Faults {
+			one := *st
+			one.Plan = st.Clone()
+			one.Faults = []*fault.Fault{st.fault(f)}
+			bases = append(bases, &one)
 		}
 	}
-	return bases
+	return slices.DeleteFunc(bases, func(st *stage) bool { return !s.smaller(st, 1) })
 }
 
-// sides are the last moments before a violation: of the process at which it came
-// about, and of the one that its first event was of. Where that is the same one, or
-// nobody, they are what anybody wrote.
+// sides are the last moments before a violation: of who brought it about, and of who
+// made its first event. Where that is the same one, or nobody, they are what anybody
+// wrote.
 func sides(moments []sim.Happening, v *sim.Violation) (ones, others []fault.Moment) {
-	at := actor(moments, v.Second.Event)
-	if at == "" {
-		at = actor(moments, v.Event)
+	at, known := actor(moments, v.Second.Event)
+	if !known {
+		at, _ = actor(moments, v.Event)
 	}
-	first := actor(moments, v.First.Event)
-	whoever := first == "" || first == at
+	first, known := actor(moments, v.First.Event)
+	if known && first != at {
+		return lastOf(moments, v.Event, at), lastOf(moments, v.Event, first)
+	}
 	for _, m := range slices.Backward(moments) {
-		if m.Event > v.Event {
+		if m.Event <= v.Event {
+			others = addNear(others, m.Moment, writes(m.Moment))
+		}
+	}
+	return lastOf(moments, v.Event, at), others
+}
+
+// lastOf are the last moments of a task until an event, before those of its process's
+// other tasks.
+func lastOf(moments []sim.Happening, event uint64, who who) (list []fault.Moment) {
+	var beside []fault.Moment
+	for _, m := range slices.Backward(moments) {
+		if m.Event > event || m.Call.Process != who.process {
 			continue
 		}
 		answered := m.Leg == fault.Reply && m.Call.Op.HasEffect()
-		if m.Call.Process == at {
-			ones = addNear(ones, m.Moment, !answered)
-		}
-		if m.Call.Process == first || whoever {
-			others = addNear(others, m.Moment, !whoever || writes(m.Moment))
+		if m.Call.Task == who.task {
+			list = addNear(list, m.Moment, !answered)
+		} else {
+			beside = addNear(beside, m.Moment, !answered)
 		}
 	}
-	return ones, others
+	return append(list, beside[:min(len(beside), max(near-len(list), near/3))]...)
 }
 
 // addNear adds a moment that matters, while there are few; and two timers more, at
@@ -181,12 +204,15 @@ func addNear(list []fault.Moment, m fault.Moment, matters bool) []fault.Moment {
 	return list
 }
 
-// actor is the process whose moment an event was.
-func actor(moments []sim.Happening, event uint64) string {
+// who is a task of a process.
+type who struct{ process, task string }
+
+// actor is who made the moment that an event was.
+func actor(moments []sim.Happening, event uint64) (who, bool) {
 	if i := slices.IndexFunc(moments, func(m sim.Happening) bool { return m.Event == event }); i >= 0 {
-		return moments[i].Call.Process
+		return who{moments[i].Call.Process, moments[i].Call.Task}, true
 	}
-	return ""
+	return who{}, false
 }
 
 // pairs are the ways in which one of the ones can wait for one of the others, or

@@ -40,9 +40,7 @@ const maxEvents = 2_500_000
 // same invariant and the same shape, whatever the names and times. limit bounds
 // the runs; with 0 the plan stays as it is.
 func Failure(target sim.Target, failing *sim.Result, limit int) (*Shrunk, error) {
-	s := &shrinking{target: target, limit: limit, want: failing.Violation.Identity(), tried: map[string]bool{}, searched: map[string]bool{}}
-	s.best = &Shrunk{Plan: failing.Plan.Clone(), Result: failing}
-	s.best.Plan.Faults = slices.Clone(failing.Plan.Faults)
+	s := newShrinking(target, failing, limit)
 	settings, err := sim.Settings(target, failing.Plan)
 	if err != nil {
 		return nil, err
@@ -66,9 +64,25 @@ type shrinking struct {
 	runs   int
 	limit  int
 	events uint64
+	budget uint64          // of events
+	most   uint64          // events that a candidate may have, if it is not 0
 	tried  map[string]bool // plans that don't fail this way
 	// searched has the deviations and processes that search has found nothing for.
 	searched map[string]bool
+	chance   *plan.Plan // another world that fails by the latency that it happens to have
+	counted  []string   // settings that say how many processes there are
+	sized    *plan.Plan // whose processes are cast
+	cast     int
+}
+
+func newShrinking(target sim.Target, failing *sim.Result, limit int) *shrinking {
+	s := &shrinking{
+		target: target, limit: limit, budget: maxEvents, want: failing.Violation.Identity(),
+		tried: map[string]bool{}, searched: map[string]bool{},
+		best: &Shrunk{Plan: failing.Plan.Clone(), Result: failing},
+	}
+	s.best.Plan.Faults = slices.Clone(failing.Plan.Faults)
+	return s
 }
 
 // restated is the plan with the settings of today: a kept one may be older.
@@ -94,9 +108,7 @@ func (s *shrinking) shrink() {
 	s.truncate()
 	if !s.tryPlainSeed(s.bare()) && !s.provoke() && !s.tryPlainSeed(byDefault(s.best.Plan)) {
 		s.dropFaults()
-		if !s.anyOf(drawn) && (len(s.best.Plan.Faults) < 3 || !s.single()) {
-			s.toDefault()
-		}
+		_ = s.anyOf(drawn) || s.elsewhere() || s.single() || s.toDefault() || s.astray() || s.byChance()
 	}
 	s.dropFaults()
 	s.anyOf(drawn)
@@ -131,7 +143,7 @@ func (s *shrinking) search() bool {
 	if s.searched[key] {
 		return false
 	}
-	for _, pass := range []func() bool{s.single, s.race, s.fewer} {
+	for _, pass := range []func() bool{s.elsewhere, s.single, s.race, s.fewer, s.astray, s.byChance} {
 		if pass() {
 			return true
 		}
@@ -140,7 +152,7 @@ func (s *shrinking) search() bool {
 	return false
 }
 
-func (s *shrinking) spent() bool { return s.runs >= s.limit || s.events >= maxEvents }
+func (s *shrinking) spent() bool { return s.runs >= s.limit || s.events >= s.budget }
 
 // room is how many events a candidate may have: one that fails only much later
 // than the best is no smaller.
@@ -148,7 +160,11 @@ func (s *shrinking) room() uint64 {
 	if s.runs == 0 {
 		return 0
 	}
-	return 2*s.best.Result.Events + 2000
+	room := 2*s.best.Result.Events + 2000
+	if s.most > 0 {
+		return min(room, s.most)
+	}
+	return room
 }
 
 // fails runs a candidate and returns its result if it fails in the same way.
@@ -262,9 +278,14 @@ func (s *shrinking) weaken() bool {
 	return smaller
 }
 
-// certify takes each deviation away once more. Only a plan that was reduced to its
-// end is called minimal.
+// certify takes each deviation away once more. It may take a few runs when all others
+// are spent: what is left is few. Only a plan that was reduced to its end is called
+// minimal.
 func (s *shrinking) certify() {
+	s.limit += s.limit / 10
+	s.budget += maxEvents / 10
+	for s.drop() {
+	}
 	p := s.best.Plan
 	for i := range p.Faults {
 		without := p.Clone()

@@ -153,3 +153,50 @@ func TestModesAreWrittenOut(t *testing.T) {
 		require.LessOrEqual(t, s.Plan.Deviations()+s.Processes, 4, "seed %#x:\n%s", seed, s.Plan)
 	}
 }
+
+// What another world shows by itself is no race that its latency happens to lose, and
+// takes no more processes than there were; a race of another world ends named.
+func TestOtherWorlds(t *testing.T) {
+	target := counter.Target(true)
+	elsewhere, astray := 0, 0
+	for _, r := range careless(t)[:6] {
+		s := newShrinking(target, r, 2000)
+		size := s.size()
+		if s.elsewhere() {
+			elsewhere++
+			p := s.best.Plan
+			require.Zero(t, p.Deviations())
+			require.Less(t, s.size(), size)
+			slow, err := sim.Replay(target, p.With("sim.latency_min", otherLatency).With("sim.latency_max", otherLatency))
+			require.NoError(t, err)
+			require.Equal(t, r.Violation.Identity(), slow.Violation.Identity())
+		}
+		s = newShrinking(target, r, 2000)
+		if s.astray() {
+			astray++
+			require.True(t, s.best.ByDefault())
+			require.Less(t, s.size(), size)
+		}
+	}
+	require.Positive(t, elsewhere)
+	require.Positive(t, astray)
+}
+
+// One of each role plays the parts of all where there is but one.
+func TestNarrow(t *testing.T) {
+	target := counter.Target(true)
+	r := careless(t)[0]
+	s := newShrinking(target, r, 2000)
+	p := r.Plan.With("counter.workers", "3")
+	st := s.narrow(p)
+	require.NotNil(t, st)
+	cast, err := sim.Cast(target, st.Plan)
+	require.NoError(t, err)
+	require.Len(t, cast, st.cast)
+	f := st.fault(&fault.Fault{Kind: &fault.Crash{}, At: fault.Anchor{Process: "w2"}})
+	require.Equal(t, "w0", f.At.Process)
+	m := fault.Moment{Call: fault.Anchor{Process: "w1"}}
+	other := fault.Moment{Call: fault.Anchor{Process: "w2"}}
+	require.Equal(t, []fault.Moment{{Call: fault.Anchor{Process: "w0"}}}, st.moments([]fault.Moment{m, other}))
+	require.Nil(t, s.narrow(st.Plan))
+}

@@ -12,19 +12,15 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
-// maxAlone is the share of the events, in percent, that one search for a fault
-// that does alone may take.
-const maxAlone = 20
+// maxAlone is the share of the events, in percent, that looking for a fault that does
+// alone may take in one world.
+const maxAlone = 10
 
 // anyOf looks for one of the drawn faults in the place of several deviations.
 func (s *shrinking) anyOf(drawn []*fault.Fault) bool {
-	return s.several() && slices.ContainsFunc(drawn, s.tryAlone)
-}
-
-// several reports whether one fault in the default run would be less than what
-// there is.
-func (s *shrinking) several() bool {
-	return s.best.Plan.Deviations() > 1 || !s.best.ByDefault() && s.best.Result.Violation.Standstill == nil
+	return slices.ContainsFunc(s.stages(), func(st *stage) bool {
+		return s.smaller(st, 1) && slices.ContainsFunc(drawn, func(f *fault.Fault) bool { return s.tryAlone(st, st.fault(f)) })
+	})
 }
 
 // single looks for one fault in the place of several deviations: it places the
@@ -32,7 +28,8 @@ func (s *shrinking) several() bool {
 // faults strike in the failing run come first, then those like its last ones before
 // the violation, then those by which a protocol takes effect.
 func (s *shrinking) single() bool {
-	if !s.several() {
+	stages := slices.DeleteFunc(s.stages(), func(st *stage) bool { return !s.smaller(st, 1) })
+	if len(stages) == 0 {
 		return false
 	}
 	moments, failed := s.failing()
@@ -40,17 +37,19 @@ func (s *shrinking) single() bool {
 		return false
 	}
 	ones, others := sides(moments, failed.Violation)
-	survey := s.survey(s.reaching(s.bare()))
-	if survey == nil {
-		return false
-	}
-	limit := s.events + maxEvents*maxAlone/100
-	for _, f := range s.suspects(survey, slices.Concat(ones, others)) {
-		if s.events > limit {
+	for _, st := range stages {
+		survey := s.survey(st.Plan)
+		if survey == nil {
 			return false
 		}
-		if s.tryAlone(f) {
-			return true
+		limit := s.events + maxEvents*maxAlone/100
+		for _, f := range s.suspects(survey, st, slices.Concat(ones, others)) {
+			if s.events > limit {
+				break
+			}
+			if s.tryAlone(st, f) {
+				return true
+			}
 		}
 	}
 	return false
@@ -72,12 +71,12 @@ func (s *shrinking) survey(p *plan.Plan) *sim.Survey {
 // suspects are the faults that are looked for, the likeliest first: at each call
 // one form of each kind, before the others. What a process does for the first time
 // comes before its repetitions, and before what others do alike.
-func (s *shrinking) suspects(survey *sim.Survey, last []fault.Moment) (list []*fault.Fault) {
+func (s *shrinking) suspects(survey *sim.Survey, st *stage, last []fault.Moment) (list []*fault.Fault) {
 	struck, near := map[fault.Anchor]bool{}, map[fault.Anchor]bool{}
 	for _, f := range s.best.Plan.Faults {
-		struck[siteOf(f.At)] = true
+		struck[siteOf(st.fault(f).At)] = true
 	}
-	for _, m := range last {
+	for _, m := range st.moments(last) {
 		near[siteOf(m.Call)] = true
 	}
 	place, kin := map[*fault.Fault]int{}, map[fault.Anchor]uint{}
@@ -122,10 +121,10 @@ func siteOf(a fault.Anchor) fault.Anchor {
 	return a
 }
 
-// tryAlone tries the default run with one fault and nothing else.
-func (s *shrinking) tryAlone(f *fault.Fault) bool {
-	alone := byDefault(s.reaching(s.best.Plan))
-	alone.Faults, alone.Orders = []*fault.Fault{f.Again()}, nil
+// tryAlone tries a stage with one fault and nothing else.
+func (s *shrinking) tryAlone(st *stage, f *fault.Fault) bool {
+	alone := st.Clone()
+	alone.Faults = []*fault.Fault{f.Again()}
 	return s.try(alone)
 }
 
