@@ -63,6 +63,13 @@ func (s *story) cancelled() *story {
 }
 
 // writeOf is the put of a row, as a transaction asks for it.
+func listed[E any](elements ...E) (l tikv.List[E]) {
+	for _, e := range elements {
+		l.Add(e)
+	}
+	return l
+}
+
 func writeOf(r row) []tikv.Mutation {
 	return []tikv.Mutation{{Op: tikv.OpPut, Key: r.key, Value: []byte(r.value)}}
 }
@@ -98,10 +105,10 @@ var breaches = []breach{
 	{"snapshot-isolation", "read told another value", func(s *story) {
 		s.commitAt(w0, 5, 9, activeRow)
 		told := s.w.Told()
-		told.Reads = []sim.TxnRead{{StartTS: 8, Key: activeRow.key}, {StartTS: 10, Key: activeRow.key, Value: []byte(activeRow.value)}, {StartTS: 10, Key: "other"}}
+		told.Reads = listed(sim.TxnRead{StartTS: 8, Key: activeRow.key}, sim.TxnRead{StartTS: 10, Key: activeRow.key, Value: []byte(activeRow.value)}, sim.TxnRead{StartTS: 10, Key: "other"})
 		s.settle()
 		if s.err == nil {
-			told.Reads = append(told.Reads, sim.TxnRead{StartTS: 10, Key: activeRow.key, Value: []byte("another")})
+			told.Reads.Add(sim.TxnRead{StartTS: 10, Key: activeRow.key, Value: []byte("another")})
 			s.settle()
 		}
 	}},
@@ -111,14 +118,14 @@ var breaches = []breach{
 		own := []tikv.Mutation{{Op: tikv.OpPut, Key: "a", Value: []byte("own")}}
 		gone := []tikv.Mutation{{Op: tikv.OpLock, Key: "a"}, {Op: tikv.OpDelete, Key: activeRow.key}}
 		told := s.w.Told()
-		told.Scans = []sim.TxnScan{
+		told.Scans = listed([]sim.TxnScan{
 			{StartTS: 8, From: "a", To: "b", Limit: 5}, {StartTS: 10, From: "a", To: "b", Limit: 5, Pairs: pairs[1:]},
 			{StartTS: 10, From: "a", To: "b", Limit: 5, Pairs: pairs, Own: own}, {StartTS: 10, From: "a", To: "b", Limit: 1, Pairs: pairs[:1], Own: own},
 			{StartTS: 10, From: "a", To: "b", Limit: 5, Own: gone}, {StartTS: 10, From: "b", To: "", Limit: 5, Own: own},
-		}
+		}...)
 		s.settle()
 		if s.err == nil {
-			told.Scans = append(told.Scans, sim.TxnScan{StartTS: 10, From: "a", To: "b", Limit: 5, Pairs: pairs[:1], Own: own})
+			told.Scans.Add(sim.TxnScan{StartTS: 10, From: "a", To: "b", Limit: 5, Pairs: pairs[:1], Own: own})
 			s.settle()
 		}
 	}},
@@ -129,30 +136,30 @@ var breaches = []breach{
 	}},
 	{"snapshot-isolation", "told of a commit that never was", func(s *story) {
 		told := s.w.Told()
-		told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: writeOf(activeRow), Class: env.ClassConflict}}
+		told.Commits = listed(sim.TxnCommit{StartTS: 5, Writes: writeOf(activeRow), Class: env.ClassConflict})
 		s.settle()
 		if s.err == nil {
-			told.Commits = append(told.Commits, sim.TxnCommit{StartTS: 7, Writes: writeOf(activeRow)})
+			told.Commits.Add(sim.TxnCommit{StartTS: 7, Writes: writeOf(activeRow)})
 			s.settle()
 		}
 	}},
 	{"snapshot-isolation", "told of a failure that was a commit", func(s *story) {
 		s.commitAt(w0, 5, 9, activeRow)
 		told := s.w.Told()
-		told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: writeOf(activeRow), Class: env.ClassUndetermined}}
+		told.Commits = listed(sim.TxnCommit{StartTS: 5, Writes: writeOf(activeRow), Class: env.ClassUndetermined})
 		s.settle()
 		if s.err == nil {
-			told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: writeOf(activeRow), Class: env.ClassUnavailable}}
+			told.Commits = listed(sim.TxnCommit{StartTS: 5, Writes: writeOf(activeRow), Class: env.ClassUnavailable})
 			s.settle()
 		}
 	}},
 	{"snapshot-isolation", "committed other writes than asked", func(s *story) {
 		s.commitAt(w0, 5, 9, activeRow)
 		told, twice := s.w.Told(), append(writeOf(row{activeRow.key, "before"}), writeOf(activeRow)...)
-		told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: append(twice, tikv.Mutation{Op: tikv.OpLock, Key: activeRow.key})}}
+		told.Commits = listed(sim.TxnCommit{StartTS: 5, Writes: append(twice, tikv.Mutation{Op: tikv.OpLock, Key: activeRow.key})})
 		s.settle()
 		if s.err == nil {
-			told.Commits = []sim.TxnCommit{{StartTS: 5, Writes: append(writeOf(activeRow), tikv.Mutation{Op: tikv.OpLock, Key: "other"})}}
+			told.Commits = listed(sim.TxnCommit{StartTS: 5, Writes: append(writeOf(activeRow), tikv.Mutation{Op: tikv.OpLock, Key: "other"})})
 			s.settle()
 		}
 	}},
@@ -724,11 +731,13 @@ var breaches = []breach{
 		s.commitAt(w1, 10, 12, leaderRow(w1, 2, 1))
 		s.commitAt(w0, 13, 15, leaderRow(w0, 3, 1))
 		told := s.w.Told()
-		told.Reads = []sim.TxnRead{{StartTS: 4, Key: "leader/scanner"}, {StartTS: 10, Key: "leader/scanner"}}
-		told.Scans = []sim.TxnScan{{StartTS: 13, From: "leader/", To: "leader0", Limit: 5}}
+		told.Reads = listed(sim.TxnRead{StartTS: 4, Key: "leader/scanner"}, sim.TxnRead{StartTS: 10, Key: "leader/scanner"})
+		told.Scans.Add(sim.TxnScan{StartTS: 13, From: "leader/", To: "leader0", Limit: 5})
 		s.settle()
 		if s.err == nil { // a full page says nothing of what is behind it
-			told.Scans[0].Limit, told.Scans[0].Pairs = 1, []env.Pair{{Key: "leader/a"}}
+			for page := range told.Scans.All() {
+				page.Limit, page.Pairs = 1, []env.Pair{{Key: "leader/a"}}
+			}
 			s.settle()
 		}
 	}},
@@ -737,10 +746,10 @@ var breaches = []breach{
 		s.commitAt(w1, 6, 10, activeRow)
 		s.commitAt(w1, 10, 12, statusRow("running", ""))
 		told := s.w.Told()
-		told.Reads = []sim.TxnRead{{StartTS: 5, Key: activeRow.key}, {StartTS: 10, Key: "leader/scanner"}, {StartTS: 7, Key: "leader/scanner"}}
+		told.Reads = listed(sim.TxnRead{StartTS: 5, Key: activeRow.key}, sim.TxnRead{StartTS: 10, Key: "leader/scanner"}, sim.TxnRead{StartTS: 7, Key: "leader/scanner"})
 		s.settle()
 		if s.err == nil {
-			told.Reads = append(told.Reads, sim.TxnRead{StartTS: 6, Key: "leader/scanner"})
+			told.Reads.Add(sim.TxnRead{StartTS: 6, Key: "leader/scanner"})
 			s.settle()
 		}
 	}},

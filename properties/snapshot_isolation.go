@@ -132,7 +132,7 @@ func (k *versions) at(ts uint64) version {
 
 // Settled checks the reads: only now are all commits known that they had to see.
 func (i *snapshotIsolation) Settled(w *sim.World) error {
-	for _, r := range w.Reads() {
+	for r := range w.Reads().All() {
 		want := uint64(0)
 		if k := i.keys[r.Key]; k != nil {
 			want = k.at(r.StartTS).commitTS
@@ -143,8 +143,8 @@ func (i *snapshotIsolation) Settled(w *sim.World) error {
 		}
 	}
 	ordered := slices.SortedFunc(maps.Values(i.keys), func(a, b *versions) int { return strings.Compare(a.key, b.key) })
-	for n := range w.Scans() {
-		if err := checkScan(ordered, &w.Scans()[n]); err != nil {
+	for s := range w.Scans().All() {
+		if err := checkScan(ordered, s); err != nil {
 			return err
 		}
 	}

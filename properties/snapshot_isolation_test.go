@@ -25,11 +25,11 @@ func isolation(ledger *tikv.Ledger) error {
 			return err
 		}
 	}
-	for _, r := range ledger.Reads {
-		w.Read(r)
+	for r := range ledger.Reads.All() {
+		w.Read(*r)
 	}
-	for _, s := range ledger.Scans {
-		w.Scan(s)
+	for s := range ledger.Scans.All() {
+		w.Scan(*s)
 	}
 	return w.Settle(0)
 }
@@ -63,7 +63,7 @@ func TestComputedTimestamps(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ledger := &tikv.Ledger{Commits: c.are}
 			if c.read.StartTS != 0 {
-				ledger.Reads = []tikv.Read{c.read}
+				ledger.Reads.Add(c.read)
 			}
 			if c.wrong == "" {
 				require.NoError(t, isolation(ledger))

@@ -26,8 +26,7 @@ var (
 // told checks what the system was told, once all commits are known. ordered are the
 // keys in their order.
 func (i *snapshotIsolation) told(told *sim.Told, ordered []*versions) error {
-	for n := range told.Reads {
-		r := &told.Reads[n]
+	for r := range told.Reads.All() {
 		var want []byte
 		if k := i.keys[r.Key]; k != nil {
 			want = k.at(r.StartTS).value
@@ -37,12 +36,12 @@ func (i *snapshotIsolation) told(told *sim.Told, ordered []*versions) error {
 				"a transaction that began at %d was told %q of %s; there was %q", r.StartTS, r.Value, r.Key, want)
 		}
 	}
-	for n := range told.Scans {
-		if err := checkPage(ordered, &told.Scans[n]); err != nil {
+	for s := range told.Scans.All() {
+		if err := checkPage(ordered, s); err != nil {
 			return err
 		}
 	}
-	return i.toldOfCommits(told.Commits)
+	return i.toldOfCommits(&told.Commits)
 }
 
 // same reports whether two values are equal, or both are none.
@@ -141,7 +140,7 @@ func net(calls []tikv.Mutation) []tikv.Mutation {
 func byKey(a, b tikv.Mutation) int { return strings.Compare(a.Key, b.Key) }
 
 // toldOfCommits compares how commits ended with the commits that there are.
-func (i *snapshotIsolation) toldOfCommits(told []sim.TxnCommit) error {
+func (i *snapshotIsolation) toldOfCommits(told *tikv.List[sim.TxnCommit]) error {
 	slices.SortFunc(i.commits, func(a, b tikv.Commit) int { return cmp.Compare(a.StartTS, b.StartTS) })
 	for n := 1; n < len(i.commits); n++ {
 		if c := &i.commits[n]; c.StartTS == i.commits[n-1].StartTS {
@@ -149,8 +148,7 @@ func (i *snapshotIsolation) toldOfCommits(told []sim.TxnCommit) error {
 				"two transactions committed that began at %d: at %d and at %d", c.StartTS, i.commits[n-1].CommitTS, c.CommitTS)
 		}
 	}
-	for n := range told {
-		t := &told[n]
+	for t := range told.All() {
 		at, committed := slices.BinarySearchFunc(i.commits, t.StartTS, func(c tikv.Commit, start uint64) int { return cmp.Compare(c.StartTS, start) })
 		key := t.Writes[0].Key
 		switch {

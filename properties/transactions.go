@@ -29,7 +29,8 @@ type readSets struct {
 // over: reads of transactions that wrote nothing are most, and are left out.
 func (v *view) readSets(w *sim.World) *readSets {
 	told := w.Told()
-	if r := v.sets; r != nil && r.read == len(told.Reads)+len(told.Scans) && len(r.keysAt) == len(v.transactions)+1 {
+	read := told.Reads.Len() + told.Scans.Len()
+	if r := v.sets; r != nil && r.read == read && len(r.keysAt) == len(v.transactions)+1 {
 		return r
 	}
 	byStart := make([]int, len(v.transactions))
@@ -48,34 +49,36 @@ func (v *view) readSets(w *sim.World) *readSets {
 		}
 		return at
 	}
-	r := &readSets{read: len(told.Reads) + len(told.Scans)}
-	r.keysAt, r.keys = grouped(len(v.transactions), len(told.Reads), func(i int) int { return find(told.Reads[i].StartTS) }, func(i int) string { return told.Reads[i].Key })
-	r.scanAt, r.scans = grouped(len(v.transactions), len(told.Scans), func(i int) int { return find(told.Scans[i].StartTS) }, func(i int) *sim.TxnScan { return &told.Scans[i] })
+	r := &readSets{read: read}
+	r.keysAt, r.keys = grouped(len(v.transactions), &told.Reads, func(t *sim.TxnRead) (int, string) { return find(t.StartTS), t.Key })
+	r.scanAt, r.scans = grouped(len(v.transactions), &told.Scans, func(t *sim.TxnScan) (int, *sim.TxnScan) { return find(t.StartTS), t })
 	v.sets = r
 	return r
 }
 
-// grouped puts n things into the order of their groups, of which there are so many; one
+// grouped puts things into the order of their groups, of which there are so many; one
 // of group -1 is left out. at says where each group begins, and where the last ends.
-func grouped[T any](groups, n int, group func(int) int, thing func(int) T) (at []int, things []T) {
+func grouped[E, T any](groups int, list *tikv.List[E], sort func(*E) (group int, thing T)) (at []int, things []T) {
+	type sorted struct {
+		group int
+		thing T
+	}
+	var kept []sorted
 	at = make([]int, groups+1)
-	of := make([]int, n)
-	for i := range n {
-		of[i] = group(i)
-		if of[i] >= 0 {
-			at[of[i]+1]++
+	for e := range list.All() {
+		if group, thing := sort(e); group >= 0 {
+			kept = append(kept, sorted{group, thing})
+			at[group+1]++
 		}
 	}
 	for g := range groups {
 		at[g+1] += at[g]
 	}
-	things = make([]T, at[groups])
+	things = make([]T, len(kept))
 	next := slices.Clone(at)
-	for i, g := range of {
-		if g >= 0 {
-			things[next[g]] = thing(i)
-			next[g]++
-		}
+	for _, k := range kept {
+		things[next[k.group]] = k.thing
+		next[k.group]++
 	}
 	return at, things
 }

@@ -91,8 +91,8 @@ func (t *TestWorld) Heal(at time.Duration) {
 }
 
 // Read and Scan add to what TiKV answered.
-func (t *TestWorld) Read(r tikv.Read)     { l := t.universe.kv.Ledger(); l.Reads = append(l.Reads, r) }
-func (t *TestWorld) Scan(s tikv.ScanRead) { l := t.universe.kv.Ledger(); l.Scans = append(l.Scans, s) }
+func (t *TestWorld) Read(r tikv.Read)     { t.universe.kv.Ledger().Reads.Add(r) }
+func (t *TestWorld) Scan(s tikv.ScanRead) { t.universe.kv.Ledger().Scans.Add(s) }
 
 // Hurry lets timers overtake messages, as the elastic arm does.
 func (t *TestWorld) Hurry() { t.universe.arm = armNamed(elasticArm) }

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -12,9 +11,9 @@ import (
 // Told is what the clients of TiKV told the system in this universe: what the
 // store answered them is only half of it.
 type Told struct {
-	Reads   []TxnRead
-	Scans   []TxnScan
-	Commits []TxnCommit
+	Reads   tikv.List[TxnRead]
+	Scans   tikv.List[TxnScan]
+	Commits tikv.List[TxnCommit]
 }
 
 // TxnRead is one Get of a key that the transaction had not written.
@@ -76,15 +75,6 @@ func (k *recordedKV) note(change func(*Told)) {
 	change(k.told)
 }
 
-// roomy doubles the room of a list that is full: append alone, which adds a quarter
-// to a long one, would copy it four times until a universe is over.
-func roomy[E any](list []E) []E {
-	if len(list) < cap(list) {
-		return list
-	}
-	return slices.Grow(list, max(len(list), 64))
-}
-
 // recordedTxn is one transaction of a recordedKV.
 type recordedTxn struct {
 	env.Txn
@@ -99,7 +89,7 @@ func (t *recordedTxn) Get(ctx context.Context, key string) ([]byte, error) {
 	if err != nil && env.ClassOf(err) != env.ClassNotFound || t.wrote(key) {
 		return value, err
 	}
-	t.by.note(func(told *Told) { told.Reads = append(roomy(told.Reads), TxnRead{t.startTS, key, value}) })
+	t.by.note(func(told *Told) { told.Reads.Add(TxnRead{t.startTS, key, value}) })
 	return value, err
 }
 
@@ -117,7 +107,7 @@ func (t *recordedTxn) Scan(ctx context.Context, from, to string, limit int) ([]e
 	if err == nil {
 		own := t.writes[:len(t.writes):len(t.writes)]
 		t.by.note(func(told *Told) {
-			told.Scans = append(roomy(told.Scans), TxnScan{t.startTS, from, to, limit, pairs, own})
+			told.Scans.Add(TxnScan{t.startTS, from, to, limit, pairs, own})
 		})
 	}
 	return pairs, err
@@ -161,7 +151,7 @@ func (t *recordedTxn) Commit(ctx context.Context) error {
 	}
 	if len(t.writes) > 0 {
 		t.by.note(func(told *Told) {
-			told.Commits = append(roomy(told.Commits), TxnCommit{t.startTS, t.writes, env.ClassOf(err)})
+			told.Commits.Add(TxnCommit{t.startTS, t.writes, env.ClassOf(err)})
 		})
 	}
 	if t.by.ended != nil {

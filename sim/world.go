@@ -340,10 +340,10 @@ func (w *World) Uploads() []env.Upload {
 }
 
 // Reads returns every single-key read that TiKV answered in this universe.
-func (w *World) Reads() []tikv.Read { return w.u.kv.Ledger().Reads }
+func (w *World) Reads() *tikv.List[tikv.Read] { return &w.u.kv.Ledger().Reads }
 
 // Scans returns every page of a scan that TiKV answered.
-func (w *World) Scans() []tikv.ScanRead { return w.u.kv.Ledger().Scans }
+func (w *World) Scans() *tikv.List[tikv.ScanRead] { return &w.u.kv.Ledger().Scans }
 
 // Locks returns the keys that are still locked in TiKV.
 func (w *World) Locks() []string {

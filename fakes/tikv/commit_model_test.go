@@ -307,7 +307,7 @@ func (m *commitModel) finish() {
 		}
 	}
 	m.observe()
-	for _, r := range ledger.Reads {
+	for r := range ledger.Reads.All() {
 		require.Equal(m.t, newestVersion(commits, r.Key, r.StartTS), r.Version, "read of %s at %d", r.Key, r.StartTS)
 	}
 }

@@ -43,7 +43,7 @@ type Engine struct {
 	free      []*txnState
 
 	pairs   []env.Pair // of the latest pages, which share their memory
-	seen    []Read     // of all pages, with RecordReads
+	seen    []Read     // of the last pages, with RecordReads
 	found   []*row     // scratch of the write commands
 	minimum []uint64   // scratch of prewriteAsync
 	refuted *Mutation  // of a prewrite: the first whose assertion is false

@@ -388,10 +388,10 @@ func printLedger(out *strings.Builder, l *tikv.Ledger) {
 	for _, ts := range l.Rollbacks {
 		fmt.Fprintf(out, "rollback %s\n", formatTS(ts))
 	}
-	for _, r := range l.Reads {
+	for r := range l.Reads.All() {
 		fmt.Fprintf(out, "read at %s: %s version %s\n", formatTS(r.StartTS), r.Key, formatTS(r.Version))
 	}
-	for _, s := range l.Scans {
+	for s := range l.Scans.All() {
 		fmt.Fprintf(out, "scan at %s: [%s, %s) partial=%v:", formatTS(s.StartTS), s.From, s.To, s.Partial)
 		for _, r := range s.Seen {
 			fmt.Fprintf(out, " %s version %s", r.Key, formatTS(r.Version))
@@ -399,5 +399,5 @@ func printLedger(out *strings.Builder, l *tikv.Ledger) {
 		out.WriteString("\n")
 	}
 	l.ForgetDecisions()
-	l.Reads, l.Scans = nil, nil
+	l.Reads, l.Scans = tikv.List[tikv.Read]{}, tikv.List[tikv.ScanRead]{}
 }

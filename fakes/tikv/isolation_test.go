@@ -282,12 +282,12 @@ func (u *universe) judge() {
 	for _, o := range u.txns {
 		u.judgeOutcome(o, byStart, commits)
 	}
-	for _, r := range ledger.Reads {
+	for r := range ledger.Reads.All() {
 		version, _ := lookup(commits, r.Key, r.StartTS)
 		require.Equal(u.t, version, r.Version, "%s at %d", r.Key, r.StartTS)
 	}
-	for _, s := range ledger.Scans {
-		u.judgeScan(s, commits)
+	for s := range ledger.Scans.All() {
+		u.judgeScan(*s, commits)
 	}
 	u.judgeState(commits)
 }

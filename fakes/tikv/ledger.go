@@ -1,6 +1,6 @@
 package tikv
 
-import "slices"
+import "iter"
 
 // Ledger is what the store did, in the order in which it did it: the truth
 // that invariants are judged by. It only grows; whoever has read it may
@@ -13,8 +13,8 @@ type Ledger struct {
 	// other way: their primary lock was removed, or kept from ever standing.
 	Rollbacks []uint64
 	// Reads and Scans are kept with Options.RecordReads only.
-	Reads []Read
-	Scans []ScanRead
+	Reads List[Read]
+	Scans List[ScanRead]
 }
 
 // Commit is one transaction, recorded when its primary's commit decided it.
@@ -57,11 +57,60 @@ func (l *Ledger) ForgetDecisions() {
 	l.Rollbacks = l.Rollbacks[:0]
 }
 
-// roomy doubles the room of a list that is full: append alone, which adds a quarter
-// to a long one, would copy it four times until a universe is over.
-func roomy[E any](list []E) []E {
-	if len(list) < cap(list) {
-		return list
+// List is a list that only grows, in pieces: nothing of it is ever moved. A universe
+// fills lists that nobody reads before it is over, and a slice that grows would be
+// copied, and thrown away, again and again until then.
+type List[E any] struct {
+	full [][]E
+	last []E
+}
+
+// Each piece is twice as large as the one before, up to a bound: universes are short
+// or long.
+const (
+	firstPiece   = 16
+	largestPiece = 256
+)
+
+// Add appends an element.
+func (l *List[E]) Add(e E) {
+	if len(l.last) == cap(l.last) {
+		l.grow()
 	}
-	return slices.Grow(list, max(len(list), 64))
+	l.last = append(l.last, e)
+}
+
+func (l *List[E]) grow() {
+	size := firstPiece
+	if l.last != nil {
+		l.full = append(l.full, l.last)
+		size = min(2*cap(l.last), largestPiece)
+	}
+	l.last = make([]E, 0, size)
+}
+
+// Len is how many elements there are.
+func (l *List[E]) Len() int {
+	n := len(l.last)
+	for _, piece := range l.full {
+		n += len(piece)
+	}
+	return n
+}
+
+// All goes through the elements, in their order.
+func (l *List[E]) All() iter.Seq[*E] {
+	return func(yield func(*E) bool) {
+		for n := range len(l.full) + 1 {
+			piece := l.last
+			if n < len(l.full) {
+				piece = l.full[n]
+			}
+			for i := range piece {
+				if !yield(&piece[i]) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -113,7 +113,7 @@ func (e *Engine) recordRead(req *Request, key string, w *write) {
 	if w != nil {
 		read.Version = w.commitTS
 	}
-	e.ledger.Reads = append(roomy(e.ledger.Reads), read)
+	e.ledger.Reads.Add(read)
 }
 
 // blocks reports whether the lock on r hides what a reader at req.StartTS should
@@ -156,6 +156,9 @@ func (e *Engine) scan(req *Request, resp *Response) {
 	if len(e.pairs) > pagesTogether {
 		e.pairs = make([]env.Pair, 0, 2*pagesTogether)
 	}
+	if len(e.seen) > pagesTogether {
+		e.seen = make([]Read, 0, 2*pagesTogether)
+	}
 	page, seen := len(e.pairs), len(e.seen)
 	e.scanRows(req, resp)
 	if end := len(e.pairs); end > page {
@@ -189,7 +192,7 @@ func (e *Engine) recordScan(req *Request, resp *Response, seen []Read) {
 	} else {
 		scan.Partial = full || resp.Status != StatusOK
 	}
-	e.ledger.Scans = append(roomy(e.ledger.Scans), scan)
+	e.ledger.Scans.Add(scan)
 }
 
 // pagesTogether is how many pairs of pages share their memory, about: most pages
