@@ -14,9 +14,9 @@ import (
 type cancelNode struct {
 	parent *cancelNode
 	proc   *process
-	err    error // context.Canceled or context.DeadlineExceeded once ended
-	cause  error
+	cause  error // nil until it has ended
 	timer  event // the deadline, if any: then its due is not 0
+	late   bool  // it ended by its deadline
 	heir   bool  // some scope has it as its parent
 	watch  *doneWatch
 }
@@ -44,23 +44,31 @@ type afterFunc struct {
 // ended returns the nearest ended scope, n itself first, or nil.
 func (n *cancelNode) ended() *cancelNode {
 	for ; n != nil; n = n.parent {
-		if n.err != nil {
+		if n.cause != nil {
 			return n
 		}
 	}
 	return nil
 }
 
+// err is what contexts tell of a scope that has ended.
+func (n *cancelNode) err() error {
+	if n.late {
+		return context.DeadlineExceeded
+	}
+	return context.Canceled
+}
+
 // end cancels the scope and wakes, in the order of their start, the tasks that
-// wait under it. Waking only schedules events.
-func (n *cancelNode) end(err, cause error) {
+// wait under it. Waking only schedules events. No cause is that it was cancelled.
+func (n *cancelNode) end(cause error) {
 	if n.ended() != nil {
 		return
 	}
 	if cause == nil {
-		cause = err
+		cause = context.Canceled
 	}
-	n.err, n.cause = err, cause
+	n.cause = cause
 	u := n.proc.u
 	u.sched.timers.remove(&n.timer)
 	for _, t := range n.proc.tasks {
@@ -71,13 +79,23 @@ func (n *cancelNode) end(err, cause error) {
 	n.proc.notifyDone()
 }
 
+// expire ends the scope by its deadline.
+func (n *cancelNode) expire() {
+	if n.ended() == nil {
+		n.late = true
+		n.end(context.DeadlineExceeded)
+	}
+}
+
 // simCtx is the simulator's context: a scope, the protocol step, and whatever
 // values its parent carries.
 type simCtx struct {
-	scope   *cancelNode
-	step    *stepName
-	values  context.Context
-	entered []*simCtx // the steps that were entered from here, each once
+	scope  *cancelNode
+	step   *stepName
+	values context.Context
+	// entered are the steps that were entered from here, each once: the last one,
+	// which knows the one before it as its sibling.
+	entered, sibling *simCtx
 }
 
 func (c *simCtx) Deadline() (time.Time, bool) {
@@ -95,7 +113,7 @@ func (c *simCtx) Deadline() (time.Time, bool) {
 
 func (c *simCtx) Err() error {
 	if n := c.scope.ended(); n != nil {
-		return n.err
+		return n.err()
 	}
 	return nil
 }
@@ -253,12 +271,12 @@ func (c clock) WithTimeout(ctx context.Context, d time.Duration) (context.Contex
 	at := u.sched.now + c.p.trueDuration(max(d, 0))
 	n.timer = event{when: at, tie: u.tie(t), pos: -1, kind: evContext, node: n, id: t.identity(), due: at}
 	u.sched.timers.push(&n.timer)
-	return child, func() { n.end(context.Canceled, nil) }
+	return child, func() { n.end(nil) }
 }
 
 func (c clock) WithCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	child := c.p.child(ctx)
-	return child, func(cause error) { child.scope.end(context.Canceled, cause) }
+	return child, func(cause error) { child.scope.end(cause) }
 }
 
 // epoch is the wall time at which every universe begins.

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"context"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
@@ -105,7 +104,7 @@ func (p *process) Terminate(_ *fault.Fault, grace time.Duration) {
 	u := p.u
 	u.note(p, Terminated, "")
 	inc := p.inc
-	p.root.end(context.Canceled, p.program.StopCause)
+	p.root.end(p.program.StopCause)
 	u.at(int64(grace), p, func() {
 		if p.inc == inc && p.alive {
 			u.note(p, Killed, "grace over")

@@ -264,8 +264,8 @@ func (u *Universe) end(p *process) {
 		}
 	}
 	p.held = nil
-	if p.root.err == nil {
-		p.root.err, p.root.cause = context.Canceled, errProcessEnded
+	if p.root.cause == nil {
+		p.root.cause = errProcessEnded
 	}
 	if p.resumeAt != nil {
 		u.sched.timers.remove(p.resumeAt)
@@ -367,13 +367,13 @@ func (u *Universe) within(ctx context.Context, c *simCtx, step string) *simCtx {
 	if ctx != context.Context(c) {
 		return &simCtx{scope: c.scope, step: u.stepNamed(step), values: ctx}
 	}
-	for _, within := range c.entered {
+	for within := c.entered; within != nil; within = within.sibling {
 		if within.step.name == step {
 			return within
 		}
 	}
-	within := &simCtx{scope: c.scope, step: u.stepNamed(step), values: c.values}
-	c.entered = append(c.entered, within)
+	within := &simCtx{scope: c.scope, step: u.stepNamed(step), values: c.values, sibling: c.entered}
+	c.entered = within
 	return within
 }
 
@@ -434,14 +434,14 @@ func (g *group) Wait() error {
 
 func (g *group) Cancel(cause error) {
 	g.p.u.running(g.p)
-	g.ctx.scope.end(context.Canceled, cause)
+	g.ctx.scope.end(cause)
 }
 
 func (g *group) taskEnded(err error) {
 	g.running--
 	if err != nil && g.first == nil {
 		g.first = err
-		g.ctx.scope.end(context.Canceled, err)
+		g.ctx.scope.end(err)
 	}
 	if g.running == 0 && g.waiter != nil {
 		g.p.u.wake(g.waiter, wakeGroup)

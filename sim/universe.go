@@ -2,7 +2,6 @@ package sim
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strconv"
 	"time"
@@ -205,7 +204,7 @@ func (u *Universe) dispatch(e *event) {
 		}
 	case evContext:
 		u.fold(e, 0)
-		e.node.end(context.DeadlineExceeded, nil)
+		e.node.expire()
 	case evWorld:
 		u.fold(e, 0)
 		e.act()

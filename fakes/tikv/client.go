@@ -114,6 +114,9 @@ type lane struct {
 	exchange
 	side *exchange // for asking about locks, while the answer is in use
 	bo   backoff
+	// seen are the answers to the transaction's Gets, nil for a missing key: a second
+	// Get of a key asks nobody. Scans neither fill it nor use it.
+	seen []env.Pair
 }
 
 func (l *lane) sideExchange() *exchange {
@@ -145,6 +148,8 @@ func (t *txn) spend() {
 	}
 	t.lane = nil
 	l.req, l.resp = Request{}, Response{}
+	clear(l.seen)
+	l.seen = l.seen[:0]
 	t.c.mu.Lock()
 	t.c.lanes = append(t.c.lanes, l)
 	t.c.mu.Unlock()

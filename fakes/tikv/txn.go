@@ -22,9 +22,6 @@ type txn struct {
 	// written later.
 	refused error
 	done    bool
-	// seen are the answers to Gets, nil for a missing key: a second Get of a key
-	// asks nobody. Scans neither fill it nor use it.
-	seen []env.Pair
 	// resolved are transactions whose locks don't concern this snapshot;
 	// committed those that are committed in it, locks or not.
 	resolved, committed []uint64
@@ -156,16 +153,16 @@ func (t *txn) Get(ctx context.Context, key string) ([]byte, error) {
 		}
 		return t.buffer[i].Value, nil
 	}
-	for i := range t.seen {
-		if t.seen[i].Key == key {
-			return found(key, t.seen[i].Value)
+	for i := range t.lane.seen {
+		if seen := &t.lane.seen[i]; seen.Key == key {
+			return found(key, seen.Value)
 		}
 	}
 	value, err := t.get(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	t.seen = append(t.seen, env.Pair{Key: key, Value: value})
+	t.lane.seen = append(t.lane.seen, env.Pair{Key: key, Value: value})
 	return found(key, value)
 }
 
