@@ -4,6 +4,7 @@
 //
 //	go run ./internal/shrinkscore            every bug
 //	go run ./internal/shrinkscore -every 3   every third one
+//	go run ./internal/shrinkscore -for 10m   as many as are begun in ten minutes
 //	go run ./internal/shrinkscore -only a,b  these alone with their reduced plans, and no page is written
 package main
 
@@ -18,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 )
@@ -49,15 +51,16 @@ func (s *Score) line() string {
 func main() {
 	only := flag.String("only", "", "names of bugs, separated by commas")
 	every := flag.Int("every", 1, "take every n-th bug only")
+	lasts := flag.Duration("for", 0, "begin no bug after so long; 0 for no limit")
 	results := flag.String("results", "", "a file that keeps scores: those that it has are not measured anew")
 	flag.Parse()
-	if err := measure(*only, max(*every, 1), *results); err != nil {
+	if err := measure(*only, max(*every, 1), *lasts, *results); err != nil {
 		fmt.Fprintln(os.Stderr, "shrinkscore:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(only string, every int, results string) error {
+func measure(only string, every int, lasts time.Duration, results string) error {
 	chosen, err := bugs(only)
 	if err != nil {
 		return err
@@ -68,11 +71,16 @@ func measure(only string, every int, results string) error {
 	}
 	var scores []*Score
 	var held []string
+	begin, late := time.Now(), 0
 	for i, m := range chosen {
 		if i%every != 0 {
 			continue
 		}
 		s := kept[m.Name]
+		if s == nil && lasts > 0 && time.Since(begin) > lasts {
+			late++
+			continue
+		}
 		if s == nil {
 			if s, err = score(m); err != nil {
 				return err
@@ -99,6 +107,9 @@ func measure(only string, every int, results string) error {
 	total := summary(scores)
 	if len(held) > 0 {
 		total += fmt.Sprintf("; not scored, since no universe of 4000 fails: %s", strings.Join(held, ", "))
+	}
+	if late > 0 {
+		total += fmt.Sprintf("; not begun in time: %d", late)
 	}
 	fmt.Println("shrink: " + total)
 	if only != "" {
