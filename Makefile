@@ -98,7 +98,7 @@ drift: ## how long kept plans last under harmless edits of core; writes docs/DRI
 shrink: ## how small the failures of all known bugs get; writes docs/SHRINKING.md
 	go run ./internal/shrinkscore
 
-reports: ## what a failure prints, for ten planted bugs, word by word (ALL=1: what explanations take, over all)
+reports: ## what a failure prints, for fourteen planted bugs, word by word (ALL=1: what explanations take, over all)
 	go test ./internal/reports -count=1 -v -timeout 3h $(if $(ALL),-run '^TestTimes$$' -every=1,-run '^TestReports$$') | grep -aE --line-buffered '^(explain:|FAIL|ok|---)'
 
 sweep: ## SEEDS random universes from SEED on

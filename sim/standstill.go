@@ -26,9 +26,9 @@ type Standstill struct {
 	Period time.Duration
 	Events uint64
 	Turns  int
-	// Moving is a subject that keeps changing while that of a Starvation does not, ""
-	// if none does.
-	Moving string
+	// Moving are the subjects that keep changing, and the parts of those that have
+	// some: what goes round in a Lasso, what a Starvation's subject starves beside.
+	Moving []string
 	// Row is the subject's row that changed last, and Still for how long it has not
 	// changed since.
 	Row   string
@@ -40,9 +40,9 @@ type Standstill struct {
 	// later commits from being judged.
 	Locks []string
 	// Busiest is the task that most events of a TimerStorm were for, and Woken how
-	// many.
-	Busiest string
-	Woken   int
+	// many of the last Watched ones.
+	Busiest        string
+	Woken, Watched int
 	// Circle are the tasks of a Deadlock that wait for one another: each for what the
 	// next one's process holds, the last for the first. Empty if nothing at all is
 	// left to happen.
@@ -130,8 +130,9 @@ func About(key, subject string) bool {
 type probe struct {
 	u       *Universe
 	begun   int64
-	named   bool // the invariants name abstract states: only those count as progress
-	states  int  // of them so far
+	first   uint64 // event
+	named   bool   // the invariants name abstract states: only those count as progress
+	states  int    // of them so far
 	values  map[string]uint64
 	changes map[string][]int64 // when they changed
 	// progress is what changed together with the abstract state, and when last.
@@ -143,7 +144,6 @@ type probe struct {
 	woken    map[string]int
 	stays    map[*task]*stay
 	circle   []Link
-	moving   string // what keeps changing while the subject starves
 }
 
 // turn is a state that was seen before.
@@ -156,7 +156,7 @@ type turn struct {
 
 func (u *Universe) watch() *probe {
 	return &probe{
-		u: u, begun: u.sched.now, named: len(u.world.states) > 0, states: len(u.world.states),
+		u: u, begun: u.sched.now, first: u.events, named: len(u.world.states) > 0, states: len(u.world.states),
 		values: map[string]uint64{}, changes: map[string][]int64{}, progress: map[string]int64{}, seen: map[uint64]*turn{}, woken: map[string]int{}, stays: map[*task]*stay{},
 	}
 }
@@ -193,15 +193,16 @@ func (p *probe) observed(e *Effect) {
 	if len(changed) == 0 {
 		return
 	}
-	now := p.u.sched.now
+	now, what := p.u.sched.now, uint64(0)
 	for _, key := range changed {
 		p.changes[key] = append(p.changes[key], now)
+		what += keyed.HashText(key)
 	}
 	abstract := uint64(0)
 	if p.named {
 		states := p.u.world.states
 		if len(states) == p.states {
-			p.repeat(p.content)
+			p.repeat(p.content + what)
 			return
 		}
 		p.states = len(states)
@@ -213,7 +214,7 @@ func (p *probe) observed(e *Effect) {
 	for _, key := range changed {
 		p.progress[key] = now
 	}
-	p.repeat(abstract)
+	p.repeat(abstract + what)
 }
 
 // set notes what a key holds, and reports whether that is new; unless it was
@@ -230,7 +231,8 @@ func (p *probe) set(key string, value uint64, same func() bool) bool {
 	return !same()
 }
 
-// repeat notes a state of the world, together with what every task waits for.
+// repeat notes a state of the world and what led to it, together with what every task
+// waits for: a turn in which two subjects go through the same states is one turn.
 func (p *probe) repeat(state uint64) {
 	for _, q := range p.u.processes {
 		for _, t := range q.tasks {
@@ -286,9 +288,6 @@ func (p *probe) kind(subjects []Unfinished) (kind StandstillKind, subject, part 
 	moving, turning, moves := firstPart(subjects, func(subject string) bool { return p.touches(subject, from) })
 	switch {
 	case starves && (moves || !p.cycling()):
-		if moves {
-			p.moving = subjects[moving].parts()[turning].Subject
-		}
 		return Starvation, stuck, left
 	case p.cycling():
 		return Lasso, moving, turning
@@ -353,7 +352,7 @@ func (u *Universe) standstill(kind StandstillKind, p *probe) *Violation {
 			still.Kind, first, part = p.kind(s.Unfinished)
 		}
 		still.Changing = p.changing()
-		p.describe(still)
+		p.describe(still, s.Unfinished)
 	}
 	v := &Violation{Invariant: "progress-after-healing", Standstill: still}
 	v.Shape = string(still.Kind)
@@ -373,6 +372,9 @@ func (u *Universe) standstill(kind StandstillKind, p *probe) *Violation {
 	for i := range still.Circle {
 		v.Also = append(v.Also, still.Circle[i].Holds)
 	}
+	if still.Kind == Lasso {
+		v.Also = still.Moving
+	}
 	u.lastChange(v, row)
 	u.locks(v)
 	u.world.Overdue(v)
@@ -381,11 +383,19 @@ func (u *Universe) standstill(kind StandstillKind, p *probe) *Violation {
 }
 
 // describe fills in what was seen of a lasso, a storm or a circle.
-func (p *probe) describe(still *Standstill) {
-	still.Circle, still.Moving = p.circle, plan.Printable(p.moving)
+func (p *probe) describe(still *Standstill, subjects []Unfinished) {
+	still.Circle = p.circle
+	for i := range subjects {
+		for _, part := range subjects[i].parts() {
+			if p.touches(part.Subject, p.recent()) {
+				still.Moving = append(still.Moving, plan.Printable(part.Subject))
+			}
+		}
+	}
 	if p.cycling() {
 		still.Period, still.Events, still.Turns = p.lasso.period, p.lasso.events, p.lasso.times
 	}
+	still.Watched = int(p.u.events - p.first)
 	for _, name := range slices.Sorted(maps.Keys(p.woken)) {
 		if p.woken[name] > still.Woken {
 			still.Busiest, still.Woken = name, p.woken[name]

@@ -1,4 +1,4 @@
-// Package reports keeps what a person sees when the simulator finds a bug: for ten
+// Package reports keeps what a person sees when the simulator finds a bug: for fourteen
 // planted bugs the whole output of `go test` and of `gauntlet explain`, word by word.
 // Whoever changes either reads all of them.
 //

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,14 +23,17 @@ const root = "../.."
 var (
 	rewrite = flag.Bool("rewrite", false, "write the files under testdata anew")
 	nth     = flag.Int("every", 0, "explain every so many-th planted bug that the sweep finds, for the times: 1 for all")
+	sweep   = flag.Int("sweep", 2000, "of how many universes, from 1 on, that sweep is")
 )
 
 // kept are the planted bugs whose reports are kept, those that a quick run looks at
-// first.
-var kept = []string{
-	"merge-flip-unfenced", "submit-not-active",
-	"checkpoint-goes-back", "complete-without-fence", "dead-unit-forgotten", "fake-lets-the-second-write-win",
-	"flip-over-cancel", "generation-not-raised", "heartbeat-outlives-the-work", "scanner-lead-never-stale",
+// first; with the form of a standstill, if there are several.
+var kept = []struct{ name, form string }{
+	{name: "merge-flip-unfenced"}, {name: "submit-not-active"},
+	{name: "checkpoint-goes-back"}, {name: "complete-without-fence"}, {name: "dead-unit-forgotten"}, {name: "fake-lets-the-second-write-win"},
+	{name: "flip-over-cancel"}, {name: "generation-not-raised"}, {name: "heartbeat-outlives-the-work"}, {name: "scanner-lead-never-stale"},
+	{name: "merges-make-way", form: "lasso"}, {name: "a-merge-hides-the-rest", form: "starvation"},
+	{name: "pause-of-nanoseconds", form: "timer storm"}, {name: "merges-wait-for-each-other", form: "deadlock"},
 }
 
 // quick is how many of them a short run looks at.
@@ -43,30 +47,33 @@ const (
 
 // TestReports compares what is printed for each of the kept bugs.
 func TestReports(t *testing.T) {
-	names := kept
+	cases := kept
 	if testing.Short() {
-		names = kept[:quick]
+		cases = kept[:quick]
 	}
-	ran, standstills := 0, 0
-	for _, name := range names {
-		t.Run(name, func(t *testing.T) {
-			found, err := explain(t, filepath.Join(root, "testdata", "mutants", name+".patch"))
+	ran, forms := 0, map[string]bool{}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			found, err := explain(t, filepath.Join(root, "testdata", "mutants", c.name+".patch"), c.form)
 			require.NoError(t, err)
 			require.Less(t, strings.Count(found.Report, "\n"), reportLines)
 			require.Less(t, strings.Count(found.Explanation, "\n"), explanationLines)
-			hold(t, filepath.Join("testdata", name, "report.txt"), found.Report)
-			hold(t, filepath.Join("testdata", name, "explanation.txt"), found.Explanation)
+			hold(t, filepath.Join("testdata", c.name, "report.txt"), found.Report)
+			hold(t, filepath.Join("testdata", c.name, "explanation.txt"), found.Explanation)
 			ran++
-			if strings.HasPrefix(found.Report, "FAIL progress-after-healing") {
-				standstills++
+			if form := standstill.FindStringSubmatch(found.Report); form != nil {
+				forms[form[1]] = true
 			}
 		})
 	}
 	if ran == len(kept) {
 		require.GreaterOrEqual(t, ran, 10)
-		require.GreaterOrEqual(t, standstills, 3, "too few are about a system that stands still")
+		require.GreaterOrEqual(t, len(forms), 5, "too few forms of systems that stand still: %v", forms)
 	}
 }
+
+// standstill finds the form of a standstill in a report.
+var standstill = regexp.MustCompile(`^FAIL progress-after-healing[^:]*: ([a-z ]+):`)
 
 // TestTimes says what an explanation takes, over all planted bugs that a sweep
 // finds. All take an hour of processor time, so it is asked for.
@@ -85,7 +92,7 @@ func TestTimes(t *testing.T) {
 		if i%*nth != 0 {
 			continue
 		}
-		found, err := explain(t, file)
+		found, err := explain(t, file, "")
 		name := strings.TrimSuffix(filepath.Base(file), ".patch")
 		if err != nil {
 			fmt.Printf("explain: %-36s not in the sweep: %v\n", name, err)
@@ -106,8 +113,9 @@ type found struct {
 	Runs                int
 }
 
-// explain builds the subject with a bug planted, and runs it.
-func explain(t *testing.T, patch string) (*found, error) {
+// explain builds the subject with a bug planted, and runs it until it stands still in
+// that form, if one is named.
+func explain(t *testing.T, patch, form string) (*found, error) {
 	m, err := mutants.Read(patch)
 	require.NoError(t, err)
 	if m.Invariant == "" {
@@ -115,7 +123,7 @@ func explain(t *testing.T, patch string) (*found, error) {
 	}
 	binary, err := m.Build(root, t.TempDir(), "./internal/reports/subject")
 	require.NoError(t, err)
-	run := exec.Command(binary, "-invariant", m.Invariant)
+	run := exec.Command(binary, "-invariant", m.Invariant, "-form", form, "-seeds", strconv.Itoa(*sweep))
 	run.Dir = root
 	out, err := run.Output()
 	if failed, ok := err.(*exec.ExitError); ok {

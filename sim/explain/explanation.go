@@ -44,7 +44,7 @@ const (
 	maxRuns = 400
 	// maxEvents bounds the events of all of them: standstills take a hundred times
 	// as many as other runs.
-	maxEvents = 12_000_000
+	maxEvents = 6_000_000
 )
 
 // Explain explains a failure. runs bounds the reduction; rules are those of the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
@@ -53,7 +54,7 @@ func (r *Report) standstillLines() []string {
 		say("circle", s.Circle[i].String())
 	}
 	if s.Kind == sim.TimerStorm {
-		say("busiest", fmt.Sprintf("%s, %d events", s.Busiest, s.Woken))
+		say("busiest", fmt.Sprintf("%s, %d of the last %d events", s.Busiest, s.Woken, s.Watched))
 	}
 	if len(s.Changing) > 0 {
 		say("still changes", changingText(s.Changing))
@@ -66,10 +67,10 @@ func (r *Report) standstillLines() []string {
 func (r *Report) turnLines() (lines []string) {
 	v := r.Reduced.Result.Violation
 	s := v.Standstill
-	if s.Turns == 0 {
+	if s.Turns == 0 || len(s.Moving) == 0 {
 		return nil
 	}
-	about := &sim.Violation{Subject: cmp.Or(s.Moving, v.Subject)}
+	about := &sim.Violation{Subject: s.Moving[0], Also: s.Moving}
 	lines = append(lines, fmt.Sprintf("  one turn of %.1fs, the last of %d:", s.Period.Seconds(), s.Turns))
 	told := map[string]bool{}
 	for _, e := range r.Trace {
@@ -77,7 +78,7 @@ func (r *Report) turnLines() (lines []string) {
 			continue
 		}
 		text := deed(e, about)
-		if kind := withoutDigits(text); !told[kind] && len(lines) <= maxTurn {
+		if kind := e.Process + withoutDigits(text); !told[kind] && len(lines) <= maxTurn {
 			told[kind] = true
 			lines = append(lines, "    "+text)
 		}
@@ -92,13 +93,18 @@ func (r *Report) waitLines() []string {
 		return nil
 	}
 	var refused, others []string // a task that was refused something says most
+	var idle []sim.Wait          // between two rounds
 	for _, w := range v.Waits {
-		if answer := lastAnswer(r.Reduced.Result.History, &w); answer != "" {
+		switch answer := lastAnswer(r.Reduced.Result.History, &w); {
+		case answer != "":
 			refused = append(refused, "    "+w.String()+answer)
-			continue
+		case w.Op == ops.Sleep && w.Step == "":
+			idle = append(idle, w)
+		default:
+			others = append(others, "    "+w.String())
 		}
-		others = append(others, "    "+w.String())
 	}
+	others = append(others, idleLines(idle)...)
 	all := append(refused, others...)
 	lines := append([]string{"  waits:"}, all[:min(len(all), maxWaits)]...)
 	if len(all) > maxWaits {
@@ -106,6 +112,32 @@ func (r *Report) waitLines() []string {
 	}
 	if len(v.Absent) > 0 {
 		lines = append(lines, "    "+strings.Join(v.Absent, ", "))
+	}
+	return lines
+}
+
+// idleLines say which tasks sleep between two rounds, those of the same processes in
+// one line.
+func idleLines(idle []sim.Wait) (lines []string) {
+	for len(idle) > 0 {
+		processes := strings.Join(idle[0].Processes, " ")
+		var tasks []string
+		var longest time.Duration
+		var others []sim.Wait
+		for _, w := range idle {
+			if strings.Join(w.Processes, " ") != processes {
+				others = append(others, w)
+				continue
+			}
+			tasks = append(tasks, w.Task)
+			longest = max(longest, w.For)
+		}
+		sleep := "sleeps, for"
+		if len(tasks) > 1 {
+			sleep = "sleep, for at most"
+		}
+		lines = append(lines, fmt.Sprintf("    %s/%s: %s %.1fs", processes, strings.Join(tasks, " "), sleep, longest.Seconds()))
+		idle = others
 	}
 	return lines
 }

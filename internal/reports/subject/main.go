@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/internal/mutants"
@@ -27,9 +28,10 @@ type Found struct {
 
 func main() {
 	invariant := flag.String("invariant", "", "which invariant must find the bug")
+	form := flag.String("form", "", "which form of a standstill it must be, any if none is named")
 	seeds := flag.Int("seeds", 2000, "how many universes, from 1 on")
 	flag.Parse()
-	found, err := find(*invariant, *seeds)
+	found, err := find(*invariant, *form, *seeds)
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(found)
 	}
@@ -39,13 +41,19 @@ func main() {
 	}
 }
 
-func find(invariant string, seeds int) (*Found, error) {
+func find(invariant, form string, seeds int) (*Found, error) {
 	conversion := suite.Conversion()
-	r, err := mutants.First(conversion.Target, invariant, seeds)
-	if err != nil {
-		return nil, err
+	for seed := uint64(1); seed <= uint64(seeds); seed++ {
+		r, err := sim.Run(conversion.Target, seed)
+		if err != nil {
+			return nil, err
+		}
+		v := r.Violation
+		if v != nil && v.Invariant == invariant && (form == "" || v.Standstill != nil && string(v.Standstill.Kind) == form) {
+			return explained(&conversion, r)
+		}
 	}
-	return explained(&conversion, r)
+	return nil, fmt.Errorf("%w by %s", mutants.ErrHeld, strings.TrimSpace(invariant+" "+form))
 }
 
 // explained gives what `go test` and the command print.
