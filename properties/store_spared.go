@@ -17,10 +17,13 @@ import (
 // an attempt that begins in an outage is one that is lost.
 type storeSpared struct {
 	watch
-	refused  map[string]*refusals // by process
+	refused  map[incarnation]*refusals
 	suspects []suspicion
 	again    []calledAgain
 }
+
+// incarnation is one of a process: two may live at once.
+type incarnation struct{ process, number string }
 
 // calledAgain is a call that came too early, if its caller had heard of the
 // refusal before it. Only a reply that is dropped tells otherwise, and that may
@@ -33,11 +36,10 @@ type calledAgain struct {
 
 // refusals are what an incarnation of a process got in a row.
 type refusals struct {
-	incarnation string
-	count       int
-	known       time.Duration // since when there are enough of them
-	newest      sim.EventRef
-	last        map[string]refusedCall // by task
+	count  int
+	known  time.Duration // since when there are enough of them
+	newest sim.EventRef
+	last   map[string]refusedCall // by task
 }
 
 type refusedCall struct {
@@ -54,7 +56,7 @@ var (
 )
 
 func newStoreSpared(v *view) sim.Invariant {
-	i := &storeSpared{refused: map[string]*refusals{}}
+	i := &storeSpared{refused: map[incarnation]*refusals{}}
 	i.watch = v.watch(storeSparedSays, on{})
 	return i
 }
@@ -73,13 +75,14 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 	if i.cfg.BreakerFailures == 0 {
 		return
 	}
-	r := i.refused[c.Process]
-	if r == nil || r.incarnation != c.Incarnation {
+	by := incarnation{c.Process, c.Incarnation}
+	r := i.refused[by]
+	if r == nil {
 		if !c.Unavailable() {
 			return
 		}
-		r = &refusals{incarnation: c.Incarnation, last: map[string]refusedCall{}}
-		i.refused[c.Process] = r
+		r = &refusals{last: map[string]refusedCall{}}
+		i.refused[by] = r
 	}
 	switch {
 	case c.Op.Service() == ops.Objects:

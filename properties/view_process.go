@@ -1,6 +1,7 @@
 package properties
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -9,7 +10,8 @@ import (
 
 // process is one process as the world saw it.
 type process struct {
-	name, incarnation string
+	name, incarnation string   // the newest one
+	strays            []string // incarnations that live on beside it
 	alive, draining   bool
 	since             sim.Moment    // of the last boot
 	gone              sim.Moment    // of the last end
@@ -33,13 +35,29 @@ func takeProcess(v *view, e *sim.Effect) {
 		p = &process{name: e.Process}
 		v.processes[e.Process] = p
 	}
+	if p.incarnation != "" && p.incarnation != e.Incarnation && e.Happened != sim.Booted {
+		p.stray(e)
+		return
+	}
 	switch e.Happened {
 	case sim.Booted:
+		if p.alive {
+			p.strays = append(p.strays, p.incarnation)
+		}
 		p.incarnation, p.alive, p.draining, p.since = e.Incarnation, true, false, e.Moment()
 	case sim.Crashed, sim.Exited, sim.Killed:
 		p.alive, p.gone = false, e.Moment()
 	case sim.Terminated:
 		p.draining = true
+	}
+}
+
+// stray notes what befalls an incarnation that has a successor: it matters when it ends.
+func (p *process) stray(e *sim.Effect) {
+	switch e.Happened {
+	case sim.Crashed, sim.Exited, sim.Killed:
+		p.strays = slices.DeleteFunc(p.strays, func(inc string) bool { return inc == e.Incarnation })
+		p.gone = e.Moment()
 	}
 }
 
@@ -50,7 +68,7 @@ func (v *view) lives(name, incarnation string) (alive bool, gone sim.Moment) {
 	if p == nil {
 		return true, sim.Moment{}
 	}
-	return p.alive && p.incarnation == incarnation, p.gone
+	return p.alive && p.incarnation == incarnation || slices.Contains(p.strays, incarnation), p.gone
 }
 
 // controlled returns since when a process that reaps, merges and controls has

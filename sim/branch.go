@@ -45,7 +45,7 @@ func (u *Universe) branch() {
 		u.config.LatencyMax = max(u.config.LatencyMax, branchSpread*u.config.LatencyMin)
 	}
 	u.seed = keyed.Mix(u.seed, u.branchKey)
-	for _, p := range u.processes {
+	for _, p := range u.everybody() {
 		for _, t := range p.tasks {
 			t.key = keyed.Mix(t.key, u.branchKey)
 		}

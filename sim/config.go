@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
@@ -51,7 +52,17 @@ type Config struct {
 	OracleJump time.Duration
 	// OracleEvery is after how long it does so again.
 	OracleEvery time.Duration
+	// ReplaceAfter is after how long a process that is frozen, cut off or slow counts
+	// as dead: it is started anew elsewhere under its name, and the first lives on
+	// beside it, while faults happen; 0s for never.
+	ReplaceAfter time.Duration
+	// StrayFor is after how long somebody stops the first.
+	StrayFor time.Duration
 }
+
+// replaceShare is in how many of a thousand runs processes that seem to be dead are
+// replaced.
+const replaceShare = 60
 
 // usualWork is the longest that a piece of work takes in most universes.
 const usualWork = 800 * time.Millisecond
@@ -75,6 +86,8 @@ func (c *Config) Settings() []plan.Setting {
 		{Name: "sim.chaos_events", Int: &c.ChaosEvents, Max: 100_000_000},
 		{Name: "sim.oracle_jump", Duration: &c.OracleJump, Max: int64(time.Hour), Absent: "0s"},
 		{Name: "sim.oracle_every", Duration: &c.OracleEvery, Min: 1e6, Max: int64(fault.MaxTime), Absent: "1m0s"},
+		{Name: "sim.replace_after", Duration: &c.ReplaceAfter, Max: int64(fault.MaxTime), Absent: "0s"},
+		{Name: "sim.stray_for", Duration: &c.StrayFor, Min: 1e6, Max: int64(fault.MaxTime), Absent: "1m0s"},
 	}, c.Modes.Settings()...)
 }
 
@@ -91,7 +104,7 @@ func (c *Config) draw(d keyed.Draw, b Bounds, arm string) {
 		ChaosEvents: 60_000,
 		// TiDB's collector runs every ten minutes: less often and more often than
 		// that, so that it also meets transactions that are still at work.
-		Modes: search.None(), OracleEvery: time.Minute,
+		Modes: search.None(), OracleEvery: time.Minute, StrayFor: time.Minute,
 		LockGC: time.Duration(d.LogBetween("lock_gc", min(60e9, int64(b.Settle)/8), max(int64(min(30*time.Minute, b.Settle/3)), 1e9))),
 	}
 	if d.Chance("long_work", 500) {
@@ -121,9 +134,16 @@ func (c *Config) drawModes(d keyed.Draw, o search.Options, b *Bounds) {
 		c.OracleJump = time.Duration(d.LogBetween("oracle_jump", int64(lockLife)/4, 1200e9))
 		c.OracleEvery = time.Duration(d.LogBetween("oracle_every", 1e9, 120e9))
 	}
+	if d.Chance("replace", replaceShare) && len(o.Kinds) == 0 {
+		// Sooner than any lease is over, so that both own something, and later.
+		long := int64(slices.Max(b.Leases))
+		c.ReplaceAfter = time.Duration(d.LogBetween("replace_after", 1e8, 2*long))
+		c.StrayFor = time.Duration(d.LogBetween("stray_for", 1e9, 20*long))
+	}
 }
 
 // calm are the settings without anything that befalls requests.
 func (c *Config) calm() {
 	c.Modes, c.OracleJump, c.OracleEvery = search.None(), 0, time.Minute
+	c.ReplaceAfter, c.StrayFor = 0, time.Minute
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
@@ -19,6 +20,9 @@ type standing struct {
 func (p *process) Stand(f *fault.Fault, lasts time.Duration) {
 	p.u.stands(f, lasts)
 	p.standing = stand(p.standing, f, p.u.sched.now, lasts)
+	p.miss(lasts, func() bool {
+		return slices.ContainsFunc(p.standing, func(s standing) bool { return s.fault == f })
+	})
 }
 
 // Everywhere lets the fault strike everything that any process does.
@@ -97,6 +101,8 @@ func (p *process) Pause(f *fault.Fault, k *fault.Pause) {
 		}
 	}
 	p.resumeAt = u.at(int64(k.For), p, func() { u.resume(p) })
+	since := p.pausedAt
+	p.miss(k.For, func() bool { return p.paused && p.pausedAt == since })
 }
 
 // Terminate ends the process's main context, and crashes it after the grace.
@@ -127,8 +133,11 @@ func (p *process) DriftClock(f *fault.Fault, ppm int64) {
 	p.u.fired(f)
 }
 
-// restartAfter boots the process's next incarnation later.
+// restartAfter boots the process's next incarnation later. A stray has one already.
 func (u *Universe) restartAfter(p *process, d int64) {
+	if p.stray {
+		return
+	}
 	p.restart = u.at(d, p, func() {
 		if !p.alive {
 			p.boot()

@@ -43,6 +43,7 @@ type process struct {
 	rival     string // the step whose call by another process ends the pause, or ""
 	rivalFrom int64  // and from when on
 	never     bool   // crashed for good: heal does not restart it
+	stray     bool   // lives on beside its successor
 	began     int64
 	skew      int64 // wall clock minus true time
 	skewed    *fault.Fault

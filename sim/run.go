@@ -450,7 +450,7 @@ func (u *Universe) result(p *plan.Plan) *Result {
 // shutdown unwinds every task. That is no part of the run.
 func (u *Universe) shutdown() {
 	u.history = nil
-	for _, p := range u.processes {
+	for _, p := range u.everybody() {
 		if p.alive {
 			u.end(p)
 		}

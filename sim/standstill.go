@@ -479,7 +479,7 @@ func (u *Universe) absent() (names []string) {
 // compute. Tasks of several processes that do the same are said together.
 func (u *Universe) waits() []Wait {
 	var all []Wait
-	for _, p := range u.processes {
+	for _, p := range u.everybody() {
 		for _, t := range p.tasks {
 			w := Wait{Processes: []string{p.program.Name}, Task: t.name, Op: t.where.op, For: time.Duration(u.sched.now - t.where.since)}
 			if t.where.step != nil {

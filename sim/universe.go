@@ -40,6 +40,7 @@ type Universe struct {
 	events uint64
 
 	processes []*process
+	strays    []*process // those that were replaced while they lived
 	current   *task
 	acts      []act
 	free      []*message
@@ -231,7 +232,7 @@ func (u *Universe) performActs() {
 // meetRival ends, a little later, the pauses that wait for another process to
 // make a call in this step by now.
 func (u *Universe) meetRival(t *task, cl call) {
-	for _, p := range u.processes {
+	for _, p := range u.everybody() {
 		if !p.paused || p.rival != fault.Dash(cl.site.Step) || u.sched.now < p.rivalFrom || p == t.proc {
 			continue
 		}
@@ -315,6 +316,9 @@ func (u *Universe) heal() {
 	u.healedAt = u.sched.now
 	u.standing = nil
 	u.note(nil, Healed, "")
+	for _, p := range u.strays {
+		p.stop()
+	}
 	if u.orders != nil {
 		pending = append(pending, u.orders.end(u)...)
 	}

@@ -62,7 +62,7 @@ func target() sim.Target {
 }
 
 func asHere(c *sim.Config) {
-	c.Arm, c.Modes, c.OracleJump = "narrow", search.None(), 0
+	c.Arm, c.Modes, c.OracleJump, c.ReplaceAfter = "narrow", search.None(), 0, 0
 }
 
 // drawn runs the universe of a seed.

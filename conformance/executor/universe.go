@@ -51,10 +51,10 @@ const (
 )
 
 // errModes: reduction writes modes out as single faults.
-var errModes = errors.New("the plan has modes (sim.flaky, sim.lossy, sim.repeated, sim.reordered, sim.oracle_jump), which only the simulator injects: reduce it first")
+var errModes = errors.New("the plan has modes (sim.flaky, sim.lossy, sim.repeated, sim.reordered, sim.oracle_jump, sim.replace_after), which only the simulator injects: reduce it first")
 
 func newUniverse(court *sim.Court) (*universe, error) {
-	if c := court.Config(); c.Modes.Injector() != nil || c.OracleJump > 0 {
+	if c := court.Config(); c.Modes.Injector() != nil || c.OracleJump > 0 || c.ReplaceAfter > 0 {
 		return nil, errModes
 	}
 	u := &universe{

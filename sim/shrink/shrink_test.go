@@ -147,7 +147,7 @@ func TestModesAreWrittenOut(t *testing.T) {
 
 		s, err := Failure(target, r, 2000)
 		require.NoError(t, err)
-		for _, name := range []string{"sim.flaky", "sim.lossy", "sim.repeated", "sim.reordered"} {
+		for _, name := range []string{"sim.flaky", "sim.lossy", "sim.repeated", "sim.reordered", "sim.rolling"} {
 			require.Contains(t, s.Plan.Settings, plan.Field{Name: name, Value: "0"})
 		}
 		require.LessOrEqual(t, s.Plan.Deviations()+s.Processes, 4, "seed %#x:\n%s", seed, s.Plan)
@@ -199,4 +199,23 @@ func TestNarrow(t *testing.T) {
 	other := fault.Moment{Call: fault.Anchor{Process: "w2"}}
 	require.Equal(t, []fault.Moment{{Call: fault.Anchor{Process: "w0"}}}, st.moments([]fault.Moment{m, other}))
 	require.Nil(t, s.narrow(st.Plan))
+}
+
+// A failure that does not need two incarnations of one name is reduced to one without
+// the setting that lets them be.
+func TestReplacementsAreDropped(t *testing.T) {
+	target := counter.Target(true)
+	target.Vary = func(c *sim.Config, _ sim.Assembly) { c.ReplaceAfter = time.Second }
+	reduced := 0
+	for seed := uint64(1); reduced < 3; seed++ {
+		r, err := sim.Run(target, seed)
+		require.NoError(t, err)
+		if r.Violation == nil || r.Marks["two_incarnations"] == 0 {
+			continue
+		}
+		reduced++
+		s, err := Failure(target, r, 2000)
+		require.NoError(t, err)
+		require.Contains(t, s.Plan.Settings, plan.Field{Name: "sim.replace_after", Value: "0s"})
+	}
 }
