@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -152,8 +153,31 @@ func (w *watcher) leader(e *sim.Effect, before, now []byte) string {
 	return "leader: renewed"
 }
 
+// live follows which incarnations of a process live: its supervisor may have begun a
+// second one beside the first.
+func (w *watcher) live(e *sim.Effect) {
+	living := w.living[e.Process]
+	switch e.Happened {
+	case sim.Booted:
+		if len(living) > 0 {
+			w.note("case/incarnations: two of one name live", e.Process, e.Event)
+		}
+		w.living[e.Process] = append(living, e.Incarnation)
+	case sim.Crashed, sim.Exited, sim.Killed:
+		w.living[e.Process] = slices.DeleteFunc(living, func(inc string) bool { return inc == e.Incarnation })
+	}
+}
+
+// beside notes what an incarnation commits that has a successor.
+func (w *watcher) beside(e *sim.Effect) {
+	if living := w.living[e.Process]; len(living) > 1 && living[len(living)-1] != e.Incarnation {
+		w.note("case/incarnations: the first of two commits", e.Process, e.Event)
+	}
+}
+
 // befall follows the lives of processes, and notes the faults.
 func (w *watcher) befall(e *sim.Effect) {
+	w.live(e)
 	works := "idle"
 	for _, owner := range w.busy {
 		if owner == e.Process {

@@ -67,6 +67,8 @@ a unit's hundredth attempt
 an operator's fifth retry of a unit
 backoff_limit: used up by three units and more
 drain: an outcome stays unknown
+incarnations: two of one name live
+incarnations: the first of two commits
 page: a later one of kv.scan fails
 page: a later one of objects.list fails
 page: a later one of objects.list_uploads fails
@@ -147,8 +149,9 @@ unit: row deleted (collect)`
 // seldom are items that happen, and that nothing is asked of: a batch whose end has to
 // be announced, and that the controller then ends, has met two conflicts with claims or
 // completions at the very time, and
-// core.merge_memory is a bound of memory that no drawn batch comes near. A pause of a
-// process that drains is a pause like others.
+// core.merge_memory is a bound of memory that no drawn batch comes near. A pause or a
+// crash of a process that drains is one like others, and a process ends by itself only
+// if it finds at its start that it cannot work with its stores.
 const seldom = `edge/batch: discovering, end announced (cancel)
 edge/batch: running, end announced (cancel)
 edge/batch: discovering, end announced (control)
@@ -157,6 +160,8 @@ edge/batch: discovering -> cancelled (control)
 edge/batch: running -> cancelled (control)
 edge/batch: discovering -> failed (control)
 edge/process: draining -> frozen
+edge/process: draining -> gone, crashed
+edge/process: idle -> gone, by itself
 setting/core.merge_memory`
 
 // expected lists the items, and the settings with a zero value.

@@ -94,7 +94,7 @@ func (w *watcher) drained(e *sim.Effect) {
 	}
 }
 
-// checkpoint notes which of its two triggers wrote it.
+// checkpoint notes which of its triggers wrote it.
 func (w *watcher) checkpoint(e *sim.Effect, key string, row []byte) {
 	var c schema.Checkpoint
 	if row == nil || c.Decode(string(row)) != nil {
@@ -106,13 +106,21 @@ func (w *watcher) checkpoint(e *sim.Effect, key string, row []byte) {
 	switch {
 	case last.Frames > 0 && last.Epoch != c.Epoch:
 		return
+	case w.sinceDrain(e):
+		w.note("limit/checkpoint at a drain", e.Process, e.Event)
 	case c.Frames-last.Frames >= int64(w.core.CheckpointFrames):
 		w.note("limit/checkpoint_frames", e.Process, e.Event)
-	case w.draining[e.Process] != 0:
-		w.note("limit/checkpoint at a drain", e.Process, e.Event)
 	default:
 		w.note("limit/checkpoint_every", e.Process, e.Event)
 	}
+}
+
+// sinceDrain reports whether a transaction began after its process was asked to stop:
+// what was converted until then is saved for the next attempt.
+func (w *watcher) sinceDrain(e *sim.Effect) bool {
+	asked, draining := w.draining[e.Process]
+	t := w.tasks[place{e.Process, e.Incarnation, e.Task}]
+	return draining && t != nil && t.began > asked
 }
 
 func (w *watcher) object(e *sim.Effect) {

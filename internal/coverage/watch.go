@@ -26,7 +26,8 @@ type watcher struct {
 	beaten    map[string]time.Duration // when a unit's lease was last written
 	refusals  map[string]*refusals     // of the object store, by process
 	checkings map[string]schema.Checkpoint
-	failing   map[string]bool // units of which an attempt has failed
+	failing   map[string]bool     // units of which an attempt has failed
+	living    map[string][]string // incarnations, by process, the newest last
 }
 
 // happening is one thing that counts.
@@ -46,6 +47,7 @@ func newWatcher(system *conversion.System) *watcher {
 		strikes: map[string][]uint64{}, calls: map[string][]uint64{}, tasks: map[place]*task{},
 		busy: map[string]string{}, draining: map[string]time.Duration{}, holds: map[place]string{},
 		beaten: map[string]time.Duration{}, refusals: map[string]*refusals{}, checkings: map[string]schema.Checkpoint{}, failing: map[string]bool{},
+		living: map[string][]string{},
 	}
 }
 
@@ -58,6 +60,7 @@ func (w *watcher) NeverObjects() {}
 func (w *watcher) Observe(world *sim.World, e *sim.Effect) error {
 	switch e.Kind {
 	case sim.EffectCommit:
+		w.beside(e)
 		for key, row := range e.Writes("") {
 			before, _ := world.Before(key)
 			w.row(e, key, before, row)

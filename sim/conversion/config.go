@@ -339,8 +339,11 @@ func (c *Config) Draw(d keyed.Draw) {
 	if d.Chance("linger", 40) {
 		c.Linger = quantised(d, "linger_for", 20e9, int64(c.hasten()))
 		c.focus = collecting
+		if d.Chance("linger cancel", 500) { // what is cancelled leaves most
+			c.CancelPercent = 70
+		}
 	}
-	if d.Chance("storm", 20) {
+	if d.Chance("storm", 30) {
 		c.storm(d)
 	}
 	if c.ComebackPercent > 0 || d.Chance("comeback", 15) {
@@ -348,7 +351,7 @@ func (c *Config) Draw(d keyed.Draw) {
 		c.hasten()
 		c.Linger = quantised(d, "comeback_linger", 1e9, 60e9)
 	}
-	if d.Chance("haul", 5) {
+	if d.Chance("haul", 8) {
 		c.haul(d)
 	}
 }
@@ -369,6 +372,15 @@ func (c *Config) storm(d keyed.Draw) {
 	k.MaxAttempts, k.BackoffLimit = int(d.Between("storm attempts", 1, 3)), int(d.Between("storm backoff", 2, 6))
 	k.UnitTimeout = quantised(d, "storm timeout", 2e9, 30e9)
 	k.UnitBackoffMax = 2 * k.UnitBackoff
+	c.EmptyPercent = 30
+	if d.Chance("storm control", 500) { // what has ended is seen late: reapers come first
+		k.ControlEvery = quantised(d, "storm control every", 5e9, 60e9)
+	}
+	if d.Chance("storm attempts again", 500) { // most units have few attempts: here they fail again and again
+		k.MaxAttempts, k.BackoffLimit = 6, 30
+		k.UnitBackoffMax = k.UnitBackoff * time.Duration(d.Between("storm backoff ratio", 4, 16))
+		k.UnitTimeout = quantised(d, "storm timeout again", 1e9, 8e9)
+	}
 }
 
 // usualLooks is how often an operator looks who asks for dead units to be tried again.

@@ -38,14 +38,18 @@ type Modes struct {
 	Reordered int
 	// ReorderedBy is for how long at most.
 	ReorderedBy time.Duration
+	// Rolling is how many of 10,000 requests meet that their process is asked to stop,
+	// as when deployments roll again and again; 0 for none.
+	Rolling int
 }
 
 // Of 10,000 requests: 5 % are the most that a mode of a run draws, 2 % of losses,
 // which cost a time-out each.
 const (
-	outOf      = 10_000
-	mostFlaky  = 500
-	mostLosses = 200
+	outOf       = 10_000
+	mostFlaky   = 500
+	mostLosses  = 200
+	mostRolling = 60 // a process that is always starting gets nothing done
 )
 
 // Settings bind the modes to their names in a plan; 0 switches one off.
@@ -64,14 +68,15 @@ func (m *Modes) Settings() []plan.Setting {
 		rate("sim.repeated", &m.Repeated),
 		rate("sim.reordered", &m.Reordered),
 		{Name: "sim.reordered_by", Duration: &m.ReorderedBy, Max: int64(time.Hour), Absent: "0s"},
+		rate("sim.rolling", &m.Rolling),
 	}
 }
 
 // None are no modes at all.
 func None() Modes { return Modes{FlakyService: "all", LossyService: "all"} }
 
-// DrawModes draws the modes of a run: one run in eight is flaky or lossy, and one in
-// thirty meets repetitions, overtaking, or both. scale is of the run's system.
+// DrawModes draws the modes of a run: one run in eight is flaky or lossy, one in
+// thirty meets repetitions, overtaking, or both, and one in forty rolls. scale is of the run's system.
 func DrawModes(d keyed.Draw, o Options, scale fault.Scale) Modes {
 	m := None()
 	service := func(label string) string { return ops.Services()[d.Intn(label, len(ops.Services()))] }
@@ -88,6 +93,14 @@ func DrawModes(d keyed.Draw, o Options, scale fault.Scale) Modes {
 		unrest := int64(scale.Unrest)
 		m.FlakyService, m.Flaky = "all", int(min(d.Between("unrest", unrest/2, unrest+unrest/2), outOf))
 		m.LossyService, m.Lossy = "all", m.Flaky/8
+	}
+	if o.allowsAll(&fault.Terminate{}) {
+		switch {
+		case scale.Unrest > 0:
+			m.Rolling = int(d.LogBetween("rolling unrest", 3, mostRolling))
+		case d.Chance("rolling", 25):
+			m.Rolling = int(d.LogBetween("rolling rate", 3, mostRolling))
+		}
 	}
 	if d.Chance("repeated", 20) && o.allowsAll(&fault.DuplicateRequest{}) {
 		m.Repeated = int(d.LogBetween("repeated rate", 50, mostFlaky))
@@ -107,17 +120,19 @@ func (o Options) allowsAll(kinds ...fault.Kind) bool {
 
 // Injector is who injects what the modes come to; nil if they are none.
 func (m *Modes) Injector() fault.Injector {
-	if m.Flaky+m.Lossy+m.Repeated+m.Reordered == 0 {
+	if m.Flaky+m.Lossy+m.Repeated+m.Reordered+m.Rolling == 0 {
 		return nil
 	}
 	flaky, _ := ops.ServiceNamed(m.FlakyService)
 	lossy, _ := ops.ServiceNamed(m.LossyService)
-	return &modes{Modes: *m, flaky: flaky, lossy: lossy}
+	stop, _ := fault.Named("terminate")
+	return &modes{Modes: *m, flaky: flaky, lossy: lossy, stop: stop}
 }
 
 type modes struct {
 	Modes
 	flaky, lossy ops.Service
+	stop         *fault.Info
 }
 
 // Strike decides about each request by itself, and about each mode.
@@ -147,6 +162,9 @@ func (m *modes) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault 
 		meet(m.Repeated, 3, func(h uint64) fault.Kind {
 			return &fault.DuplicateRequest{After: time.Duration(keyed.Of(h).LogBetween("after", 1e6, 1e9))}
 		})
+	}
+	if !c.Client {
+		meet(m.Rolling, 5, func(h uint64) fault.Kind { return fault.Draw(m.stop, keyed.Of(h), nil, c).Kind })
 	}
 	meet(m.Reordered, 4, func(h uint64) fault.Kind {
 		return &fault.Delay{For: 1 + time.Duration(keyed.Below(h, uint64(m.ReorderedBy)+1))}

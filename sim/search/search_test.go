@@ -69,16 +69,18 @@ func TestOptions(t *testing.T) {
 }
 
 // About one run in eight is flaky or lossy: its service refuses, or its link loses,
-// again and again. Few meet repetitions or overtaking. A mode that is off injects
+// again and again. Few meet repetitions,
+// overtaking or rolling restarts. A mode that is off injects
 // nothing, and what it injects when it is on is ambient.
 func TestModes(t *testing.T) {
-	flaky, lossy, repeated, reordered := 0, 0, 0, 0
+	flaky, lossy, repeated, reordered, rolling := 0, 0, 0, 0, 0
 	for seed := range uint64(1000) {
 		m := search.DrawModes(keyed.New(seed, "modes"), search.Options{}, scale)
 		flaky += min(m.Flaky, 1)
 		lossy += min(m.Lossy, 1)
 		repeated += min(m.Repeated, 1)
 		reordered += min(m.Reordered, 1)
+		rolling += min(m.Rolling, 1)
 		struck := 0
 		injector := m.Injector()
 		for n := uint64(0); injector != nil && n < 2_000; n++ {
@@ -89,7 +91,7 @@ func TestModes(t *testing.T) {
 				struck++
 			}
 		}
-		want := m.Repeated + m.Reordered // of 10,000
+		want := m.Repeated + m.Reordered + m.Rolling // of 10,000
 		if m.FlakyService == "all" || m.FlakyService == "objects" {
 			want += m.Flaky
 		}
@@ -104,6 +106,7 @@ func TestModes(t *testing.T) {
 	require.InDelta(t, 42, lossy, 30)
 	require.InDelta(t, 20, repeated, 18)
 	require.InDelta(t, 20, reordered, 18)
+	require.InDelta(t, 25, rolling, 18)
 	none := search.None()
 	require.Nil(t, none.Injector())
 	limited := search.DrawModes(keyed.New(0, "modes"), search.Options{Kinds: []string{"crash"}}, scale)
