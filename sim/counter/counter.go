@@ -41,6 +41,9 @@ func (c *System) Settings() []plan.Setting {
 func (c *System) Draw(d keyed.Draw) {
 	c.Workers = int(d.Between("workers", 2, 4))
 	c.Goal = int(d.Between("target", 5, 20))
+	if d.Chance("long", 250) { // most runs are over soon, some before any fault has come
+		c.Goal = int(d.Between("long target", 30, 80))
+	}
 }
 
 // New returns the system itself: every configuration works.
