@@ -235,9 +235,24 @@ func (s *story) choose() []int {
 func (s *story) row(n int) Row {
 	r := s.request(n)
 	row := Row{Event: r.Handled.Event, At: r.Handled.At, Process: r.Process, What: s.deed(r)}
+	if s.astray(r) {
+		row.What += " (as " + r.Process + "/" + r.Incarnation + ")"
+	}
 	row.Store = s.wrote(n)
 	row.Violation = s.v.Second.Event != 0 && row.Event == s.v.Second.Event
 	return row
+}
+
+// astray reports whether the request was sent by an incarnation whose successor lived
+// already: the table has one column for both.
+func (s *story) astray(r *sim.Request) bool {
+	newest := ""
+	for _, l := range s.h.Lives {
+		if l.Process == r.Process && l.Happened == sim.Booted && l.Event <= r.Sent.Event {
+			newest = l.Incarnation
+		}
+	}
+	return newest != "" && newest != r.Incarnation
 }
 
 // wrote is what a request left in the stores: two rows at most, those first that are
