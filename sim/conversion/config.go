@@ -32,6 +32,8 @@ type Config struct {
 	Frames        int
 	PoisonPercent int
 	EmptyPercent  int
+	// MissingPercent of the batches name a recording that is not there.
+	MissingPercent int
 	// Poisoned is how many recordings of a poisoned batch are damaged, at most.
 	Poisoned int
 	// CancelPercent and ResubmitPercent of the batches are cancelled, or
@@ -240,6 +242,7 @@ func (c *Config) Settings() []plan.Setting {
 		{Name: "poison_percent", Int: &c.PoisonPercent, Max: 100, Provokes: "100"}, number("empty_percent", &c.EmptyPercent, 0, 100),
 		{Name: "cancel_percent", Int: &c.CancelPercent, Max: 100, Provokes: "100"}, number("resubmit_percent", &c.ResubmitPercent, 0, 100),
 		number("retry_percent", &c.RetryPercent, 0, 100),
+		{Name: "missing_percent", Int: &c.MissingPercent, Max: 100, Absent: "0"},
 		{Name: "poisoned", Int: &c.Poisoned, Min: 1, Max: 1000, Absent: "1"},
 		{Name: "operator_looks", Int: &c.OperatorLooks, Min: 1, Max: 10000, Absent: "30"},
 		{Name: "operator_every", Duration: &c.OperatorEvery, Max: day, Absent: "0s"},
@@ -351,6 +354,9 @@ func (c *Config) Draw(d keyed.Draw) {
 		c.hasten()
 		c.Linger = quantised(d, "comeback_linger", 1e9, 60e9)
 	}
+	if d.Chance("brink", 30) {
+		c.brink(d)
+	}
 	if d.Chance("haul", 8) {
 		c.haul(d)
 	}
@@ -372,15 +378,44 @@ func (c *Config) storm(d keyed.Draw) {
 	k.MaxAttempts, k.BackoffLimit = int(d.Between("storm attempts", 1, 3)), int(d.Between("storm backoff", 2, 6))
 	k.UnitTimeout = quantised(d, "storm timeout", 2e9, 30e9)
 	k.UnitBackoffMax = 2 * k.UnitBackoff
-	c.EmptyPercent = 30
+	c.MissingPercent = 15
 	if d.Chance("storm control", 500) { // what has ended is seen late: reapers come first
 		k.ControlEvery = quantised(d, "storm control every", 5e9, 60e9)
 	}
 	if d.Chance("storm attempts again", 500) { // most units have few attempts: here they fail again and again
 		k.MaxAttempts, k.BackoffLimit = 6, 30
-		k.UnitBackoffMax = k.UnitBackoff * time.Duration(d.Between("storm backoff ratio", 4, 16))
-		k.UnitTimeout = quantised(d, "storm timeout again", 1e9, 8e9)
+		k.UnitBackoffMax = k.UnitBackoff * time.Duration(d.Between("storm backoff ratio", 1, 6))
+		c.hurry(quantised(d, "storm timeout again", 8e9, 20e9))
 	}
+}
+
+// brink is life on the brink: leases as short as they can be, controllers that look
+// seldom, requests that fail. Reapers meet what has ended, and what has had its last
+// attempt; drains run out of time.
+func (c *Config) brink(d keyed.Draw) {
+	c.unrest = int(d.LogBetween("brink unrest", 200, 500))
+	c.Workers, c.CancelPercent, c.RetryPercent, c.ClientPace = 3, 80, 70, quantised(d, "brink pace", 1e8, 2e9)
+	c.MissingPercent = 10
+	c.Linger = quantised(d, "brink linger", 20e9, 120e9)
+	k := &c.Core
+	if d.Chance("brink timeout", 500) {
+		c.hurry(quantised(d, "brink timeout after", 3e9, 8e9))
+	}
+	k.Heartbeat = quantised(d, "brink heartbeat", 3e8, 1e9)
+	k.StaleAfter = 3 * k.Heartbeat
+	k.FenceMargin = (k.StaleAfter / 8).Truncate(10 * time.Millisecond)
+	k.ReapEvery = quantised(d, "brink reap", 2e8, 2e9)
+	k.ControlEvery = quantised(d, "brink control", 20e9, 120e9)
+	k.DrainTimeout = quantised(d, "brink drain", 5e8, 5e9)
+	k.UnitBackoffMax = k.UnitBackoff * time.Duration(d.Between("brink backoff ratio", 1, 4))
+}
+
+// hurry gives attempts little time, and units that need less of it than they have,
+// unless a fault costs some.
+func (c *Config) hurry(timeout time.Duration) {
+	k := &c.Core
+	c.Frames = min(c.Frames, 6)
+	k.UnitTimeout, k.ReadChunk, k.PartSize, k.CheckpointFrames = timeout, 4096, 600, max(k.CheckpointFrames, 6)
 }
 
 // usualLooks is how often an operator looks who asks for dead units to be tried again.
@@ -481,6 +516,7 @@ func (c *Config) Workload() workload.Spec {
 	spec := workload.Generate(draw.Uint64, workload.Limits{
 		Batches: c.Batches, Sources: c.Sources, Recordings: c.Recordings, Frames: c.Frames,
 		PoisonPercent: c.PoisonPercent, Poisoned: c.Poisoned, EmptyPercent: c.EmptyPercent,
+		MissingPercent: c.MissingPercent,
 	})
 	spec.Format = c.Format
 	if c.Alter != nil {

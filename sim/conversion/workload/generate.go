@@ -17,6 +17,9 @@ type Limits struct {
 	Poisoned      int
 	// EmptyPercent of the sources have no recording.
 	EmptyPercent int
+	// MissingPercent of the batches begin with a source that is one file, which is not
+	// there.
+	MissingPercent int
 }
 
 // Draw returns a random number for a label; the same label gives the same
@@ -65,6 +68,13 @@ func (d drawer) batch(label string, i int, limits Limits) Batch {
 	for k := range b.Sources {
 		// The order of the sources is not that of their keys.
 		b.Sources[k] = d.source(label+"/s"+strconv.Itoa(k), fmt.Sprintf("in/%s/robot%d/", name, (7*k+4)%10), limits)
+	}
+	if d.percent(limits.MissingPercent, label+"/missing") {
+		s := &b.Sources[0]
+		r := d.recording(label+"/missing/r0", 0, limits)
+		s.Prefix, s.Ignored = s.Prefix+r.Name, nil
+		r.Name, r.Missing = "", true
+		s.Recordings = []Recording{r}
 	}
 	if n := b.Units(); n > 0 && d.percent(limits.PoisonPercent, label+"/poison") {
 		first := d.below(n, label+"/poisoned")
