@@ -201,13 +201,13 @@ func TestNarrow(t *testing.T) {
 	require.Nil(t, s.narrow(st.Plan))
 }
 
-// A failure that does not need two incarnations of one name is reduced to one without
-// the setting that lets them be.
+// A failure can be reduced to one without the setting that lets two incarnations of one
+// name be. Some keep it: then the second one plays another worker's part.
 func TestReplacementsAreDropped(t *testing.T) {
 	target := counter.Target(true)
 	target.Vary = func(c *sim.Config, _ sim.Assembly) { c.ReplaceAfter = time.Second }
-	reduced := 0
-	for seed := uint64(1); reduced < 3; seed++ {
+	reduced, dropped := 0, 0
+	for seed := uint64(1); reduced < 8; seed++ {
 		r, err := sim.Run(target, seed)
 		require.NoError(t, err)
 		if r.Violation == nil || r.Marks["two_incarnations"] == 0 {
@@ -216,6 +216,9 @@ func TestReplacementsAreDropped(t *testing.T) {
 		reduced++
 		s, err := Failure(target, r, 2000)
 		require.NoError(t, err)
-		require.Contains(t, s.Plan.Settings, plan.Field{Name: "sim.replace_after", Value: "0s"})
+		if slices.Contains(s.Plan.Settings, plan.Field{Name: "sim.replace_after", Value: "0s"}) {
+			dropped++
+		}
 	}
+	require.Positive(t, dropped)
 }
