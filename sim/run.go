@@ -345,9 +345,18 @@ func (u *Universe) runChaos() bool {
 // spent reports whether the run has had all the events that it may.
 func (u *Universe) spent() bool { return u.most > 0 && u.events >= u.most }
 
-// settleEvents bounds the settle phase: a timer storm would never reach its
-// bound in virtual time.
-const settleEvents = 400_000
+// settleEvents bounds the settle phase of up to settleProcesses processes: a timer
+// storm would never reach its bound in virtual time. Each further process has its
+// share: 32 that work off what an outage left have more to do than that.
+const (
+	settleEvents    = 400_000
+	settleProcesses = 16
+)
+
+// settleEvents is how many events the settle phase may have.
+func (u *Universe) settleEvents() uint64 {
+	return settleEvents / settleProcesses * uint64(max(len(u.processes), settleProcesses))
+}
 
 // runSettle heals the world and gives the system its bound to finish. It
 // reports whether it did. In the second half of the bound a probe watches, which
@@ -360,12 +369,12 @@ func (u *Universe) runSettle() bool {
 	u.judge.fresh = true // ask once even if nothing changes any more
 	half := u.sched.now + int64(u.bounds.Settle)/2
 	until := u.sched.now + int64(u.bounds.Settle)
-	limit := u.events + settleEvents
+	limit := u.events + u.settleEvents()
 	for u.judge.violation == nil {
 		if u.ask(u.system.Done) {
 			return true
 		}
-		if u.sched.now < half && u.events+settleEvents/2 < limit {
+		if u.sched.now < half && u.events+u.settleEvents()/2 < limit {
 			if !u.step() {
 				u.judge.fail(u.standstill(Deadlock, nil))
 			}
