@@ -342,11 +342,11 @@ func (c *Config) Draw(d keyed.Draw) {
 	if d.Chance("linger", 40) {
 		c.Linger = quantised(d, "linger_for", 20e9, int64(c.hasten()))
 		c.focus = collecting
-		if d.Chance("linger cancel", 500) { // what is cancelled leaves most
+		if d.Chance("linger cancel", 250) { // what is cancelled leaves most
 			c.CancelPercent = 70
 		}
 	}
-	if d.Chance("storm", 30) {
+	if d.Chance("storm", 25) {
 		c.storm(d)
 	}
 	if c.ComebackPercent > 0 || d.Chance("comeback", 15) {
@@ -354,7 +354,7 @@ func (c *Config) Draw(d keyed.Draw) {
 		c.hasten()
 		c.Linger = quantised(d, "comeback_linger", 1e9, 60e9)
 	}
-	if d.Chance("brink", 30) {
+	if d.Chance("brink", 15) {
 		c.brink(d)
 	}
 	if d.Chance("haul", 8) {
