@@ -190,6 +190,7 @@ func (l *Log) write() {
 			l.grown.Wait()
 		}
 		if len(l.pending) == 0 {
+			l.err = errClosed
 			l.mu.Unlock()
 			return
 		}
@@ -215,13 +216,21 @@ func (l *Log) write() {
 	}
 }
 
-// Close writes what is pending and closes the file. Nothing may be appended any
-// more.
+// errClosed is told to who waits for a record that came after the end: a request
+// that a server's last moment let in would wait for it for ever.
+var errClosed = errors.New("the log is closed")
+
+// Close writes what is pending and closes the file. What is appended later is lost,
+// and [Log.Wait] says so.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	l.closing = true
 	l.grown.Signal()
 	l.mu.Unlock()
 	<-l.done
-	return errors.Join(l.err, l.file.Close())
+	err := l.err
+	if err == errClosed {
+		err = nil
+	}
+	return errors.Join(err, l.file.Close())
 }

@@ -102,3 +102,14 @@ func TestDamageIsNoTornTail(t *testing.T) {
 	require.Len(t, got, 1)
 	require.EqualValues(t, 8+len("second"), dropped)
 }
+
+// TestNobodyWaitsForAClosedLog: who appends when the log is closed already, as a
+// request of a server's last moment does, is told, and does not wait for ever.
+func TestNobodyWaitsForAClosedLog(t *testing.T) {
+	log, _, err := wal.Open(filepath.Join(t.TempDir(), "log"), func([]byte) error { return nil })
+	require.NoError(t, err)
+	number := log.Append([]byte("kept"))
+	require.NoError(t, log.Close())
+	require.NoError(t, log.Wait(number))
+	require.ErrorContains(t, log.Wait(log.Append([]byte("late"))), "closed")
+}
