@@ -16,7 +16,9 @@ import (
 	"github.com/tikv/pd/client/opt"
 	"github.com/tikv/pd/client/pkg/caller"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
@@ -71,12 +73,30 @@ func Open(cfg Config) (*KV, error) {
 		return nil, failed("open", "", err)
 	}
 	rpc := tikv.NewRPCClient(tikv.WithSecurity(security), tikv.WithCodec(codec.GetCodec()))
-	store, err := tikv.NewKVStore("gauntlet", codec, safePoints, rpc)
+	store, err := settled(func() (*tikv.KVStore, error) {
+		return tikv.NewKVStore("gauntlet", codec, safePoints, rpc)
+	})
 	if err != nil {
 		pdClient.Close()
 		return nil, failed("open", "", err)
 	}
 	return FromStore(store), nil
+}
+
+// settled opens a store, which asks for a first timestamp, again while that request
+// is cancelled. PD's client (048f0d8) can do so by itself:
+//
+//  1. its updater of streams, just started, finds no stream to PD and opens one;
+//  2. the first request finds none either, opens another and is answered on it;
+//  3. the updater's stream replaces that one, which cancels the request on it.
+//
+// A transaction that begins asks again by itself; the opening of a store does not.
+func settled[S any](open func() (S, error)) (S, error) {
+	store, err := open()
+	for tries := 1; tries < openTries && status.Code(err) == codes.Canceled; tries++ {
+		store, err = open()
+	}
+	return store, err
 }
 
 func openPD(cfg Config) (pd.Client, error) {

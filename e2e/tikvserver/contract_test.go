@@ -135,14 +135,10 @@ func (c *cluster) Client() env.KV {
 	placement, err := pd.NewClient(caller.Component("test"), []string{pdAddress}, pd.SecurityOption{},
 		opt.WithGRPCDialOptions(c.dial()), opt.WithEnableRouterClient(false))
 	require.NoError(c.t, err)
-	// A client that has just been opened may replace its stream of timestamps, and
-	// cancel the request that is under way on the old one.
-	for range 10 {
-		if _, _, err = placement.GetTS(context.Background()); err == nil {
-			break
-		}
-	}
-	require.NoError(c.t, err)
+	// A client that has just been opened replaces its stream of timestamps, and
+	// cancels the request that is under way on the old one (backend/tikv asks again):
+	// none is, until all that it began has ended.
+	synctest.Wait()
 	conn, err := grpc.NewClient("passthrough:///"+storeAddress, c.dial(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(c.t, err)
 	codec := clienttikv.NewCodecPDClient(clienttikv.ModeTxn, placement)
