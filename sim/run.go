@@ -38,6 +38,10 @@ type Target struct {
 	// inconclusive. What is tried only to see whether it fails like another run
 	// need not go on for much longer than that one did.
 	Events uint64
+	// Hasty calls a healed system stuck after a quarter of the time, or a twentieth of the
+	// events, that it may take. What is tried only to see whether it stands still like
+	// another run need not do so for as long; what is reported must.
+	Hasty bool
 	// Pulse, if set, shows a watchdog how far the one universe is that runs.
 	Pulse *Pulse
 }
@@ -158,7 +162,7 @@ func (target Target) replay(p *plan.Plan) (*Universe, error) {
 		return nil, p.Wrong("system", err)
 	}
 	u := newUniverse(p.Seed, config, system, bounds)
-	u.pulse, u.most = target.Pulse, target.Events
+	u.pulse, u.most, u.hasty = target.Pulse, target.Events, target.Hasty
 	for _, f := range p.Faults {
 		if err := u.checkFault(f); err != nil {
 			return nil, p.WrongFault(f, err)
@@ -351,11 +355,25 @@ func (u *Universe) spent() bool { return u.most > 0 && u.events >= u.most }
 const (
 	settleEvents    = 400_000
 	settleProcesses = 16
+	// What a hasty run has in the place of them, and of the bound in time.
+	hastyTime, hastyEvents = 4, 20
 )
+
+// settleFor is how long the settle phase may take.
+func (u *Universe) settleFor() time.Duration {
+	if u.hasty {
+		return u.bounds.Settle / hastyTime
+	}
+	return u.bounds.Settle
+}
 
 // settleEvents is how many events the settle phase may have.
 func (u *Universe) settleEvents() uint64 {
-	return settleEvents / settleProcesses * uint64(max(len(u.processes), settleProcesses))
+	events := settleEvents / settleProcesses * uint64(max(len(u.processes), settleProcesses))
+	if u.hasty {
+		return events / hastyEvents
+	}
+	return events
 }
 
 // runSettle heals the world and gives the system its bound to finish. It
@@ -367,8 +385,8 @@ func (u *Universe) runSettle() bool {
 	}
 	u.heal()
 	u.judge.fresh = true // ask once even if nothing changes any more
-	half := u.sched.now + int64(u.bounds.Settle)/2
-	until := u.sched.now + int64(u.bounds.Settle)
+	half := u.sched.now + int64(u.settleFor())/2
+	until := u.sched.now + int64(u.settleFor())
 	limit := u.events + u.settleEvents()
 	for u.judge.violation == nil {
 		if u.ask(u.system.Done) {

@@ -264,7 +264,7 @@ func (p *probe) recent() int64 { return p.begun + (p.u.sched.now-p.begun)/2 }
 // bound in time is over: a storm, unless it comes back to the same states all the
 // same, or has come half the way, as large worlds do.
 func (p *probe) exhausted() StandstillKind {
-	if p.cycling() || time.Duration(p.u.sched.now-p.u.healedAt) >= p.u.bounds.Settle/2 {
+	if p.cycling() || time.Duration(p.u.sched.now-p.u.healedAt) >= p.u.settleFor()/2 {
 		return NotDone
 	}
 	return TimerStorm

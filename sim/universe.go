@@ -79,6 +79,7 @@ type Universe struct {
 	passed     func(*fault.Crossing) // is told of every call, if set
 	pulse      *Pulse                // for a watchdog, if set
 	most       uint64                // events that the run may have; 0 for any number
+	hasty      bool                  // see Target.Hasty
 	// The event after which what is to come is drawn anew, and by which key: 0 for
 	// none. See Branch.
 	branchAt, branchKey uint64

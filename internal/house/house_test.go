@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"sim/search":              {"sim/fault", "sim/keyed", "sim/ops", "sim/plan"},
 	"sim/inject":              {"core/env", "chaos", "sim/fault", "sim/keyed", "sim/ops"},
 	"sim":                     {"core/env", "fakes/tikv", "fakes/objstore", "sim/fault", "sim/inject", "sim/keyed", "sim/ops", "sim/plan", "sim/search"},
-	"sim/shrink":              {"sim", "sim/fault", "sim/ops", "sim/plan"},
+	"sim/shrink":              {"sim", "sim/fault", "sim/keyed", "sim/ops", "sim/plan"},
 	"sim/explain":             {"sim", "sim/fault", "sim/ops", "sim/plan", "sim/shrink"},
 	"sim/relocate":            {"sim", "sim/fault", "sim/plan"},
 	"sim/script":              {"core/env", "sim", "sim/explain", "sim/fault", "sim/inject", "sim/ops", "sim/shrink"},

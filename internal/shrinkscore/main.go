@@ -4,6 +4,7 @@
 //
 //	go run ./internal/shrinkscore            every bug
 //	go run ./internal/shrinkscore -every 3   every third one
+//	go run ./internal/shrinkscore -every 3 -from 1   every third one, from the second on
 //	go run ./internal/shrinkscore -for 10m   as many as are begun in ten minutes
 //	go run ./internal/shrinkscore -only a,b  these alone with their reduced plans, and no page is written
 package main
@@ -51,16 +52,33 @@ func (s *Score) line() string {
 func main() {
 	only := flag.String("only", "", "names of bugs, separated by commas")
 	every := flag.Int("every", 1, "take every n-th bug only")
+	from := flag.Int("from", 0, "how many bugs are left out before the first of every n-th")
 	lasts := flag.Duration("for", 0, "begin no bug after so long; 0 for no limit")
 	results := flag.String("results", "", "a file that keeps scores: those that it has are not measured anew")
 	flag.Parse()
-	if err := measure(*only, max(*every, 1), *lasts, *results); err != nil {
+	if err := measure(*only, share{max(*every, 1), max(*from, 0)}, *lasts, *results); err != nil {
 		fmt.Fprintln(os.Stderr, "shrinkscore:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(only string, every int, lasts time.Duration, results string) error {
+// share is which bugs are taken: every n-th, from one on.
+type share struct{ every, from int }
+
+func (s share) has(i int) bool { return i >= s.from && (i-s.from)%s.every == 0 }
+
+func (s share) command() string {
+	command := "make shrink"
+	if s.every > 1 || s.from > 0 {
+		command = fmt.Sprintf("go run ./internal/shrinkscore -every %d", s.every)
+	}
+	if s.from > 0 {
+		command += fmt.Sprintf(" -from %d", s.from)
+	}
+	return command
+}
+
+func measure(only string, taken share, lasts time.Duration, results string) error {
 	chosen, err := bugs(only)
 	if err != nil {
 		return err
@@ -73,7 +91,7 @@ func measure(only string, every int, lasts time.Duration, results string) error 
 	var held []string
 	begin, late := time.Now(), 0
 	for i, m := range chosen {
-		if i%every != 0 {
+		if !taken.has(i) {
 			continue
 		}
 		s := kept[m.Name]
@@ -115,7 +133,7 @@ func measure(only string, every int, lasts time.Duration, results string) error 
 	if only != "" {
 		return nil
 	}
-	return os.WriteFile("docs/SHRINKING.md", page(scores, every, total), 0o644)
+	return os.WriteFile("docs/SHRINKING.md", page(scores, taken, total), 0o644)
 }
 
 // bugs reads the planted bugs that universes find; only, if it isn't "", names
@@ -217,17 +235,13 @@ Command: ` + "`%s`" + `, at commit %s.
 |---|---|---|---|---|---|---|---|---|---|
 `
 
-func page(scores []*Score, every int, total string) []byte {
+func page(scores []*Score, taken share, total string) []byte {
 	commit, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
 		commit = []byte("unknown")
 	}
 	var b strings.Builder
-	command := "make shrink"
-	if every > 1 {
-		command = fmt.Sprintf("go run ./internal/shrinkscore -every %d", every)
-	}
-	fmt.Fprintf(&b, intro, command, strings.TrimSpace(string(commit)), total)
+	fmt.Fprintf(&b, intro, taken.command(), strings.TrimSpace(string(commit)), total)
 	for _, s := range scores {
 		b.WriteString(s.line() + "\n")
 	}

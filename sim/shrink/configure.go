@@ -48,6 +48,7 @@ func (s *shrinking) configure() {
 		if s.events > limit {
 			return false
 		}
+		s.most = s.noLonger()
 		candidate := s.best.Plan
 		for _, item := range left {
 			if !slices.ContainsFunc(kept, func(k simple) bool { return k.name == item.name }) {
@@ -56,7 +57,12 @@ func (s *shrinking) configure() {
 		}
 		return s.tryRecast(candidate)
 	})
+	s.most = 0
 }
+
+// noLonger is how many events a simpler configuration may take: one that takes many
+// more than the best is no simpler.
+func (s *shrinking) noLonger() uint64 { return s.best.Result.Events*5/4 + 200 }
 
 // resize makes numbers smaller.
 func (s *shrinking) resize() bool {
@@ -68,6 +74,9 @@ func (s *shrinking) resize() bool {
 		if len(item.towards) == 0 && !isNumber(item.value) {
 			continue
 		}
+		if s.most = s.noLonger(); slices.Contains(s.counts(), item.name) {
+			s.most = 0
+		}
 		for _, value := range append([]string{item.value}, item.towards...) {
 			if s.tryRecast(s.best.Plan.With(item.name, value)) {
 				smaller = true
@@ -75,6 +84,7 @@ func (s *shrinking) resize() bool {
 			}
 		}
 	}
+	s.most = 0
 	return smaller
 }
 

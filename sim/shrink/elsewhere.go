@@ -3,21 +3,25 @@ package shrink
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 const (
-	// worlds is how many other configurations are tried at most.
-	worlds = 64
-	// maxElsewhere is the share of the events, in percent, that trying them may take.
-	maxElsewhere = 15
+	// maxWorlds is how many seeds' configurations are tried at most; fewWorlds if there
+	// is little to be won.
+	maxWorlds, fewWorlds = 160, 64
 	// maxWorld is how many events one of them may take: most that fail do so early.
 	maxWorld = 10_000
 	// maxStrays is how many failures of other worlds are reduced in the place of one.
 	maxStrays = 3
+	// unnamed is what an order of events that is the seed's counts as: as much as the
+	// most that is looked for in its place.
+	unnamed = 3
 )
 
 // elsewhere looks for a world that fails by itself: the default runs of what other
@@ -30,17 +34,21 @@ func (s *shrinking) elsewhere() bool {
 	if !s.much() && s.size() != 2 {
 		return false
 	}
-	return s.inWorlds(0, func(world *plan.Plan) bool {
+	return s.inWorlds(s.fewerThan(), s.drawn, func(world *plan.Plan) bool {
 		world = byDefault(world)
 		world.Seed = plainSeed
-		slow := world.With("sim.latency_min", otherLatency).With("sim.latency_max", otherLatency)
 		if !s.failsSoon(world) {
 			return false
 		}
+		slow := world.With("sim.latency_min", otherLatency).With("sim.latency_max", otherLatency)
+		if s.failsSoon(slow) && s.try(world) {
+			return true
+		}
+		s.tried[world.String()] = true
 		if s.chance == nil {
 			s.chance = world
 		}
-		return s.failsSoon(slow) && s.try(world)
+		return false
 	})
 }
 
@@ -50,27 +58,48 @@ func (s *shrinking) byChance() bool {
 		return false
 	}
 	cast, err := sim.Cast(s.target, s.chance)
-	return err == nil && len(cast) < s.size() && s.try(s.chance)
+	if err != nil || len(cast) >= s.fewerThan() {
+		return false
+	}
+	delete(s.tried, s.chance.String())
+	return s.try(s.chance)
 }
+
+// fewerThan bounds the processes of a default run in the place of what there is: in
+// that of an order that nobody can name it may have as many.
+func (s *shrinking) fewerThan() int { return min(s.weight(), s.size()+1) }
 
 // otherLatency is the latency by which a default run must fail, too, to owe nothing to
 // the usual one.
 const otherLatency = "3ms"
 
 // astray looks for a failure of another world, by the order of events that its seed
-// draws, which comes to fewer deviations than what there is.
+// draws, which comes to less than what there is.
 func (s *shrinking) astray() bool {
-	strays := 0
-	return s.much() && s.inWorlds(1, func(world *plan.Plan) bool {
-		before, size := *s.best, s.size()
+	if !s.much() {
+		return false
+	}
+	strays, weight := 0, s.weight()
+	draw := func(seed uint64, more int64) *world {
+		if seed%2 == 0 || s.best.ByDefault() {
+			return s.drawn(seed, more)
+		}
+		return s.again(seed, more)
+	}
+	return s.inWorlds(weight-1, draw, func(world *plan.Plan) bool {
+		before := *s.best
 		if strays == maxStrays || !s.failsSoon(world) || !s.try(world) {
 			return false
 		}
+		if s.weight() < weight {
+			return true
+		}
 		strays++
-		if s.toDefault() && s.size() < size {
+		if s.toDefault() && s.weight() < weight {
 			return true
 		}
 		*s.best = before
+		s.tried[world.String()] = true
 		return false
 	})
 }
@@ -88,18 +117,19 @@ func (s *shrinking) failsSoon(world *plan.Plan) bool {
 	return s.fails(world) != nil
 }
 
-// inWorlds tries what other seeds draw, without a fault, and with so few processes
-// that with those deviations more it is less than what there is.
-func (s *shrinking) inWorlds(deviations int, try func(*plan.Plan) bool) bool {
-	size := s.size() - deviations
-	limit := s.events + maxEvents*maxElsewhere/100
-	for more := range int64(2) { // as few of each process as there can be, and one more
-		for seed := uint64(1); size > 1 && seed <= worlds && s.events < limit; seed++ {
-			world := s.world(seed, more)
-			if world == nil {
-				continue
+// inWorlds tries worlds, one for each seed, that have fewer processes than a number.
+func (s *shrinking) inWorlds(processes int, draw func(seed uint64, more int64) *world, try func(*plan.Plan) bool) bool {
+	seeds := uint64(maxWorlds)
+	if !s.much() {
+		seeds = fewWorlds
+	}
+	for seed := uint64(1); seed <= seeds; seed++ {
+		// As few of each process as there can be, and for some one more.
+		for more := range int64(1 + seed%2) {
+			if s.spent() {
+				return false
 			}
-			if cast, err := sim.Cast(s.target, world); err == nil && len(cast) < size && try(world) {
+			if w := draw(seed, more); w != nil && w.cast < processes && try(w.Plan) {
 				return true
 			}
 		}
@@ -119,29 +149,101 @@ func (s *shrinking) size() int {
 	return s.best.Plan.Deviations() + s.cast
 }
 
-// world is what a seed draws, without a fault, with that many more processes of each
-// kind than the fewest; nil if there is no such world.
-func (s *shrinking) world(seed uint64, more int64) *plan.Plan {
+// weight is a size in which an order of events that nobody can name counts, too. A
+// standstill of the healed world owes nothing to it.
+func (s *shrinking) weight() int {
+	if s.best.ByDefault() || s.best.Result.Violation.Standstill != nil {
+		return s.size()
+	}
+	return s.size() + unnamed
+}
+
+// world is a configuration, and how many processes it has.
+type world struct {
+	*plan.Plan
+	cast int
+}
+
+// drawn is what a seed draws, without a fault. Most have most numbers at their simplest,
+// so that they take few events.
+func (s *shrinking) drawn(seed uint64, more int64) *world {
+	key := [2]uint64{seed, uint64(more)}
+	w, known := s.worlds[key]
+	if !known {
+		w = s.world(s.draft(seed), seed, more)
+		s.worlds[key] = w
+	}
+	return w
+}
+
+func (s *shrinking) draft(seed uint64) *plan.Plan {
 	p, err := sim.Draft(s.target, seed)
 	if err != nil {
+		return nil
+	}
+	if p.Why = s.best.Plan.Why; seed%4 == 0 {
+		return p
+	}
+	d := keyed.New(seed, "simple")
+	return s.set(p, func(setting *plan.Setting) string {
+		if setting.Int == nil || strings.HasPrefix(setting.Name, "sim.") || !d.Chance(setting.Name, 750) {
+			return ""
+		}
+		return setting.Simplest()
+	})
+}
+
+// again is the best plan's configuration, without a fault, with another seed.
+func (s *shrinking) again(seed uint64, more int64) *world {
+	p := s.best.Plan.Clone()
+	p.Seed, p.Faults, p.Orders = seed, nil, nil
+	return s.world(p, seed, more)
+}
+
+// world is a plan with that many more processes of each kind than the fewest, and
+// with some of what makes work go wrong by itself; nil if there can be no such world.
+func (s *shrinking) world(p *plan.Plan, seed uint64, more int64) *world {
+	d := keyed.New(seed, "trouble")
+	p = s.set(p, func(setting *plan.Setting) string {
+		switch {
+		case slices.Contains(s.counts(), setting.Name) && setting.Int != nil:
+			return strconv.FormatInt(setting.Min+more, 10)
+		case slices.Contains(s.counts(), setting.Name):
+			return "false"
+		case setting.Provokes != "" && d.Chance(setting.Name, 333):
+			return setting.Provokes
+		}
+		return ""
+	})
+	if p == nil {
+		return nil
+	}
+	cast, err := sim.Cast(s.target, p)
+	if err != nil {
+		return nil
+	}
+	return &world{p, len(cast)}
+}
+
+// set is a plan with some settings changed; value returns "" for those that stay. It
+// returns nil if there can be no such world, or was none.
+func (s *shrinking) set(p *plan.Plan, value func(*plan.Setting) string) *plan.Plan {
+	if p == nil {
 		return nil
 	}
 	settings, err := sim.Settings(s.target, p)
 	if err != nil {
 		return nil
 	}
-	for _, setting := range settings {
-		switch {
-		case slices.Contains(s.counts(), setting.Name) && setting.Int != nil:
-			p = p.With(setting.Name, strconv.FormatInt(setting.Min+more, 10))
-		case slices.Contains(s.counts(), setting.Name):
-			p = p.With(setting.Name, "false")
-		case setting.Provokes != "" && seed%2 == 0: // half of the worlds are full of trouble
-			p = p.With(setting.Name, setting.Provokes)
+	other := p.Clone()
+	other.Settings = slices.Clone(p.Settings)
+	for i := range settings {
+		text := value(&settings[i])
+		if at := slices.IndexFunc(other.Settings, func(f plan.Field) bool { return f.Name == settings[i].Name }); at >= 0 && text != "" {
+			other.Settings[at].Value = text
 		}
 	}
-	p.Why = s.best.Plan.Why
-	return p
+	return other
 }
 
 // counts are the settings that say how many processes there are.
@@ -202,14 +304,9 @@ func (s *shrinking) stages() (list []*stage) {
 }
 
 // smaller reports whether a stage with that many deviations more is less than what is
-// left. The seed's order of events, which nobody can name, counts as much as the most
-// that is looked for in its place; a standstill of the healed world owes nothing to it.
+// left.
 func (s *shrinking) smaller(st *stage, more int) bool {
-	now := s.size()
-	if !s.best.ByDefault() && s.best.Result.Violation.Standstill == nil {
-		now += 3
-	}
-	return st.cast+st.Deviations()+more < now
+	return st.cast+st.Deviations()+more < s.weight()
 }
 
 // moments are those of a list, by who plays their parts on the stage.
@@ -261,14 +358,14 @@ func (s *shrinking) simpler(p *plan.Plan, chosen func(name string) bool) *stage 
 	if err != nil {
 		return nil
 	}
-	settings, err := sim.Settings(s.target, p)
-	if err != nil {
-		return nil
-	}
-	for _, setting := range settings {
-		if simplest := setting.Simplest(); simplest != "" && chosen(setting.Name) {
-			p = p.With(setting.Name, simplest)
+	p = s.set(p, func(setting *plan.Setting) string {
+		if !chosen(setting.Name) {
+			return ""
 		}
+		return setting.Simplest()
+	})
+	if p == nil {
+		return nil
 	}
 	cast, err := sim.Cast(s.target, p)
 	if err != nil {

@@ -13,17 +13,21 @@ import (
 // order of events is the seed's.
 const maxOrders = 12
 
-// toDefault puts the default schedule in the place of the drawn one. Where the
-// failure needs another order of events than that, and one or two orderings do not
-// bring it about, the order in which they came is written down, as a chain of
-// orderings that each wait for the one before, and links are taken out of the chain
+// toDefault puts the default schedule in the place of the drawn one.
+func (s *shrinking) toDefault() bool { return s.noOrder() || s.race() || s.inOrder() }
+
+// noOrder tries the default schedule alone.
+func (s *shrinking) noOrder() bool {
+	return !s.best.ByDefault() && (s.tryPlainSeed(byDefault(s.best.Plan)) || s.try(byDefault(s.best.Plan)))
+}
+
+// inOrder writes down the order in which events came, where the failure needs another
+// one than the default schedule's and one or two orderings do not bring it about: as a
+// chain of orderings that each wait for the one before. Links are taken out of the chain
 // as long as the failure stays.
-func (s *shrinking) toDefault() bool {
-	if armOf(s.best.Plan) == sim.DefaultArm {
-		return s.tryPlainSeed(s.best.Plan)
-	}
-	if s.tryPlainSeed(byDefault(s.best.Plan)) || s.try(byDefault(s.best.Plan)) || s.race() {
-		return true
+func (s *shrinking) inOrder() bool {
+	if s.best.ByDefault() {
+		return false
 	}
 	before := *s.best
 	moments, reached := s.failing()
@@ -32,6 +36,11 @@ func (s *shrinking) toDefault() bool {
 	}
 	*s.best = before
 	return false
+}
+
+// plainSeed puts a plain seed in the place of one that may mean nothing any more.
+func (s *shrinking) plainSeed() bool {
+	return s.best.ByDefault() && s.tryPlainSeed(s.best.Plan)
 }
 
 // toChain puts orderings in the place of the order of events of a failing run.
@@ -74,8 +83,18 @@ func (s *shrinking) failing() ([]sim.Happening, *sim.Result) {
 	return moments, result
 }
 
+// run is what a run of a plan was like.
+type run struct {
+	moments []sim.Happening
+	result  *sim.Result
+}
+
 // moments runs a plan and returns its moments, those after the healing, too.
 func (s *shrinking) moments(p *plan.Plan) ([]sim.Happening, *sim.Result) {
+	text := p.String()
+	if r := s.heard[text]; r != nil {
+		return r.moments, r.result
+	}
 	target := s.target
 	target.Events = s.room()
 	moments, result, err := sim.Happenings(target, p)
@@ -84,6 +103,7 @@ func (s *shrinking) moments(p *plan.Plan) ([]sim.Happening, *sim.Result) {
 	}
 	s.runs++
 	s.events += result.Events
+	s.heard[text] = &run{moments, result}
 	return moments, result
 }
 

@@ -11,13 +11,6 @@ import (
 // it, orderings are looked for among.
 const near = 12
 
-// maxRace is the share of the events, in percent, that one search for orderings may
-// take, and maxRaceOn what looking for those to add to one plan may.
-const (
-	maxRace   = 25
-	maxRaceOn = 10
-)
-
 // race looks for one ordering, or two, in the place of several deviations. Most
 // races are between two. Either what one of them does at last comes after what the
 // other one does; or all that the other one does falls between two moments of the
@@ -31,7 +24,6 @@ func (s *shrinking) race() bool {
 	if failed == nil {
 		return false
 	}
-	limit := s.events + maxEvents*maxRace/100
 	atOne, atOther := sides(moments, failed.Violation)
 	for _, base := range bases {
 		made, passed := s.moments(base.Plan)
@@ -46,10 +38,10 @@ func (s *shrinking) race() bool {
 		}
 		ones, others := base.moments(atOne), base.moments(atOther)
 		late, lates := atLast(ones, last), atLast(others, last)
-		if s.raceOn(base, slices.Concat(pairs(ones, others), pairs(late, others), pairs(ones, lates), pairs(late, lates)), place, limit) {
+		if s.raceOn(base, slices.Concat(pairs(ones, others), pairs(late, others), pairs(ones, lates), pairs(late, lates)), place) {
 			return true
 		}
-		if s.raceOn(base, append(sandwiches(ones, others, place), sandwiches(others, ones, place)...), place, limit) {
+		if s.raceOn(base, append(sandwiches(ones, others, place), sandwiches(others, ones, place)...), place) {
 			return true
 		}
 	}
@@ -59,8 +51,7 @@ func (s *shrinking) race() bool {
 // raceOn adds orderings to a plan, whose run without them has its moments at those
 // places. Orderings that it keeps anyway, or that never hold anything, are skipped,
 // and those with which it is no smaller than what there is.
-func (s *shrinking) raceOn(base *stage, tries [][]*fault.Ordering, place map[fault.Moment]int, limit uint64) bool {
-	limit = min(limit, s.events+maxEvents*maxRaceOn/100)
+func (s *shrinking) raceOn(base *stage, tries [][]*fault.Ordering, place map[fault.Moment]int) bool {
 	for _, orders := range tries {
 		if !s.smaller(base, len(orders)) {
 			return false
@@ -72,7 +63,7 @@ func (s *shrinking) raceOn(base *stage, tries [][]*fault.Ordering, place map[fau
 		}) {
 			continue
 		}
-		if s.events > limit {
+		if s.spent() {
 			return false
 		}
 		candidate := base.Clone()

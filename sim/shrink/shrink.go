@@ -45,9 +45,11 @@ func Failure(target sim.Target, failing *sim.Result, limit int) (*Shrunk, error)
 	if err != nil {
 		return nil, err
 	}
-	if limit > 0 && s.try(s.restated(settings)) {
+	restated := s.restated(settings)
+	if limit > 0 && (s.hastily(restated) || s.try(restated)) {
 		s.unfold()
 		s.shrink()
+		s.certify()
 	}
 	cast, err := sim.Cast(target, s.best.Plan)
 	if err != nil {
@@ -58,31 +60,72 @@ func Failure(target sim.Target, failing *sim.Result, limit int) (*Shrunk, error)
 }
 
 type shrinking struct {
-	target sim.Target
-	want   [2]string
-	best   *Shrunk
-	runs   int
-	limit  int
-	events uint64
-	budget uint64          // of events
-	most   uint64          // events that a candidate may have, if it is not 0
-	tried  map[string]bool // plans that don't fail this way
+	target  sim.Target
+	want    [2]string
+	best    *Shrunk
+	runs    int
+	limit   int
+	events  uint64
+	budget  uint64                 // of events
+	share   uint64                 // at how many events a pass of a search ends, if it is not 0
+	most    uint64                 // events that a candidate may have; 0 for what the best lets it have
+	tried   map[string]bool        // plans that don't fail this way
+	heard   map[string]*run        // plans whose moments are known
+	surveys map[string]*sim.Survey // plans whose calls are known
 	// searched has the deviations and processes that search has found nothing for.
 	searched map[string]bool
-	chance   *plan.Plan // another world that fails by the latency that it happens to have
-	counted  []string   // settings that say how many processes there are
-	sized    *plan.Plan // whose processes are cast
+	worlds   map[[2]uint64]*world // what seeds draw
+	chance   *plan.Plan           // another world that fails by the latency that it happens to have
+	counted  []string             // settings that say how many processes there are
+	sized    *plan.Plan           // whose processes are cast
 	cast     int
 }
 
 func newShrinking(target sim.Target, failing *sim.Result, limit int) *shrinking {
 	s := &shrinking{
 		target: target, limit: limit, budget: maxEvents, want: failing.Violation.Identity(),
-		tried: map[string]bool{}, searched: map[string]bool{},
-		best: &Shrunk{Plan: failing.Plan.Clone(), Result: failing},
+		best: &Shrunk{Plan: failing.Plan.Clone(), Result: failing}, worlds: map[[2]uint64]*world{},
 	}
+	s.forget()
 	s.best.Plan.Faults = slices.Clone(failing.Plan.Faults)
 	return s
+}
+
+// forget drops what runs have come to.
+func (s *shrinking) forget() {
+	s.tried, s.searched, s.chance = map[string]bool{}, map[string]bool{}, nil
+	s.heard, s.surveys = map[string]*run{}, map[string]*sim.Survey{}
+}
+
+// long is how many events a standstill has of which few plans can be tried by the bound
+// that counts.
+const long = maxEvents / 25
+
+// hastily reduces a long standstill by a shorter bound than the one that counts: else
+// each plan that is tried takes the whole of it. What is left must stand still in the
+// same way for the whole bound, by which it is reduced a little further, and certified;
+// else all begins anew, and hastily reports false.
+func (s *shrinking) hastily(restated *plan.Plan) bool {
+	if s.best.Result.Violation.Standstill == nil || s.best.Result.Events < long {
+		return false
+	}
+	first := *s.best
+	s.target.Hasty = true
+	reduced := s.try(restated)
+	if reduced {
+		s.unfold()
+		s.shrink()
+	}
+	s.target.Hasty = false
+	left := s.best
+	s.forget()
+	s.best = &first
+	s.limit, s.budget = s.limit+s.runs, s.events+maxEvents
+	if !reduced || !s.try(left.Plan) {
+		return false
+	}
+	s.best.Notes, s.budget = left.Notes, s.events+maxEvents/4
+	return true
 }
 
 // restated is the plan with the settings of today: a kept one may be older.
@@ -108,7 +151,7 @@ func (s *shrinking) shrink() {
 	s.truncate()
 	if !s.tryPlainSeed(s.bare()) && !s.provoke() && !s.tryPlainSeed(byDefault(s.best.Plan)) {
 		s.dropFaults()
-		_ = s.anyOf(drawn) || s.elsewhere() || s.single() || s.toDefault() || s.astray() || s.byChance()
+		_ = s.anyOf(drawn) || s.search()
 	}
 	s.dropFaults()
 	s.anyOf(drawn)
@@ -119,7 +162,7 @@ func (s *shrinking) shrink() {
 		events := s.best.Result.Events
 		s.resize()
 		again = again || s.best.Result.Events < events-events/10
-		again = s.toDefault() || again
+		again = s.plainSeed() || again
 		again = s.search() || again
 		if !again {
 			s.magnitudes()
@@ -128,8 +171,11 @@ func (s *shrinking) shrink() {
 		}
 	}
 	s.end()
-	s.certify()
 }
+
+// shares are how much of all events, in percent, one pass of a search may take: each
+// pass looks a little before any looks for long. What was tried is not tried again.
+var shares = []uint64{2, 4, 8}
 
 // search makes the passes that look for something else in the place of the
 // deviations and processes that there are. They take long: they are made again
@@ -143,16 +189,27 @@ func (s *shrinking) search() bool {
 	if s.searched[key] {
 		return false
 	}
-	for _, pass := range []func() bool{s.elsewhere, s.single, s.race, s.fewer, s.astray, s.byChance} {
-		if pass() {
-			return true
+	for round, share := range shares {
+		if round == len(shares)-1 && !s.best.ByDefault() && s.byChance() {
+			return true // a race that happens to be lost is better than an order without a name
+		}
+		for _, pass := range []func() bool{s.elsewhere, s.astray, s.single, s.noOrder, s.race, s.inOrder, s.fewer} {
+			s.share = s.events + maxEvents*share/100
+			found := pass()
+			s.share = 0
+			if found {
+				return true
+			}
 		}
 	}
 	s.searched[key] = true
-	return false
+	return s.byChance()
 }
 
-func (s *shrinking) spent() bool { return s.runs >= s.limit || s.events >= s.budget }
+// spent reports whether all runs or events are spent, or those of the present pass.
+func (s *shrinking) spent() bool {
+	return s.runs >= s.limit || s.events >= s.budget || s.share > 0 && s.events >= s.share
+}
 
 // room is how many events a candidate may have: one that fails only much later
 // than the best is no smaller.
@@ -160,17 +217,22 @@ func (s *shrinking) room() uint64 {
 	if s.runs == 0 {
 		return 0
 	}
-	room := 2*s.best.Result.Events + 2000
 	if s.most > 0 {
-		return min(room, s.most)
+		return s.most
 	}
-	return room
+	if s.share > 0 {
+		return s.best.Result.Events*3/2 + 1000
+	}
+	return 2*s.best.Result.Events + 2000
 }
 
 // fails runs a candidate and returns its result if it fails in the same way.
 func (s *shrinking) fails(candidate *plan.Plan) *sim.Result {
+	if s.spent() || slices.ContainsFunc(candidate.Orders, waitsForItself) {
+		return nil
+	}
 	text := candidate.String()
-	if s.spent() || s.tried[text] || slices.ContainsFunc(candidate.Orders, waitsForItself) {
+	if s.tried[text] {
 		return nil
 	}
 	target := s.target
@@ -283,7 +345,7 @@ func (s *shrinking) weaken() bool {
 // minimal.
 func (s *shrinking) certify() {
 	s.limit += s.limit / 10
-	s.budget += maxEvents / 10
+	s.budget = max(s.budget, s.events) + maxEvents/10
 	for s.drop() {
 	}
 	p := s.best.Plan

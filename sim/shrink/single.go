@@ -12,10 +12,6 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
-// maxAlone is the share of the events, in percent, that looking for a fault that does
-// alone may take in one world.
-const maxAlone = 10
-
 // anyOf looks for one of the drawn faults in the place of several deviations.
 func (s *shrinking) anyOf(drawn []*fault.Fault) bool {
 	return slices.ContainsFunc(s.stages(), func(st *stage) bool {
@@ -37,14 +33,17 @@ func (s *shrinking) single() bool {
 		return false
 	}
 	ones, others := sides(moments, failed.Violation)
-	for _, st := range stages {
+	last, end := slices.Concat(ones, others), s.share
+	for i, st := range stages {
 		survey := s.survey(st.Plan)
 		if survey == nil {
 			return false
 		}
-		limit := s.events + maxEvents*maxAlone/100
-		for _, f := range s.suspects(survey, st, slices.Concat(ones, others)) {
-			if s.events > limit {
+		if s.share = end; s.events < end { // the stages share what there is
+			s.share = s.events + (end-s.events)/uint64(len(stages)-i)
+		}
+		for _, f := range s.suspects(survey, st, last) {
+			if s.spent() {
 				break
 			}
 			if s.tryAlone(st, f) {
@@ -57,6 +56,10 @@ func (s *shrinking) single() bool {
 
 // survey runs a plan and returns the run with its calls.
 func (s *shrinking) survey(p *plan.Plan) *sim.Survey {
+	text := p.String()
+	if survey := s.surveys[text]; survey != nil {
+		return survey
+	}
 	target := s.target
 	target.Events = s.room()
 	survey, err := sim.Explore(target, p)
@@ -65,6 +68,7 @@ func (s *shrinking) survey(p *plan.Plan) *sim.Survey {
 	}
 	s.runs++
 	s.events += survey.Result.Events
+	s.surveys[text] = survey
 	return survey
 }
 
