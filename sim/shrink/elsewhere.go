@@ -31,8 +31,8 @@ const (
 // happens to be lost there: its plan would not say so, and would not last, so it is
 // only kept for want of a better one.
 func (s *shrinking) elsewhere() bool {
-	if !s.much() && s.size() != 2 {
-		return false
+	if !s.much() && s.size() != 2 && s.best.Plan.Deviations() > 0 {
+		return false // a named deviation between two tells more than a default run
 	}
 	return s.inWorlds(s.fewerThan(), s.drawn, func(world *plan.Plan) bool {
 		world = byDefault(world)
