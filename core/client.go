@@ -128,7 +128,9 @@ func (c *Client) Cancel(ctx context.Context, namespace, name string) error {
 		return closeBatch(tx, c.env.Clock, newBatchID(full, b.gen), &b, PhaseCancelled, "")
 	}
 	crowded := func(ctx context.Context) error {
-		return c.kv.announce(ctx, newBatchID(full, meant), PhaseCancelled, "")
+		return c.kv.announce(ctx, newBatchID(full, meant), func(context.Context, env.Txn) (Phase, string, error) {
+			return PhaseCancelled, "", nil
+		})
 	}
 	if err := c.kv.update(ctx, &txn{body: body, crowded: crowded}); err != nil {
 		return err

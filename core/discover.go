@@ -224,7 +224,10 @@ func (s *scanner) failBatch(ctx context.Context, id batchID, cause error) error 
 		return closeBatch(tx, s.env.Clock, id, &b, PhaseFailed, errorText(cause))
 	}
 	crowded := func(ctx context.Context) error {
-		return s.kv.announce(ctx, id, PhaseFailed, errorText(cause))
+		return s.kv.announce(ctx, id, func(ctx context.Context, tx env.Txn) (Phase, string, error) {
+			_, err := s.guardDiscovery(ctx, tx, id) // R20
+			return PhaseFailed, errorText(cause), err
+		})
 	}
 	err := s.kv.update(ctx, &txn{body: body, before: s.renewIfDue, crowded: crowded})
 	if err != nil {

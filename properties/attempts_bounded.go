@@ -6,8 +6,8 @@ import (
 )
 
 // attemptsBounded: a unit's attempts are its claims less its graceful releases, and
-// never more than the submission allows; an operator's retry of a dead unit,
-// and nothing else, allows as many again. What failed is queued again only
+// never more than the submission allows, and after the last it is not tried again;
+// an operator's retry of a dead unit, and nothing else, allows as many again. What failed is queued again only
 // after a back-off that doubles.
 //
 // Attempts that go uncounted let a poisonous recording keep the whole fleet
@@ -23,6 +23,7 @@ var (
 	queuedAgainBeforeItsBackOff = attemptsBoundedSays.clause("R12", "queued again before its back-off")
 	attemptsMiscounted          = attemptsBoundedSays.clause("R12", "attempts miscounted")
 	moreAttemptsThanAllowed     = attemptsBoundedSays.clause("R12", "more attempts than allowed")
+	toBeTriedAfterItsLast       = attemptsBoundedSays.clause("R12", "to be tried again after its last attempt")
 )
 
 func newAttemptsBounded(v *view) sim.Invariant {
@@ -58,8 +59,13 @@ func (i *attemptsBounded) check(c *unitChange) error {
 	if claims := int64(len(u.claims)); now.Attempts != claims-now.Releases {
 		return c.breaks(attemptsMiscounted, "unit %s was claimed %d times and released %d times, but its row counts %d attempts (%s)", u.uid, claims, now.Releases, now.Attempts, c.edge())
 	}
-	if limit := u.sub.now.MaxAttempts * (1 + now.Retries); u.sub.now.MaxAttempts > 0 && now.Attempts > limit {
+	limit := u.sub.now.MaxAttempts * (1 + now.Retries)
+	switch {
+	case u.sub.now.MaxAttempts == 0:
+	case now.Attempts > limit:
 		return c.breaks(moreAttemptsThanAllowed, "unit %s is at attempt %d of %d", u.uid, now.Attempts, limit)
+	case now.Attempts == limit && (c.became(schema.Failed) || c.became(schema.Pending) && was.State == schema.Processing):
+		return c.breaks(toBeTriedAfterItsLast, "unit %s is %s after attempt %d of %d: it is to be tried again", u.uid, now.State, now.Attempts, limit)
 	}
 	return nil
 }

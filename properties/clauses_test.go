@@ -400,8 +400,6 @@ var breaches = []breach{
 		s.running()
 		for _, counts := range []string{"1 1 0 0", "2 2 0 0", "3 3 0 0", "4 4 0 0"} {
 			s.claim(w0, unitA, counts)
-			s.commit(w0, s.unitRow(unitA, "failed", counts, w0, "error=x"))
-			s.pass(2*time.Second).commit(w0, s.unitRow(unitA, "pending", counts, w0, "error=x"))
 		}
 	}},
 
@@ -591,6 +589,11 @@ var breaches = []breach{
 	{"attempts-bounded", "queued again before its back-off", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1).pass(-1900*time.Millisecond).requeue(unitA, "1 1 0 0", 1)
 	}},
+	{"attempts-bounded", "to be tried again after its last attempt", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").reap(w1, w0, unitA, "1 1 0 0", 1)
+		s.claim(w1, unitA, "2 2 0 0").reap(w0, w1, unitA, "2 2 0 0", 2)
+		s.claim(w0, unitA, "3 3 0 0").fail(w0, unitA, "failed", "3 3 0 0", 3)
+	}},
 	{"submits-kept", "own submission refused", func(s *story) {
 		s.call("submit")
 		s.commit("client/1", batchRow("pending", ""), activeRow)
@@ -692,6 +695,10 @@ var breaches = []breach{
 		s.published().collected().forgotten()
 		s.commit(w0, statusRow("expired", ""))
 		s.settle()
+	}},
+	{"summaries-agree", "end announced too soon", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "dead", "1 1 0 0", 1)
+		s.commit(w1, batchRow("running", "units=2 closing=failed error=x"))
 	}},
 	{"summaries-agree", "status of no batch", func(s *story) { s.commit(w0, statusRow("running", "")) }},
 	{"summaries-agree", "batch without its times", func(s *story) {

@@ -138,7 +138,11 @@ func (i *refinesModel) tellIndexes(e *sim.Effect) error {
 		}
 		switch table {
 		case schema.ActiveTable:
-			i.model.Active(rest, i.active[w.Key])
+			var a schema.Active
+			if err := a.Decode(string(w.Value)); there && err != nil {
+				return rowCannotBeRead.breach(e, w.Key, sim.EventRef{}, "wrote it", "the row %s cannot be read: %v", w.Key, err)
+			}
+			i.model.Active(rest, present(&a, !there))
 		case schema.SweepTable:
 			var s schema.Sweep
 			if err := s.Decode(string(w.Value)); there && err != nil {

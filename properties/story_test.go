@@ -316,7 +316,7 @@ func discoveryRow(done, found int) row {
 	return row{"discovery/" + bid + "/0000", fmt.Sprintf("d1 after=in/b.rec done=%d found=%d", done, found)}
 }
 
-var activeRow = row{"active/" + batch, "a1 gen=1"}
+var activeRow = row{"active/" + batch, "a1 gen=1 priority=1"}
 
 func statusRow(phase, counts string) row {
 	return row{"status/" + batch, strings.TrimSpace("t1 gen=1 phase=" + phase + " " + counts)}

@@ -10,7 +10,9 @@ import (
 
 // summariesAgree: what is derived says what is so: a status row tells the
 // generation, phase, error and counts that its writer's snapshot had, and once
-// all has come to rest those of the batch; then the index holds exactly the
+// all has come to rest those of the batch; a batch that says that it is about to
+// fail had passed its limit of failed attempts in that snapshot, or its discovery's
+// leader says so; at rest the index holds exactly the
 // living batches, the progress of the discovery adds up to the units that there
 // are, and every batch tells when it was submitted and when it ended.
 //
@@ -21,12 +23,14 @@ type summariesAgree struct {
 	past map[*submission][]summary
 }
 
-// summary is what a batch's status row should say from some commit on.
+// summary is what a batch's status row should say from some commit on, and how many
+// attempts had failed of units that had not recovered.
 type summary struct {
-	ts     uint64
-	phase  string
-	err    string
-	counts schema.Counts
+	ts       uint64
+	phase    string
+	err      string
+	counts   schema.Counts
+	failures int64
 }
 
 var (
@@ -43,6 +47,7 @@ var (
 	statusOfNoBatch          = summariesAgreeSays.clause("R13", "status of no batch")
 	statusOfTheForgotten     = summariesAgreeSays.clause("R13", "status of a forgotten batch")
 	statusWasNeverSo         = summariesAgreeSays.clause("R13", "status was never so")
+	endAnnouncedTooSoon      = summariesAgreeSays.clause("R3", "end announced too soon")
 )
 
 func newSummariesAgree(v *view) sim.Invariant {
@@ -61,10 +66,42 @@ func (i *summariesAgree) rememberUnit(c *unitChange) error {
 }
 
 func (i *summariesAgree) rememberBatch(c *batchChange) error {
-	if !c.deleted {
-		i.remember(c.by, c.sub)
+	if c.deleted {
+		return nil
+	}
+	i.remember(c.by, c.sub)
+	if c.before.Closing == "" && c.sub.now.Closing == "failed" {
+		return i.checkAnnounced(c)
 	}
 	return nil
+}
+
+// checkAnnounced judges a row that says that its batch is about to fail. No unit
+// starts from then on, and an operator's retry is refused: so it may say that only
+// where nothing can avert it. A dead unit can be retried.
+func (i *summariesAgree) checkAnnounced(c *batchChange) error {
+	s, leader := c.sub, &i.leader.now
+	if s.now.Phase == "discovering" && c.isBy(leader.Worker, leader.Incarnation) {
+		return nil
+	}
+	was := i.before(s, c.by.Commit.StartTS)
+	if was == nil || was.failures > s.now.BackoffLimit {
+		return nil
+	}
+	return endAnnouncedTooSoon.breach(c.by, s.bid, s.born.Ref("submitted "+s.bid), "announced that the batch fails",
+		"%s is about to fail, says its row (%s); in the snapshot that this was written from %d attempts had failed, and %d are allowed",
+		s.bid, s.now.Error, was.failures, s.now.BackoffLimit)
+}
+
+// before is what is remembered of a batch as of a snapshot, or nil.
+func (i *summariesAgree) before(s *submission, snapshot uint64) *summary {
+	past := i.past[s]
+	for at := len(past) - 1; at >= 0; at-- {
+		if past[at].ts <= snapshot {
+			return &past[at]
+		}
+	}
+	return nil // longer ago than what is remembered
 }
 
 // remember notes the state of a batch that a commit changed, once a commit.
@@ -77,7 +114,7 @@ func (i *summariesAgree) remember(e *sim.Effect, s *submission) {
 		past = slices.Delete(past, 0, memory/2)
 	}
 	counts, _ := s.counts()
-	i.past[s] = append(past, summary{e.TS, s.now.Phase, s.now.Error, counts})
+	i.past[s] = append(past, summary{e.TS, s.now.Phase, s.now.Error, counts, s.failures()})
 }
 
 // checkWritten compares a status row with what its writer saw.
@@ -90,15 +127,7 @@ func (i *summariesAgree) checkWritten(c *statusChange) error {
 	if s == nil {
 		return statusOfNoBatch.breach(c.by, name, sim.EventRef{}, "wrote the status", "%s tells of generation %d, which there is not", c.key, t.Gen)
 	}
-	past := i.past[s]
-	at := len(past) - 1
-	for at > 0 && past[at].ts > c.by.Commit.StartTS {
-		at--
-	}
-	if at < 0 || past[at].ts > c.by.Commit.StartTS {
-		return nil // longer ago than what is remembered
-	}
-	if was := &past[at]; t.Phase != was.phase || t.Error != was.err || t.Counts != was.counts {
+	if was := i.before(s, c.by.Commit.StartTS); was != nil && (t.Phase != was.phase || t.Error != was.err || t.Counts != was.counts) {
 		return statusWasNeverSo.breach(c.by, name, s.born.Ref("submitted "+s.bid), "wrote the status",
 			"%s tells %s, %s, error %q; in the snapshot it was written from it was %s, %s, error %q",
 			c.key, t.Phase, countsText(&t.Counts), t.Error, was.phase, countsText(&was.counts), was.err)

@@ -68,6 +68,17 @@ func (s *submission) counts() (counts schema.Counts, units int64) {
 	return counts, units
 }
 
+// failures is how many attempts have failed of units that have not recovered.
+func (s *submission) failures() int64 {
+	n := int64(0)
+	for _, u := range s.units {
+		if u.exists() && u.now.State != schema.Processing && u.now.State != schema.Complete {
+			n += u.now.Attempts
+		}
+	}
+	return n
+}
+
 // processing is how many units are being executed.
 func (s *submission) processing() int64 {
 	n := int64(0)

@@ -26,7 +26,7 @@ var turns = [...]turn{
 	{"give up", "control", "discovering running", "failed", mayGiveUp, finish},
 	{"carry out", "control", "discovering running", "cancelled", announced, finish},
 	{"cancel", "cancel", live, "cancelled", nil, finish},
-	{"announce", "discover", "discovering", "", open, announce},
+	{"announce", "discover", "discovering", "", leadsOpen, announce},
 	{"announce", "control", "discovering running", "", open, announce},
 	{"announce", "cancel", "discovering running", "", open, announce},
 	{"claim the merge", "try_claim_merge", "running merging", "merging", mayMerge, nil},
@@ -42,6 +42,7 @@ func (m *Model) leads() bool {
 
 func leads(m *Model, _ *batch) bool     { return m.leads() }
 func open(_ *Model, b *batch) bool      { return b.was.Closing == "" }
+func leadsOpen(m *Model, b *batch) bool { return m.leads() && open(m, b) }
 func announced(_ *Model, b *batch) bool { return b.was.Closing == b.now.Phase }
 
 // maySubmit: the last of the name has ended.
@@ -139,8 +140,8 @@ func (m *Model) judgeBatch(b *batch) *Refusal {
 		}
 	}
 	living := b.now.Phase != "" && !schema.Terminal(b.now.Phase)
-	if m.newest[b.name] == b && b.active != living {
-		return m.refuse(OtherEffect, b.id, "write", "%s left %s %s, and its place in the index of the living is not that of such a batch", m.step(), b.id, b.now.Phase)
+	if m.newest[b.name] == b && (b.active != living || living && b.urgency != b.now.Priority) {
+		return m.refuse(OtherEffect, b.id, "write", "%s left %s %s with priority %d, and its place in the index of the living is not that of such a batch", m.step(), b.id, b.now.Phase, b.now.Priority)
 	}
 	return m.judgeSweep(b)
 }
@@ -232,29 +233,33 @@ func (m *Model) judgeMerge(b *batch) *Refusal {
 	return nil
 }
 
-// judgeSweep: what ends a batch notes what is left of it, who has settled it passes it
-// on, and the note goes last.
+// judgeSweep: what ends a batch notes what is left of it, and what of the batch tells
+// where that lies; who has settled it passes it on, janitors count its age, and the note
+// goes last.
 func (m *Model) judgeSweep(b *batch) *Refusal {
 	s := &b.sweep
+	note := schema.Sweep{State: "settle", Output: b.now.Output, Priority: b.now.Priority, MergeGen: b.now.MergeGen, Chunk: b.now.Chunk, TTLMS: b.now.TTLMS}
+	passed, aged := s.before, s.before
+	passed.State, aged.AgeMS = "collect", s.after.AgeMS
 	ends := b.wrote && schema.Terminal(b.now.Phase) && !schema.Terminal(b.was.Phase)
 	written := s.txn == m.txn
 	switch {
-	case ends && (!written || s.before != "" || s.after != "settle"):
-		return m.refuse(OtherEffect, b.id, "end", "%s ended %s without a note of what is left", m.step(), b.id)
-	case ends, !written, s.before == s.after && m.by.Step == "collect":
+	case ends && (!written || s.was || s.after != note):
+		return m.refuse(OtherEffect, b.id, "end", "%s ended %s with the note %+v of what is left; want %+v", m.step(), b.id, s.after, note)
+	case ends, !written, s.now == s.was && s.after == aged && aged.AgeMS >= s.before.AgeMS && m.by.Step == "collect":
 		return nil
-	case s.before == "settle" && s.after == "collect" && m.by.Step == "control":
+	case s.before.State == "settle" && s.after == passed && m.by.Step == "control":
 		if left := b.units[schema.Pending] + b.units[schema.Processing] + b.units[schema.Failed] + b.staged; left > 0 {
 			return m.refuse(NotEnabled, b.id, "pass on", "%s may not pass on %s: %s; %d name a staged object", m.step(), b.id, m.stateOfBatch(b), b.staged)
 		}
 		return nil
-	case s.before == "collect" && !s.now && m.by.Step == "collect":
+	case s.before.State == "collect" && !s.now && m.by.Step == "collect":
 		if b.now.TTLMS > 0 {
 			return m.forgotten(b, b.id)
 		}
 		return nil
 	}
-	return m.refuse(NoTransition, b.id, "note", "%s may not change the note of %s from %q to %q", m.step(), b.id, s.before, s.after)
+	return m.refuse(NoTransition, b.id, "note", "%s may not change the note of %s from %+v to %+v", m.step(), b.id, s.before, s.after)
 }
 
 // judgeDiscovery: the leader goes on with a source, from its rows.

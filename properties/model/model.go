@@ -66,7 +66,8 @@ func New() *Model {
 type batch struct {
 	id, name string
 	was, now schema.Batch
-	active   bool // it is in the index of the living
+	active   bool  // it is in the index of the living
+	urgency  int64 // its priority there
 	units    schema.Counts
 	staged   int64 // units that name a staged object
 	sources  []*discovery
@@ -79,7 +80,7 @@ type batch struct {
 
 type sweep struct {
 	row
-	before, after string // its state
+	before, after schema.Sweep
 }
 
 // row is whether a row is there, was there before, and is written.
@@ -183,18 +184,20 @@ func (m *Model) Batch(name string, now *schema.Batch) {
 	b.wrote, b.now = true, *now
 }
 
-// Active is the row active/<name>: the generation that lives, 0 if it is deleted.
-func (m *Model) Active(name string, gen uint64) {
+// Active is the row active/<name>.
+func (m *Model) Active(name string, now *schema.Active) {
 	b := m.newest[name]
-	if gen != 0 {
-		b = m.batchOf(schema.BatchID(name, gen))
+	if now != nil {
+		b = m.batchOf(schema.BatchID(name, now.Gen))
 	}
 	if b == nil {
 		m.odd = "the row of batch " + name + " in the index of the living"
 		return
 	}
 	m.touch(b)
-	b.active = gen != 0
+	if b.active = now != nil; b.active {
+		b.urgency = now.Priority
+	}
 }
 
 // Sweep is the row sweep/<id>.
@@ -202,9 +205,9 @@ func (m *Model) Sweep(id string, now *schema.Sweep) {
 	b := m.batchOf(id)
 	m.touch(b)
 	b.sweep.write(m.txn, now != nil)
-	b.sweep.before, b.sweep.after = b.sweep.after, ""
+	b.sweep.before, b.sweep.after = b.sweep.after, schema.Sweep{}
 	if now != nil {
-		b.sweep.after = now.State
+		b.sweep.after = *now
 	}
 }
 

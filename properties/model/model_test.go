@@ -68,8 +68,8 @@ func (l *life) putUnit(change func(u *schema.Unit)) {
 
 // begin asks for a batch of one source.
 func begin() *life {
-	l := &life{Model: model.New(), batch: schema.Batch{Gen: 1, Sources: "in/", MaxAttempts: 2, BackoffLimit: 1, Shards: 1, Priority: 1}}
-	return l.do("client", "submit", func() { l.putBatch("pending"); l.Active(name, 1) })
+	l := &life{Model: model.New(), batch: schema.Batch{Gen: 1, Sources: "in/", MaxAttempts: 2, BackoffLimit: 1, Shards: 1, Priority: 1, Output: "out", Chunk: 2, TTLMS: 5}}
+	return l.do("client", "submit", func() { l.putBatch("pending"); l.Active(name, &schema.Active{Gen: 1, Priority: 1}) })
 }
 
 func (l *life) running() *life {
@@ -134,8 +134,8 @@ func (l *life) publish(by string) *life {
 		l.putBatch("complete")
 		l.merge.State = "published"
 		l.Merge(bid, &l.merge)
-		l.Active(name, 0)
-		l.Sweep(bid, &schema.Sweep{State: "settle"})
+		l.Active(name, nil)
+		l.note("settle")
 	})
 }
 
@@ -147,12 +147,51 @@ func (l *life) settle() *life {
 }
 
 func (l *life) passOn() *life {
-	return l.do("w0", "control", func() { l.Sweep(bid, &schema.Sweep{State: "collect"}) })
+	return l.do("w0", "control", func() { l.note("collect") })
+}
+
+// note writes what is left of the batch.
+func (l *life) note(state string, spoil ...func(s *schema.Sweep)) {
+	b := &l.batch
+	s := schema.Sweep{State: state, Output: b.Output, Priority: b.Priority, MergeGen: b.MergeGen, Chunk: b.Chunk, TTLMS: b.TTLMS}
+	for _, change := range spoil {
+		change(&s)
+	}
+	l.Sweep(bid, &s)
+}
+
+// end cancels the batch, with a note that is spoilt.
+func (l *life) end(spoil func(s *schema.Sweep)) *life {
+	return l.do("client", "cancel", func() {
+		l.putBatch("cancelled")
+		l.Active(name, nil)
+		l.note("settle", spoil)
+	})
+}
+
+// collect counts the age of the batch, or writes something else.
+func (l *life) collect(spoil func(s *schema.Sweep)) *life {
+	return l.do("w0", "collect", func() { l.note("collect", spoil) })
+}
+
+// announce says what the batch is about to become.
+func (l *life) announce(by, step string) *life {
+	return l.do(by, step, func() {
+		l.batch.Closing, l.batch.Error = "failed", "broken"
+		l.putBatch(l.batch.Phase)
+	})
+}
+
+func (l *life) discovering() *life {
+	l.do("w0", "lead", func() { l.Leader(&schema.Leader{Epoch: 1, Worker: "w0", Incarnation: "1", Beat: 1}) })
+	return l.do("w0", "discover", func() { l.putBatch("discovering") })
 }
 
 func TestLives(t *testing.T) {
 	for name, l := range map[string]*life{
-		"published": begin().running().claim().complete().claimMerge("w1").publish("w1").settle().passOn(),
+		"published": begin().running().claim().complete().claimMerge("w1").publish("w1").settle().passOn().
+			collect(func(s *schema.Sweep) { s.AgeMS = 7 }).collect(func(s *schema.Sweep) { s.AgeMS = 9 }),
+		"announced": begin().discovering().announce("w0", "discover"),
 		"saved, reaped, claimed again": begin().running().claim().
 			leave("w1", "reap", schema.Pending, "stale").claim().leave("w1", "reap", schema.Dead, "stale"),
 		"failed": begin().running().claim().leave("w0", "fail_unit", schema.Failed, "broken"),
@@ -175,6 +214,19 @@ func TestRefusals(t *testing.T) {
 		{model.OtherEffect, "reap", begin().running().claim().leave("w1", "reap", schema.Pending, "")},
 		{model.NotEnabled, "claim the merge", begin().running().claim().claimMerge("w1")},
 		{model.NotEnabled, "publish", begin().running().claim().complete().claimMerge("w1").publish("w0")},
+		{model.OtherEffect, "end", begin().end(func(s *schema.Sweep) { s.Chunk = 0 })},
+		{model.OtherEffect, "end", begin().end(func(s *schema.Sweep) { s.Priority = 0 })},
+		{model.OtherEffect, "end", begin().end(func(s *schema.Sweep) { s.TTLMS = 0 })},
+		{model.OtherEffect, "end", begin().end(func(s *schema.Sweep) { s.Output = "" })},
+		{model.OtherEffect, "end", begin().end(func(s *schema.Sweep) { s.MergeGen = 1 })},
+		{model.OtherEffect, "write", func() *life {
+			l := &life{Model: model.New(), batch: begin().batch}
+			return l.do("client", "submit", func() { l.putBatch("pending"); l.Active(name, &schema.Active{Gen: 1}) })
+		}()},
+		{model.NoTransition, "note", begin().running().claim().complete().claimMerge("w1").publish("w1").settle().passOn().collect(func(s *schema.Sweep) { s.TTLMS++ })},
+		{model.NoTransition, "note", begin().running().claim().complete().claimMerge("w1").publish("w1").settle().passOn().
+			collect(func(s *schema.Sweep) { s.AgeMS = 7 }).collect(func(s *schema.Sweep) { s.AgeMS = 6 })},
+		{model.NotEnabled, "announce", begin().discovering().announce("w1", "discover")},
 		{model.NotEnabled, "pass on", begin().running().claim().complete().claimMerge("w1").publish("w1").passOn()},
 	} {
 		require.NotNil(t, c.is.refused, c.what)

@@ -34,6 +34,8 @@ type Config struct {
 	EmptyPercent  int
 	// MissingPercent of the batches name a recording that is not there.
 	MissingPercent int
+	// OverlapPercent of the others have a source that names what another one holds.
+	OverlapPercent int
 	// Poisoned is how many recordings of a poisoned batch are damaged, at most.
 	Poisoned int
 	// CancelPercent and ResubmitPercent of the batches are cancelled, or
@@ -243,6 +245,7 @@ func (c *Config) Settings() []plan.Setting {
 		{Name: "cancel_percent", Int: &c.CancelPercent, Max: 100, Provokes: "100"}, number("resubmit_percent", &c.ResubmitPercent, 0, 100),
 		number("retry_percent", &c.RetryPercent, 0, 100),
 		{Name: "missing_percent", Int: &c.MissingPercent, Max: 100, Absent: "0"},
+		{Name: "overlap_percent", Int: &c.OverlapPercent, Max: 100, Absent: "0"},
 		{Name: "poisoned", Int: &c.Poisoned, Min: 1, Max: 1000, Absent: "1"},
 		{Name: "operator_looks", Int: &c.OperatorLooks, Min: 1, Max: 10000, Absent: "30"},
 		{Name: "operator_every", Duration: &c.OperatorEvery, Max: day, Absent: "0s"},
@@ -322,6 +325,9 @@ func (c *Config) Draw(d keyed.Draw) {
 	}
 	if d.Chance("empty", 100) {
 		c.EmptyPercent = 40
+	}
+	if d.Chance("overlap", 40) {
+		c.OverlapPercent = 70
 	}
 	if d.Chance("cancel", 200) {
 		c.CancelPercent = 70
@@ -516,7 +522,7 @@ func (c *Config) Workload() workload.Spec {
 	spec := workload.Generate(draw.Uint64, workload.Limits{
 		Batches: c.Batches, Sources: c.Sources, Recordings: c.Recordings, Frames: c.Frames,
 		PoisonPercent: c.PoisonPercent, Poisoned: c.Poisoned, EmptyPercent: c.EmptyPercent,
-		MissingPercent: c.MissingPercent,
+		MissingPercent: c.MissingPercent, OverlapPercent: c.OverlapPercent,
 	})
 	spec.Format = c.Format
 	if c.Alter != nil {

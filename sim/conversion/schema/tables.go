@@ -406,7 +406,13 @@ func (s *Status) Decode(row string) error {
 
 // Sweep is the row sweep/<bid>: the remains of an ended batch.
 type Sweep struct {
-	State string
+	State    string
+	Output   string
+	Priority int64
+	MergeGen uint64 // that was published, or 0
+	Chunk    int64
+	AgeMS    int64
+	TTLMS    int64
 }
 
 // Decode reads a row.
@@ -414,8 +420,21 @@ func (s *Sweep) Decode(row string) error {
 	*s = Sweep{}
 	f := readFields(row, "w1")
 	for f.next() {
-		if f.name == "state" {
+		switch f.name {
+		case "state":
 			s.State = f.value
+		case "output":
+			s.Output = f.value
+		case "priority":
+			s.Priority = f.int()
+		case "merge_gen":
+			s.MergeGen = f.uint()
+		case "chunk":
+			s.Chunk = f.int()
+		case "age_ms":
+			s.AgeMS = f.int()
+		case "ttl_ms":
+			s.TTLMS = f.int()
 		}
 	}
 	return f.err()
@@ -440,7 +459,8 @@ func (q *Queue) Decode(row string) error {
 
 // Active is the row active/<ns>/<name>.
 type Active struct {
-	Gen uint64
+	Gen      uint64
+	Priority int64
 }
 
 // Decode reads a row.
@@ -448,8 +468,11 @@ func (a *Active) Decode(row string) error {
 	*a = Active{}
 	f := readFields(row, "a1")
 	for f.next() {
-		if f.name == "gen" {
+		switch f.name {
+		case "gen":
 			a.Gen = f.uint()
+		case "priority":
+			a.Priority = f.int()
 		}
 	}
 	return f.err()

@@ -2,7 +2,9 @@ package workload
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // Limits bounds what Generate draws. Every field is inclusive; a field that is
@@ -20,6 +22,9 @@ type Limits struct {
 	// MissingPercent of the batches begin with a source that is one file, which is not
 	// there.
 	MissingPercent int
+	// OverlapPercent of the other batches have one more source, which names what
+	// another one holds already.
+	OverlapPercent int
 }
 
 // Draw returns a random number for a label; the same label gives the same
@@ -75,6 +80,8 @@ func (d drawer) batch(label string, i int, limits Limits) Batch {
 		s.Prefix, s.Ignored = s.Prefix+r.Name, nil
 		r.Name, r.Missing = "", true
 		s.Recordings = []Recording{r}
+	} else if d.percent(limits.OverlapPercent, label+"/overlap") {
+		d.overlap(&b, label+"/overlap")
 	}
 	if n := b.Units(); n > 0 && d.percent(limits.PoisonPercent, label+"/poison") {
 		first := d.below(n, label+"/poisoned")
@@ -104,6 +111,29 @@ func (d drawer) source(label, prefix string, limits Limits) Source {
 		s.Recordings[j] = d.recording(label+"/r"+strconv.Itoa(j), j, limits)
 	}
 	return s
+}
+
+// overlap adds a source that names what a folder of the batch holds: all of it once
+// more, or one recording, behind that folder or before it.
+func (d drawer) overlap(b *Batch, label string) {
+	folder := &b.Sources[d.below(len(b.Sources), label+"/of")]
+	if !strings.HasSuffix(folder.Prefix, "/") || len(folder.Recordings) == 0 {
+		return
+	}
+	n := d.below(len(folder.Recordings), label+"/one")
+	r := folder.Recordings[n]
+	file := Source{Prefix: folder.Prefix + r.Name}
+	switch d.below(3, label+"/how") {
+	case 0:
+		b.Sources = append(b.Sources, Source{Prefix: folder.Prefix, Filter: "*.rec"})
+	case 1:
+		b.Sources = append(b.Sources, file)
+	default: // the first source that names a recording has it
+		folder.Recordings = slices.Delete(folder.Recordings, n, n+1)
+		r.Name = ""
+		file.Recordings = []Recording{r}
+		b.Sources = slices.Insert(b.Sources, 0, file)
+	}
 }
 
 // tasks need care when they are written: quotes, a backslash, the separators of

@@ -89,3 +89,43 @@ func TestGenerateReachesTheEdges(t *testing.T) {
 	}
 	require.Len(t, seen, 15)
 }
+
+// A recording that several sources name is one episode, of the first of them.
+func TestSourcesOverlap(t *testing.T) {
+	limits := wide
+	limits.OverlapPercent, limits.PoisonPercent = 100, 0
+	seen := map[string]int{}
+	for seed := range uint64(200) {
+		spec := workload.Generate(keyed(seed), limits)
+		for i := range spec.Batches {
+			b := &spec.Batches[i]
+			owner := map[string]int{} // the source that has a recording
+			for n := range b.Sources {
+				for _, r := range b.Sources[n].Recordings {
+					key := b.Sources[n].Prefix + r.Name
+					require.NotContains(t, owner, key)
+					owner[key] = n
+				}
+			}
+			for n := range b.Sources {
+				s := &b.Sources[n]
+				for key, by := range owner {
+					in := key == s.Prefix || strings.HasSuffix(s.Prefix, "/") && strings.HasPrefix(key, s.Prefix)
+					if !in || by == n {
+						continue
+					}
+					require.Less(t, by, n)
+					switch {
+					case key == s.Prefix:
+						seen["a file behind its folder"]++
+					case by == 0 && len(b.Sources[0].Recordings) == 1 && b.Sources[0].Prefix == key:
+						seen["a folder behind one of its files"]++
+					default:
+						seen["a folder once more"]++
+					}
+				}
+			}
+		}
+	}
+	require.Len(t, seen, 3)
+}

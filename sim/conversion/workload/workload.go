@@ -58,8 +58,9 @@ func (s *Spec) recording(r *Recording) []byte {
 	return s.Format.Recording(r)
 }
 
-// Batch is one dataset to build. The sources of a batch do not overlap; two
-// batches may read the same recordings.
+// Batch is one dataset to build. Sources of a batch may overlap: a recording that
+// several of them name is one episode, of the first of them, and stands in the
+// Recordings of that one only. Two batches may read the same recordings.
 type Batch struct {
 	Namespace string
 	Name      string
