@@ -53,6 +53,12 @@ func (s *story) running1() row {
 	return row{r.key, strings.Replace(r.value, "parallelism=0", "parallelism=1", 1)}
 }
 
+// dullRow is the row of another batch, with a lower priority.
+func (s *story) dullRow() row {
+	r := batchRow("running", "units=1")
+	return row{"batch/lab/dull", strings.Replace(r.value, "priority=1", "priority=0", 1)}
+}
+
 func (s *story) cancelledRow() row { return batchRow("cancelled", "units=2") }
 
 func (s *story) cancelled() *story {
@@ -580,6 +586,13 @@ var breaches = []breach{
 		s.fault(&fault.LoseReply{})
 		s.running().claim(w0, unitA, "1 1 0 0").reap(w1, w0, unitA, "1 1 0 0", 1).settle()
 	}},
+	{"owners-know", "owner that outworks its lease", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, leaseRow(w0, unitA, 1, 2))
+		s.pass(8*time.Second).request(w0, "stage", ops.UploadPart, stagingKey(unitA, 1), 0, done).settle()
+		if s.err == nil {
+			s.pass(2*time.Second).request(w0, "stage", ops.UploadPart, stagingKey(unitA, 1), 0, done).settle()
+		}
+	}},
 	{"limits-enforced", "batch beyond its back-off limit", func(s *story) {
 		s.running().claim(w0, unitA, "11 11 0 0").fail(w0, unitA, "failed", "11 11 0 0", 11)
 		s.w.Heal(s.at)
@@ -636,6 +649,17 @@ var breaches = []breach{
 		}
 		s.settle()
 	}},
+	{"work-saved", "work given away unsaved", func(s *story) {
+		s.process(sim.Booted, w0)
+		s.running().claim(w0, unitA, "1 1 0 0")
+		up := s.open(w0, stagingKey(unitA, 1))
+		for number := range 4 {
+			s.part(w0, stagingKey(unitA, 1), up, number+1, "part")
+		}
+		s.process(sim.Terminated, w0)
+		s.commit(w0, s.unitRow(unitA, "pending", "1 0 1 0", w0, ""), queueRow(unitA, 1), gone(leaseRow(w0, unitA, 1, 1)))
+		s.settle()
+	}},
 	{"work-saved", "saved work not continued", func(s *story) { s.takenOver().complete(w1, unitA, "2 2 0 0") }},
 	{"bounded-writes", "write larger than a part", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").put(w0, stagingKey(unitA, 1), strings.Repeat("x", 6000))
@@ -668,6 +692,13 @@ var breaches = []breach{
 		s.process(sim.Healed, "")
 		s.pass(time.Hour)
 		s.process(sim.Healed, "")
+	}},
+	{"no-idle-beside-work", "less urgent unit claimed first", func(s *story) {
+		dull := "lab/dull/00000001/00000000000000cc"
+		r := s.running().dullRow()
+		s.commit("client/1", r)
+		s.commit(w0, s.unitRow(dull, "pending", "0 0 0 0", "", ""), queueRow(dull, 0))
+		s.pass(time.Hour).claim(w0, dull, "1 1 0 0").settle()
 	}},
 	{"merge-taken-over", "abandoned merge", func(s *story) {
 		s.process(sim.Booted, w0)

@@ -19,6 +19,9 @@ type Config struct {
 	// long an observer must see a beat unchanged, ScannerLease the same for the
 	// scanner's leadership.
 	Heartbeat, StaleAfter, ScannerLease time.Duration
+	// FenceMargin is how much earlier than StaleAfter an owner stops that cannot renew
+	// its lease; 0 leaves that unjudged.
+	FenceMargin time.Duration
 	// Poll is a worker's pause before an empty queue; the others are the
 	// periods of the roles that their names say.
 	Poll, ReapEvery, ControlEvery, ScanEvery, MergePoll, JanitorEvery time.Duration

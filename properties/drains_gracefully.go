@@ -5,7 +5,6 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
-	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 // drainsGracefully: a process that is asked to stop, and hindered by nothing
@@ -43,10 +42,7 @@ func newDrainsGracefully(v *view) sim.Invariant {
 // processes were asked to stop, with enough time: a drain needs the stores, and
 // rows that others may have locked.
 func (i *drainsGracefully) Settled(*sim.World) error {
-	return i.unexcused(i.suspects, func(s *suspicion, f *strike) bool {
-		stop, ok := f.fault.Kind.(*fault.Terminate)
-		return ok && (f.fault.At.Process == s.process || stop.Grace >= i.cfg.DrainTimeout)
-	})
+	return i.unexcused(i.suspects, i.enough)
 }
 
 // follow notes who is asked to stop, and who is killed for not stopping.

@@ -1,6 +1,7 @@
 package properties
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -11,7 +12,8 @@ import (
 // noIdleBesideWork: no worker stays idle for two polls while a unit can be
 // claimed, one that is pending in a batch that lets units start and has room for
 // another: not unless a fault is near, and after the faults have stopped, with
-// some slack to recover, not at all.
+// some slack to recover, not at all. Nor is a unit claimed while a batch of a higher
+// priority has had one to claim, and room for it, for that long.
 //
 // A queue whose head blocks what is behind it starves batches that nothing is
 // wrong with.
@@ -20,19 +22,54 @@ type noIdleBesideWork struct {
 	due      due
 	healed   bool // the world had healed when that was waited for
 	worker   string
+	offers   map[*submission]sim.Moment // since when it has had something to claim
 	suspects []suspicion
 }
 
 var (
 	noIdleBesideWorkSays = say("no-idle-beside-work")
 
+	lessUrgentUnitClaimedFirst = noIdleBesideWorkSays.clause("R13", "less urgent unit claimed first")
+
 	idleWorkerBesideAClaimableUnit = noIdleBesideWorkSays.clause("R13", "idle worker beside a claimable unit")
 )
 
 func newNoIdleBesideWork(v *view) sim.Invariant {
-	i := &noIdleBesideWork{}
-	i.watch = v.watch(noIdleBesideWorkSays, on{always: i.watchWorkers})
+	i := &noIdleBesideWork{offers: map[*submission]sim.Moment{}}
+	i.watch = v.watch(noIdleBesideWorkSays, on{unit: i.checkClaimed, commit: i.noteOffers, always: i.watchWorkers})
 	return i
+}
+
+// noteOffers notes which batches have something to claim, where there are several.
+func (i *noIdleBesideWork) noteOffers(e *sim.Effect) error {
+	if len(i.order) < 2 || !i.changed(unitRows|batchRows) {
+		return nil
+	}
+	for _, s := range i.order {
+		if !s.startsUnits(i.view) || s.full() || !slices.ContainsFunc(s.units, func(u *unit) bool { return u.now.State == schema.Pending }) {
+			delete(i.offers, s)
+		} else if _, known := i.offers[s]; !known {
+			i.offers[s] = e.Moment()
+		}
+	}
+	return nil
+}
+
+// checkClaimed judges a claim by what there was to claim before: whoever made it has
+// looked at the batches, the most urgent first, within that time.
+func (i *noIdleBesideWork) checkClaimed(c *unitChange) error {
+	if len(i.offers) == 0 || !c.claimed() || !i.world.Timely() {
+		return nil
+	}
+	for _, s := range i.order {
+		since, open := i.offers[s]
+		if from := c.by.At - i.bound(); open && since.At < from && s.now.Priority > c.unit.sub.now.Priority {
+			i.suspects = append(i.suspects, suspicion{c.by.Process, from, c.by.At, lessUrgentUnitClaimedFirst.breach(c.by, c.unit.uid, since.Ref("let units of "+s.bid+" be claimed"), "claimed a unit of "+c.unit.sub.bid,
+				"unit %s of %s, priority %d, was claimed while %s, priority %d, has had a unit to claim, and room for it, for %s",
+				c.unit.uid, c.unit.sub.bid, c.unit.sub.now.Priority, s.bid, s.now.Priority, c.by.At-since.At)})
+		}
+	}
+	return nil
 }
 
 func (i *noIdleBesideWork) watchWorkers(e *sim.Effect) error {

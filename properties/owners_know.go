@@ -2,10 +2,13 @@ package properties
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // ownersKnow: who owns a unit knows it, and shows it: a living owner beats at
@@ -14,12 +17,24 @@ import (
 // claim came back with an unknown outcome, and it looked no further. One that
 // stores parts of its output and beats no more has lost its heartbeat.
 //
+// And an owner that could not renew its lease stops by itself, FenceMargin before
+// others may take the unit away: it writes nothing of it to the object store any more,
+// unless it was stopped or slow itself, or the request was.
+//
 // The unit waits for a lease to run out that nobody holds, and an attempt of it
-// is gone.
+// is gone; or two work on it at once.
 type ownersKnow struct {
 	watch
 	worked   map[*unit]sim.Moment // when its owner last had an effect on its objects
 	suspects []suspicion
+	outworks []outwork
+}
+
+// outwork is a write long after the last renewal that is known: of commits some are
+// judged later than they happen.
+type outwork struct {
+	lease string // its key
+	suspicion
 }
 
 var (
@@ -27,11 +42,12 @@ var (
 
 	ownerThatWorksAndDoesNotBeat = ownersKnowSays.clause("R8", "owner that works and does not beat")
 	ownerThatDoesNotKnow         = ownersKnowSays.clause("R4", "owner that does not know")
+	ownerThatOutworksItsLease    = ownersKnowSays.clause("R8", "owner that outworks its lease")
 )
 
 func newOwnersKnow(v *view) sim.Invariant {
 	i := &ownersKnow{worked: map[*unit]sim.Moment{}}
-	i.watch = v.watch(ownersKnowSays, on{object: i.noteWork, unit: i.check})
+	i.watch = v.watch(ownersKnowSays, on{object: i.noteWork, unit: i.check, lease: i.noteRenewed})
 	return i
 }
 
@@ -48,7 +64,75 @@ func (i *ownersKnow) Settled(*sim.World) error {
 			return s.violation
 		}
 	}
+	for n := range i.outworks {
+		if o := &i.outworks[n]; !i.excused(&o.suspicion, harmless) {
+			return o.violation
+		}
+	}
 	return nil
+}
+
+// holds is for how long a renewal lets its owner write, with the requests' way.
+func (i *ownersKnow) holds() time.Duration {
+	return i.cfg.StaleAfter - i.cfg.FenceMargin + 4*i.cfg.MaxLatency
+}
+
+// noteRenewed clears those writes that a renewal allows.
+func (i *ownersKnow) noteRenewed(c *leaseChange) error {
+	if !c.deleted && len(i.outworks) > 0 {
+		i.outworks = slices.DeleteFunc(i.outworks, func(o outwork) bool {
+			return o.lease == c.key && c.by.At <= o.until && o.until <= c.by.At+i.holds()
+		})
+	}
+	return nil
+}
+
+// harmless reports whether a fault neither stops the owner, nor its clock, nor holds
+// its requests back.
+func harmless(s *suspicion, f *strike) bool {
+	switch f.fault.Kind.(type) {
+	case *fault.Pause, *fault.Slow, *fault.Drift:
+		return f.fault.At.Process != "" && f.fault.At.Process != s.process
+	case *fault.Delay, *fault.DuplicateRequest:
+		return false
+	}
+	return true
+}
+
+// ObserveCall judges what an attempt writes to the object store by its lease: the
+// owner counts from when it sent the last renewal, which was before that landed.
+func (i *ownersKnow) ObserveCall(w *sim.World, c *sim.Call) {
+	if i.cfg.FenceMargin == 0 || !w.Timely() || c.Late {
+		return
+	}
+	switch c.Op {
+	case ops.Put, ops.CreateUpload, ops.UploadPart, ops.CompleteUpload:
+	default:
+		return
+	}
+	k := schema.SplitObjectKey(c.Key)
+	u := i.unitOf[k.UID]
+	if k.Area != schema.Staging || u == nil {
+		return
+	}
+	at := len(u.claims) - 1
+	for at >= 0 && !u.claims[at].Is(c.Process, c.Incarnation) {
+		at--
+	}
+	if at < 0 {
+		return // its claim is not judged yet
+	}
+	renewed := u.claims[at].Moment
+	_, id := schema.Split(u.key)
+	key := schema.LeaseTable.Key(who(c) + "/" + id)
+	if l := i.leases[key]; l != nil && l.beaten.At > renewed.At {
+		renewed = l.beaten
+	}
+	if worked := c.At - renewed.At; worked > i.holds() {
+		i.outworks = append(i.outworks, outwork{key, suspicion{c.Process, renewed.At, c.At, ownerThatOutworksItsLease.breachOfCall(c, renewed.Ref("renewed the lease"), "wrote "+c.Key,
+			"%s did %s for unit %s %s after it had renewed its lease for the last time; it must stop by itself after %s, %s before others may take the unit away",
+			who(c), c.Op, u.uid, worked, i.cfg.StaleAfter-i.cfg.FenceMargin, i.cfg.FenceMargin)}})
+	}
 }
 
 // check judges the owner that a unit was taken from.

@@ -45,7 +45,7 @@ func asked() workload.Spec {
 
 func config() properties.Config {
 	return properties.Config{
-		Workload: asked(), Heartbeat: time.Second, StaleAfter: 10 * time.Second, ScannerLease: 10 * time.Second,
+		Workload: asked(), Heartbeat: time.Second, StaleAfter: 10 * time.Second, ScannerLease: 10 * time.Second, FenceMargin: time.Second,
 		Poll: time.Second, ReapEvery: time.Second, ControlEvery: time.Second, ScanEvery: time.Second,
 		MergePoll: time.Second, JanitorEvery: time.Second, UnitBackoff: time.Second, UnitBackoffMax: time.Second, OpTimeout: time.Second,
 		StorageTimeout: time.Second, BackoffMax: time.Second, BreakerOpen: 10 * time.Second, MaxInFlight: 10 * time.Second,

@@ -50,3 +50,9 @@ func (v *view) struckBetween(from, until time.Duration) bool {
 func refuses(_ *suspicion, f *strike) bool {
 	return fault.Is[*fault.Refuse](f.fault) || fault.Is[*fault.Outage](f.fault)
 }
+
+// enough reports whether a fault asks a process to stop and leaves it the time.
+func (v *view) enough(s *suspicion, f *strike) bool {
+	stop, ok := f.fault.Kind.(*fault.Terminate)
+	return ok && (f.fault.At.Process == s.process || stop.Grace >= v.cfg.DrainTimeout)
+}

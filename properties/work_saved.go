@@ -10,7 +10,8 @@ import (
 
 // workSaved: as long as nothing is in its way, an attempt saves how far it has
 // come: what it stored of its output is named by a checkpoint once
-// CheckpointEvery has passed and another part is stored; and a successor whose
+// CheckpointEvery has passed and another part is stored, and before its process gives
+// the unit back because it was asked to stop; and a successor whose
 // claim found a checkpoint with an open upload completes that upload, rather
 // than begin anew.
 //
@@ -20,6 +21,7 @@ type workSaved struct {
 	watch
 	unsaved  map[*upload]*unsaved
 	suspects []suspicion
+	drained  []suspicion
 }
 
 // unsaved is what an upload holds beyond its last checkpoint.
@@ -27,6 +29,8 @@ type unsaved struct {
 	by     sim.Moment // who stored the first such part, and when
 	owed   sim.Moment // when a checkpoint became due
 	number int        // of the part stored then
+	first  int        // number of the first such part that was seen
+	known  bool       // its owner knows that one is stored: it has stored what comes after
 }
 
 var (
@@ -34,15 +38,21 @@ var (
 
 	workNotSaved          = workSavedSays.clause("R5", "work not saved")
 	savedWorkNotContinued = workSavedSays.clause("R5", "saved work not continued")
+	workGivenAwayUnsaved  = workSavedSays.clause("R5", "work given away unsaved")
 )
 
 func newWorkSaved(v *view) sim.Invariant {
 	i := &workSaved{unsaved: map[*upload]*unsaved{}}
-	i.watch = v.watch(workSavedSays, on{object: i.checkStored, checkpoint: i.noteSaved, unit: i.checkResumed})
+	i.watch = v.watch(workSavedSays, on{object: i.checkStored, checkpoint: i.noteSaved, unit: i.checkUnit})
 	return i
 }
 
-func (i *workSaved) Settled(*sim.World) error { return i.unexcused(i.suspects, nil) }
+func (i *workSaved) Settled(*sim.World) error {
+	if err := i.unexcused(i.suspects, nil); err != nil {
+		return err
+	}
+	return i.unexcused(i.drained, i.enough)
+}
 
 func (i *workSaved) noteSaved(c *checkpointChange) error {
 	if !c.deleted {
@@ -65,9 +75,10 @@ func (i *workSaved) checkStored(c *objectChange) error {
 	}
 	s := i.unsaved[up]
 	if s == nil || !s.by.Is(e.Process, e.Incarnation) {
-		i.unsaved[up] = &unsaved{by: e.Moment()}
+		i.unsaved[up] = &unsaved{by: e.Moment(), first: c.effect().Number}
 		return nil
 	}
+	s.known = s.known || c.effect().Number >= s.first+i.cfg.PartsInFlight
 	switch number := c.effect().Number; {
 	case s.owed.Event == 0 && e.At-s.by.At > drifted(i.cfg.CheckpointEvery):
 		s.owed, s.number = e.Moment(), number
@@ -77,6 +88,28 @@ func (i *workSaved) checkStored(c *objectChange) error {
 		delete(i.unsaved, up)
 	}
 	return nil
+}
+
+func (i *workSaved) checkUnit(c *unitChange) error {
+	if p := i.processes[c.before.Worker]; c.became(schema.Pending) && c.byOwner() && p != nil && p.draining {
+		i.checkGivenBack(c)
+	}
+	return i.checkResumed(c)
+}
+
+// checkGivenBack judges a unit that a process gives back because it was asked to stop.
+// An upload that it began anew has taken an earlier one's place.
+func (i *workSaved) checkGivenBack(c *unitChange) {
+	var last *upload
+	for up := range i.unsaved {
+		if up.object.unit == c.unit && (last == nil || up.created.Event > last.created.Event) {
+			last = up
+		}
+	}
+	if s := i.unsaved[last]; s != nil && s.known && s.by.Is(c.by.Process, c.by.Incarnation) {
+		i.drained = append(i.drained, suspicion{c.by.Process, s.by.At, c.by.At, c.breaks(workGivenAwayUnsaved,
+			"%s gave unit %s back because it was asked to stop; of what it has stored of upload %s no checkpoint names what is from part %d on", c.who(), c.unit.uid, last.id, s.first)})
+	}
 }
 
 // checkResumed judges whether the attempt that completed a unit made use of what

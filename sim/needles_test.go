@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
@@ -123,4 +125,58 @@ func TestNoStatusOfTheForgotten(t *testing.T) {
 	s.Settle()
 	require.Greater(t, calls(s, "w0", core.StepControl), looked)
 	require.Empty(t, s.World().Keys("status/"))
+}
+
+// A controller wants to fail a batch for its dead unit, and loses two conflicts. Before it
+// tries again an operator retries the unit, and is told so. The batch lives (R3): the
+// controller neither says that it is about to fail, which no retry could avert, nor fails
+// it by what it has seen before.
+func TestRetryIsHeardInACrowd(t *testing.T) {
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{{
+		Namespace: "lab", Name: "data", Output: "out/data/", ChunkSize: 1, MaxAttempts: 3,
+		Sources: []workload.Source{{Prefix: "in/", Recordings: []workload.Recording{{Name: "a.rec", ID: 1, Frames: 2, Poison: 1}}}},
+	}}})
+	w0 := s.Worker(0)
+	s.Until(unitIs(s, 0, "state", "dead"))
+	for _, try := range []int{2, 3} { // the first writes the status
+		w0.Before(core.StepControl).On("kv.prewrite").Nth(try).Conflict()
+	}
+	stall := w0.Before(core.StepControl).On("kv.prewrite").Nth(4).Pause()
+	s.Until(stall.Fired)
+	require.Equal(t, "running", s.Phase(0))
+	retry := s.Client("retry", "lab/data", func(ctx context.Context, api *core.Client) (int64, error) {
+		n, err := api.Retry(ctx, "lab", "data")
+		return int64(n), err
+	})
+	s.Until(retry.Returned)
+	require.NoError(t, retry.Err())
+	w0.Resume()
+	s.Settle()
+	requireUnit(t, s, 0, "state", "dead", "epoch", "2", "retries", "1")
+}
+
+// A scanner wants to fail a batch whose source is not there, and loses two conflicts. It
+// is suspended before it says what is to come, until another leads: it says nothing any
+// more (R20).
+func TestDeposedScannerAnnouncesNothing(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{{
+		Namespace: "lab", Name: "data", Output: "out/data/", ChunkSize: 1, MaxAttempts: 3,
+		Sources: []workload.Source{{Prefix: "in/a.rec", Recordings: []workload.Recording{{ID: 1, Frames: 2, Missing: true}}}},
+	}}})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	for _, try := range []int{2, 3} { // the first begins the discovery
+		w0.Before(core.StepDiscover).On("kv.prewrite").Nth(try).Conflict()
+	}
+	stall := w0.Before(core.StepDiscover).On("kv.prewrite").Nth(4).Suspend()
+	s.Until(stall.Fired)
+	lead := w1.After(core.StepLead).On("kv.commit").Pause()
+	w1.Resume()
+	s.Until(lead.Fired)
+	w0.Resume()
+	s.Advance(2 * time.Second)
+	require.Empty(t, storedRow(s, "batch/lab/data").get("closing"))
+	w1.Resume()
+	s.Settle()
+	require.Equal(t, "failed", s.Phase(0))
 }

@@ -59,7 +59,7 @@ func known(s *conversion.System) properties.Config {
 	k := &s.Config().Core
 	c := properties.Config{
 		Workload:  *s.Workload(),
-		Heartbeat: k.Heartbeat, StaleAfter: k.StaleAfter, ScannerLease: k.ScannerLease,
+		Heartbeat: k.Heartbeat, StaleAfter: k.StaleAfter, ScannerLease: k.ScannerLease, FenceMargin: k.FenceMargin,
 		Poll: k.WorkerPoll, ReapEvery: k.ReapEvery, ControlEvery: k.ControlEvery,
 		ScanEvery: k.ScanEvery, MergePoll: k.MergePoll, JanitorEvery: k.JanitorEvery,
 		UnitBackoff: k.UnitBackoff, UnitBackoffMax: k.UnitBackoffMax, OpTimeout: k.OpTimeout, StorageTimeout: k.StorageTimeout,
