@@ -9,6 +9,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
@@ -179,4 +180,35 @@ func TestDeposedScannerAnnouncesNothing(t *testing.T) {
 	w1.Resume()
 	s.Settle()
 	require.Equal(t, "failed", s.Phase(0))
+}
+
+// An owner counts its lease from when it sent the claim, or the beat, not from the answer
+// (R8): observers may have counted since the one was there, and the other may be late.
+func TestLeasesCountFromTheSend(t *testing.T) {
+	for _, step := range []env.Step{core.StepClaimUnit, core.StepHeartbeat} {
+		s := begin(t, conversion.Setup{Frames: 40})
+		w0 := s.Worker(0)
+		answer := w0.After(step).On("kv.commit").Pause()
+		s.Until(answer.Fired)
+		sent := s.World().Now()
+		s.Advance(3 * time.Second)
+		if step == core.StepClaimUnit { // no beat gets through before the partition
+			w0.Before(core.StepHeartbeat).On("kv.prewrite").LoseRequest()
+		}
+		w0.Resume()
+		s.Until(func() bool { return calls(s, "w0", core.StepConvert) > 0 })
+		w0.Partition(ops.KV, ops.PD, ops.Objects)
+		s.Advance(20 * time.Second)
+		last := time.Duration(0)
+		for _, e := range s.Trace() {
+			if e.Level == sim.TraceCall && e.Step == string(core.StepConvert) {
+				last = e.At
+			}
+		}
+		require.Greater(t, last, sent+6*time.Second, step)
+		require.LessOrEqual(t, last, sent+s.Core().StaleAfter-s.Core().FenceMargin, step)
+		w0.Heal()
+		s.Settle()
+		require.Equal(t, "complete", s.Phase(0))
+	}
 }
