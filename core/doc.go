@@ -66,7 +66,8 @@
 //	lease/<worker>/<incarnation>/<bid>/<uid>   l1 epoch= beat= ttl_ms=: present
 //	    exactly while the unit is processing under that owner and epoch
 //	checkpoint/<bid>/<uid>       c1 epoch= seq= offset= frames= key= upload= parts=
-//	       digest= state= : parts is number:etag:size,...; digest is that of the
+//	       digest= state= : parts is number:etag:size,..., a comma of an
+//	    etag written %2C and a percent sign %25; digest is that of the
 //	       parts' bytes (dataset.Digest); state is the codec's, opaque; key
 //	       carries the epoch that opened the upload
 //	merge/<bid>                  m1 gen= state= worker= incarnation= beat= units= digest=

@@ -80,6 +80,13 @@ func (f *fields) parts(name string, value *[]env.Part) {
 	*value = parts
 }
 
+// ETags are opaque, and may hold what parts are separated by: then nobody could read
+// the checkpoint, nor write the next, and every successor would begin anew.
+var (
+	commas   = strings.NewReplacer("%", "%25", ",", "%2C")
+	percents = strings.NewReplacer("%25", "%", "%2C", ",") // its inverse
+)
+
 func joinParts(parts []env.Part) string {
 	var b []byte
 	for i, p := range parts {
@@ -87,7 +94,7 @@ func joinParts(parts []env.Part) string {
 			b = append(b, ',')
 		}
 		b = strconv.AppendInt(b, int64(p.Number), 10)
-		b = append(append(append(b, ':'), p.ETag...), ':')
+		b = append(append(append(b, ':'), commas.Replace(p.ETag)...), ':')
 		b = strconv.AppendInt(b, p.Size, 10)
 	}
 	return string(b)
@@ -106,7 +113,7 @@ func splitParts(text string) ([]env.Part, error) {
 		if err != nil {
 			return nil, err
 		}
-		parts = append(parts, env.Part{Number: n, ETag: rest[:at], Size: size})
+		parts = append(parts, env.Part{Number: n, ETag: percents.Replace(rest[:at]), Size: size})
 	}
 	return parts, nil
 }

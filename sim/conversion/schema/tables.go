@@ -271,6 +271,9 @@ type Part struct {
 	Size   int64
 }
 
+// percents undoes what keeps an ETag's commas apart from those between parts.
+var percents = strings.NewReplacer("%25", "%", "%2C", ",")
+
 // NextPart cuts the first part off a checkpoint's parts. ok is false if that
 // cannot be read.
 func NextPart(parts string) (p Part, rest string, ok bool) {
@@ -282,7 +285,7 @@ func NextPart(parts string) (p Part, rest string, ok bool) {
 	}
 	n, err1 := strconv.Atoi(number)
 	size, err2 := strconv.ParseInt(sized[at+1:], 10, 64)
-	return Part{Number: n, ETag: sized[:at], Size: size}, rest, err1 == nil && err2 == nil
+	return Part{Number: n, ETag: percents.Replace(sized[:at]), Size: size}, rest, err1 == nil && err2 == nil
 }
 
 // Merge is the row merge/<bid>.
