@@ -20,6 +20,7 @@ import (
 type workSaved struct {
 	watch
 	unsaved  map[*upload]*unsaved
+	newest   map[*unit]*upload // of those that parts were stored of
 	suspects []suspicion
 	drained  []suspicion
 }
@@ -42,7 +43,7 @@ var (
 )
 
 func newWorkSaved(v *view) sim.Invariant {
-	i := &workSaved{unsaved: map[*upload]*unsaved{}}
+	i := &workSaved{unsaved: map[*upload]*unsaved{}, newest: map[*unit]*upload{}}
 	i.watch = v.watch(workSavedSays, on{object: i.checkStored, checkpoint: i.noteSaved, unit: i.checkUnit})
 	return i
 }
@@ -73,6 +74,9 @@ func (i *workSaved) checkStored(c *objectChange) error {
 	if u == nil || !u.ownedBy(e.Process, e.Incarnation) {
 		return nil
 	}
+	if last := i.newest[u]; last == nil || up.created.Event > last.created.Event {
+		i.newest[u] = up
+	}
 	s := i.unsaved[up]
 	if s == nil || !s.by.Is(e.Process, e.Incarnation) {
 		i.unsaved[up] = &unsaved{by: e.Moment(), first: c.effect().Number}
@@ -100,12 +104,7 @@ func (i *workSaved) checkUnit(c *unitChange) error {
 // checkGivenBack judges a unit that a process gives back because it was asked to stop.
 // An upload that it began anew has taken an earlier one's place.
 func (i *workSaved) checkGivenBack(c *unitChange) {
-	var last *upload
-	for up := range i.unsaved {
-		if up.object.unit == c.unit && (last == nil || up.created.Event > last.created.Event) {
-			last = up
-		}
-	}
+	last := i.newest[c.unit]
 	if s := i.unsaved[last]; s != nil && s.known && s.by.Is(c.by.Process, c.by.Incarnation) {
 		i.drained = append(i.drained, suspicion{c.by.Process, s.by.At, c.by.At, c.breaks(workGivenAwayUnsaved,
 			"%s gave unit %s back because it was asked to stop; of what it has stored of upload %s no checkpoint names what is from part %d on", c.who(), c.unit.uid, last.id, s.first)})
