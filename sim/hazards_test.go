@@ -911,19 +911,21 @@ func TestReleaseDoesNotBurnAttempt(t *testing.T) {
 // A process that is asked to stop while it records that an attempt failed records
 // it all the same: nothing waits for a lease that nobody holds.
 func TestDrainWhileFailing(t *testing.T) {
-	batch := conversion.NewBatch("lab", "data", 1, 4)
-	batch.Sources[0].Recordings[0].Poison = 3
-	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
-	w0, w1 := s.Worker(0), s.Worker(1)
-	w1.Pause()
-	stall := w0.Before(core.StepFailUnit).On("kv.prewrite").Pause()
-	s.Until(stall.Fired)
-	w0.Terminate(10 * time.Second)
-	w0.Resume()
-	s.Until(func() bool { return !w0.Alive() })
-	requireUnit(t, s, 0, "state", "dead", "attempts", "1", "epoch", "1")
-	w1.Resume()
-	s.Settle()
+	for _, op := range []string{"kv.get", "kv.prewrite"} { // while it reads, and while it writes
+		batch := conversion.NewBatch("lab", "data", 1, 4)
+		batch.Sources[0].Recordings[0].Poison = 3
+		s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
+		w0, w1 := s.Worker(0), s.Worker(1)
+		w1.Pause()
+		stall := w0.Before(core.StepFailUnit).On(op).Pause()
+		s.Until(stall.Fired)
+		w0.Terminate(10 * time.Second)
+		w0.Resume()
+		s.Until(func() bool { return !w0.Alive() })
+		requireUnit(t, s, 0, "state", "dead", "attempts", "1", "epoch", "1")
+		w1.Resume()
+		s.Settle()
+	}
 }
 
 // A part that did not arrive is uploaded again, under its number; its error is

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -211,4 +212,21 @@ func TestLeasesCountFromTheSend(t *testing.T) {
 		s.Settle()
 		require.Equal(t, "complete", s.Phase(0))
 	}
+}
+
+// A process that is asked to stop saves what it has stored before it gives its unit back:
+// whoever takes it next goes on from there (R5).
+func TestDrainSavesWhatIsDone(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 12, Tune: func(k *core.Config) { k.CheckpointFrames = 1000 }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	stop := w0.Before(core.StepConvert).On("objects.upload_part").Nth(6).Terminate(30 * time.Second)
+	s.Until(stop.Fired)
+	s.Until(unitIs(s, 0, "state", "pending", "releases", "1"))
+	saved := storedRow(s, strings.Replace(s.Unit(0, 0), "unit/", "checkpoint/", 1))
+	require.Equal(t, "5", saved.get("frames"))
+	w1.Resume()
+	s.Until(unitIs(s, 0, "state", "complete"))
+	requireUnit(t, s, 0, "epoch", "2", "staged", saved.get("key"))
+	s.Settle()
 }
