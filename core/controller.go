@@ -150,10 +150,14 @@ func (s *survey) verdict() string {
 
 // failBatch fails a batch that must fail, or ends one whose row says what it is
 // about to become. It judges again, on the snapshot of the transaction that locks
-// the shards: somebody may have retried the dead unit meanwhile (R3).
+// the shards: somebody may have retried the dead unit meanwhile (R3). Until then a
+// dead unit is nothing to announce: it fails a batch that has nothing else left, so
+// nobody crowds its shards, and a retry must be heard. That the limit was passed
+// stays so, whoever moves a unit meanwhile.
 func (c *controller) failBatch(ctx context.Context, id batchID) error {
 	var to Phase
 	text := ""
+	passed := false // the limit of failed attempts
 	body := func(ctx context.Context, tx env.Txn) error {
 		to = ""
 		s, err := c.survey(ctx, tx, id)
@@ -164,44 +168,28 @@ func (c *controller) failBatch(ctx context.Context, id batchID) error {
 			to, text = s.batch.closing, s.batch.err
 			return closeBatch(tx, c.env.Clock, id, &s.batch, to, text)
 		}
-		if text, err = c.judge(ctx, tx, id, &s); err != nil || text == "" {
+		if text = s.verdict(); text == "" {
+			return nil
+		}
+		cause, err := c.causeOf(ctx, tx, id, &s)
+		if err != nil {
 			return err
 		}
-		to = PhaseFailed
+		to, text, passed = PhaseFailed, cutText(text+cause), s.failures > s.batch.backoffLimit
 		return closeBatch(tx, c.env.Clock, id, &s.batch, to, text)
 	}
-	crowded := func(ctx context.Context) error { return c.kv.announce(ctx, id, c.overLimit(id)) }
+	crowded := func(ctx context.Context) error {
+		if to == "" || !passed {
+			return nil
+		}
+		return c.kv.announce(ctx, id, func(context.Context, env.Txn) (Phase, string, error) { return to, text, nil })
+	}
 	err := c.kv.update(ctx, &txn{body: body, crowded: crowded})
 	if err == nil && to == PhaseFailed {
 		c.env.Metrics.Add("batches_failed_total", 1)
 		c.log(ctx, slog.LevelError, "batch failed: "+text, string(id), nil)
 	}
 	return err
-}
-
-// judge is the verdict with its cause, as a row holds it, or "".
-func (c *controller) judge(ctx context.Context, tx env.Txn, id batchID, s *survey) (string, error) {
-	text := s.verdict()
-	if text == "" {
-		return "", nil
-	}
-	cause, err := c.causeOf(ctx, tx, id, s)
-	return cutText(text + cause), err
-}
-
-// overLimit judges for an announcement, which cannot be taken back, whether the
-// batch has passed its limit of failed attempts. A dead unit is no reason for one:
-// it fails a batch that has nothing else left, so nobody crowds its shards, and a
-// retry must be heard until the shards are locked (R3).
-func (c *controller) overLimit(id batchID) func(ctx context.Context, tx env.Txn) (Phase, string, error) {
-	return func(ctx context.Context, tx env.Txn) (Phase, string, error) {
-		s, err := c.survey(ctx, tx, id)
-		if err != nil || s.failures <= s.batch.backoffLimit {
-			return "", "", err
-		}
-		text, err := c.judge(ctx, tx, id, &s)
-		return PhaseFailed, text, err
-	}
 }
 
 // causeOf is the error of a unit that has failed, if there is one.

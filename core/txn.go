@@ -164,9 +164,9 @@ func (s *store) view(ctx context.Context, body func(ctx context.Context, tx env.
 //  3. The end, which still is one transaction, finds the shards quiet.
 //
 // Should its author die in between, a controller goes on from what the row says,
-// and does not judge again. So judge says in the announcing transaction itself
-// what the batch must become, and why, or "" (R3): since the author's last look an
-// operator may have retried the dead unit, or another may lead (R20).
+// and does not judge again. So judge, which says what the batch must become, or "",
+// and why, must rest on what cannot change any more (R3), or lock it: another may
+// lead since the author's last look (R20).
 func (s *store) announce(ctx context.Context, id batchID, judge func(ctx context.Context, tx env.Txn) (to Phase, text string, err error)) error {
 	return s.update(ctx, &txn{body: func(ctx context.Context, tx env.Txn) error {
 		b, err := readBatch(ctx, tx, id.name())

@@ -11,8 +11,7 @@ import (
 // summariesAgree: what is derived says what is so: a status row tells the
 // generation, phase, error and counts that its writer's snapshot had, and once
 // all has come to rest those of the batch; a batch that says that it is about to
-// fail had passed its limit of failed attempts in that snapshot, or its discovery's
-// leader says so; at rest the index holds exactly the
+// fail has passed its limit of failed attempts, or its discovery's leader says so; at rest the index holds exactly the
 // living batches, the progress of the discovery adds up to the units that there
 // are, and every batch tells when it was submitted and when it ended.
 //
@@ -20,17 +19,16 @@ import (
 // is missing from the index is never worked on again.
 type summariesAgree struct {
 	watch
-	past map[*submission][]summary
+	past   map[*submission][]summary
+	passed map[*submission]bool // its limit of failed attempts, at some time
 }
 
-// summary is what a batch's status row should say from some commit on, and how many
-// attempts had failed of units that had not recovered.
+// summary is what a batch's status row should say from some commit on.
 type summary struct {
-	ts       uint64
-	phase    string
-	err      string
-	counts   schema.Counts
-	failures int64
+	ts     uint64
+	phase  string
+	err    string
+	counts schema.Counts
 }
 
 var (
@@ -51,7 +49,7 @@ var (
 )
 
 func newSummariesAgree(v *view) sim.Invariant {
-	i := &summariesAgree{past: map[*submission][]summary{}}
+	i := &summariesAgree{past: map[*submission][]summary{}, passed: map[*submission]bool{}}
 	i.watch = v.watch(summariesAgreeSays, on{unit: i.rememberUnit, batch: i.rememberBatch, status: i.checkWritten})
 	return i
 }
@@ -84,13 +82,12 @@ func (i *summariesAgree) checkAnnounced(c *batchChange) error {
 	if s.now.Phase == "discovering" && c.isBy(leader.Worker, leader.Incarnation) {
 		return nil
 	}
-	was := i.before(s, c.by.Commit.StartTS)
-	if was == nil || was.failures > s.now.BackoffLimit {
+	if i.passed[s] {
 		return nil
 	}
 	return endAnnouncedTooSoon.breach(c.by, s.bid, s.born.Ref("submitted "+s.bid), "announced that the batch fails",
-		"%s is about to fail, says its row (%s); in the snapshot that this was written from %d attempts had failed, and %d are allowed",
-		s.bid, s.now.Error, was.failures, s.now.BackoffLimit)
+		"%s is about to fail, says its row (%s), and has never had more failed attempts than the %d that are allowed",
+		s.bid, s.now.Error, s.now.BackoffLimit)
 }
 
 // before is what is remembered of a batch as of a snapshot, or nil.
@@ -114,7 +111,10 @@ func (i *summariesAgree) remember(e *sim.Effect, s *submission) {
 		past = slices.Delete(past, 0, memory/2)
 	}
 	counts, _ := s.counts()
-	i.past[s] = append(past, summary{e.TS, s.now.Phase, s.now.Error, counts, s.failures()})
+	i.past[s] = append(past, summary{e.TS, s.now.Phase, s.now.Error, counts})
+	if s.failures() > s.now.BackoffLimit {
+		i.passed[s] = true
+	}
 }
 
 // checkWritten compares a status row with what its writer saw.
