@@ -68,8 +68,8 @@ func (p *program) columns(clean string) ([]string, error) {
 		return all, nil
 	}
 	for _, name := range p.cells {
-		if !slices.Contains(all, name) {
-			return nil, fmt.Errorf("-cells: no cell is called %q; there are %s", name, strings.Join(all, ", "))
+		if !slices.Contains(all, name) && name != swarm {
+			return nil, fmt.Errorf("-cells: no cell is called %q; there are %s, %s", name, strings.Join(all, ", "), swarm)
 		}
 	}
 	return p.cells, nil
@@ -86,6 +86,8 @@ func (p *program) bug(m mutants.Mutant, cells []string, clean string) error {
 			c, err = p.placed(m)
 		case synctest:
 			c, err = p.inBubbles(m)
+		case swarm:
+			c, err = p.inSwarm(m)
 		default:
 			if binary == "" {
 				dir, err := os.MkdirTemp("", "power")
@@ -100,6 +102,10 @@ func (p *program) bug(m mutants.Mutant, cells []string, clean string) error {
 			if c, err = p.run1(binary, name, m.Oracle(), p.base, p.cap, p.kills); err == nil && c.Kills > 0 {
 				err = p.requireClean(clean, name, c.First)
 			}
+		}
+		if errors.Is(err, errNotThen) {
+			fmt.Fprintf(os.Stderr, "power: %s: %s: %v\n", m.Name, name, err)
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

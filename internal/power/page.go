@@ -98,39 +98,61 @@ func costText(c mutants.Cell) string {
 	return fmt.Sprintf("%s%.2f", least(censored), seconds)
 }
 
-// common are the bugs that were measured in every cell: only these are compared.
-func (m *measurements) common() []mutants.Mutant {
+// shared are the bugs that were measured in a cell and in the portfolio: a cell is
+// compared over these.
+func (m *measurements) shared(cell string) []mutants.Mutant {
 	return slices.DeleteFunc(slices.Clone(m.all), func(bug mutants.Mutant) bool {
-		return slices.ContainsFunc(m.cells, func(cell string) bool {
-			_, ok := m.known[bug.Name][cell]
-			return !ok
-		})
+		_, ok := m.known[bug.Name][cell]
+		_, too := m.known[bug.Name][mutants.Portfolio]
+		return !ok || !too
 	})
 }
 
-func (m *measurements) summary() string {
-	common := m.common()
-	var b strings.Builder
-	fmt.Fprintf(&b, "### Cells\n\n%d bugs were measured in every cell.\n\n", len(common))
-	b.WriteString("| cell | universes | CPU-s | bugs found | geometric mean of CPU-s a kill | of the portfolio's | worst CPU-s a kill | K(10 s) | K(100 s) |\n|---|---|---|---|---|---|---|---|---|\n")
-	portfolio, _ := m.mean(common, mutants.Portfolio)
-	complete := !slices.ContainsFunc(common, func(bug mutants.Mutant) bool { return m.known[bug.Name][mutants.Portfolio].Kills == 0 })
-	for _, cell := range m.cells {
-		mean, worst := m.mean(common, cell)
-		universes, found, cpu := 0, 0, 0.0
-		for _, bug := range common {
-			c := m.known[bug.Name][cell]
-			universes, cpu = universes+c.Universes, cpu+c.CPU
-			if c.Kills > 0 {
-				found++
+// comparison is what a cell and the portfolio make of the same bugs.
+type comparison struct {
+	bugs                 []mutants.Mutant // measured in both
+	found, alone, missed int              // by the cell; by it and not by the portfolio; by the portfolio and not by it
+	universes            int
+	cpu, mean, worst     float64
+	portfolio, ratio     float64 // means over the bugs that the portfolio found, and theirs
+	ratioIsBound         bool
+}
+
+func (m *measurements) compare(cell string) *comparison {
+	c := &comparison{bugs: m.shared(cell)}
+	var sure []mutants.Mutant // found by the portfolio: a mean of bounds divides nothing
+	for _, bug := range c.bugs {
+		here, there := m.known[bug.Name][cell], m.known[bug.Name][mutants.Portfolio]
+		c.universes, c.cpu = c.universes+here.Universes, c.cpu+here.CPU
+		if here.Kills > 0 {
+			c.found++
+		}
+		switch {
+		case there.Kills > 0:
+			sure = append(sure, bug)
+			if here.Kills == 0 {
+				c.missed++
 			}
+		case here.Kills > 0:
+			c.alone++
 		}
-		ratio := "-" // of two bounds says nothing
-		if found == len(common) && complete {
-			ratio = fmt.Sprintf("%.2f", mean/portfolio)
-		}
-		fmt.Fprintf(&b, "| %s | %d | %.0f | %d | %s%.2f | %s | %.1f | %.1f | %.1f |\n", cell, universes, cpu, found,
-			least(found < len(common)), mean, ratio, worst, m.expected(common, cell, 10), m.expected(common, cell, 100))
+	}
+	c.mean, c.worst = m.mean(c.bugs, cell)
+	c.portfolio, _ = m.mean(sure, mutants.Portfolio)
+	mean, _ := m.mean(sure, cell)
+	c.ratio, c.ratioIsBound = mean/c.portfolio, c.missed > 0
+	return c
+}
+
+func (m *measurements) summary() string {
+	var b strings.Builder
+	b.WriteString("### Cells\n\nEach cell beside the portfolio, over the bugs that were measured in both. The ratio is of the geometric means over those that the\nportfolio found; ≥ if the cell missed some of them.\n\n")
+	b.WriteString("| cell | bugs | found | not by the portfolio | by the portfolio only | universes | CPU-s | CPU-s a kill, geometric mean | worst | of the portfolio's | K(1 s) | K(10 s) | K(100 s) |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, cell := range m.cells {
+		c := m.compare(cell)
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %.0f | %s%.2f | %.1f | %s%.2f | %.1f | %.1f | %.1f |\n", cell, len(c.bugs), c.found, c.alone, c.missed,
+			c.universes, c.cpu, least(c.found < len(c.bugs)), c.mean, c.worst, least(c.ratioIsBound), c.ratio,
+			m.expected(c.bugs, cell, 1), m.expected(c.bugs, cell, 10), m.expected(c.bugs, cell, 100))
 	}
 	return b.String() + "\n"
 }
@@ -173,7 +195,7 @@ func (m *measurements) expected(bugs []mutants.Mutant, cell string, t float64) (
 	return k
 }
 
-// perBug is a row for each bug that was measured in every cell.
+// perBug is a row for each bug that was measured in the portfolio and in another cell.
 func (m *measurements) perBug() string {
 	var b strings.Builder
 	b.WriteString("### CPU-seconds a kill\n\n| bug |")
@@ -181,7 +203,10 @@ func (m *measurements) perBug() string {
 		b.WriteString(" " + cell + " |")
 	}
 	b.WriteString("\n|---|" + strings.Repeat("---|", len(m.cells)) + "\n")
-	for _, bug := range m.common() {
+	for _, bug := range m.shared(mutants.Portfolio) {
+		if len(m.known[bug.Name]) < 2 {
+			continue
+		}
 		b.WriteString("| `" + bug.Name + "` |")
 		for _, cell := range m.cells {
 			b.WriteString(" " + costText(m.known[bug.Name][cell]) + " |")

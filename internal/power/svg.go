@@ -32,31 +32,30 @@ func (s *svg) end() []byte {
 // colours tell the cells apart.
 var colours = []string{"#1b6ca8", "#d1495b", "#2e8b57", "#8a5a44", "#7b4fa3", "#b8860b", "#444444", "#00828a", "#c2185b", "#607d1f"}
 
-// kills draws K(t): the bugs that t CPU-seconds for each are expected to kill, cell
-// by cell, over the logarithm of t.
+// kills draws K(t): the share of a cell's bugs that t CPU-seconds for each are expected
+// to kill, cell by cell, over the logarithm of t.
 func (m *measurements) kills() []byte {
 	const left, top, width, height = 50.0, 20.0, 560.0, 320.0
 	const from, to = -1.0, 3.0 // powers of ten of a CPU-second
-	bugs := m.common()
 	s := newSVG(800, 390)
 	x := func(power float64) float64 { return left + width*(power-from)/(to-from) }
-	y := func(k float64) float64 { return top + height*(1-k/float64(max(len(bugs), 1))) }
+	y := func(share float64) float64 { return top + height*(1-share) }
 	for power := from; power <= to; power++ {
 		fmt.Fprintf(s, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#ddd"/>`+"\n", x(power), top, x(power), top+height)
 		s.text(x(power), top+height+16, `text-anchor="middle"`, fmt.Sprintf("%g s", math.Pow(10, power)))
 	}
 	for i := range 5 {
-		k := float64(len(bugs)) * float64(i) / 4
+		k := float64(i) / 4
 		fmt.Fprintf(s, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#ddd"/>`+"\n", left, y(k), left+width, y(k))
-		s.text(left-6, y(k)+4, `text-anchor="end"`, fmt.Sprintf("%.0f", k))
+		s.text(left-6, y(k)+4, `text-anchor="end"`, fmt.Sprintf("%.0f %%", 100*k))
 	}
 	s.text(left+width/2, top+height+36, `text-anchor="middle"`, "CPU-seconds for each bug")
 	for i, cell := range m.cells {
-		colour := colours[i%len(colours)]
+		colour, bugs := colours[i%len(colours)], m.shared(cell)
 		fmt.Fprintf(s, `<polyline fill="none" stroke="%s" stroke-width="1.8" points="`, colour)
 		for step := range 81 {
 			power := from + (to-from)*float64(step)/80
-			fmt.Fprintf(s, "%.1f,%.1f ", x(power), y(m.expected(bugs, cell, math.Pow(10, power))))
+			fmt.Fprintf(s, "%.1f,%.1f ", x(power), y(m.expected(bugs, cell, math.Pow(10, power))/float64(max(len(bugs), 1))))
 		}
 		s.WriteString(`"/>` + "\n")
 		s.text(left+width+14, top+14+float64(i)*18, `fill="`+colour+`"`, fmt.Sprintf("%s %.1f", cell, m.expected(bugs, cell, math.Pow(10, to))))
