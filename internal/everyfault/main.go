@@ -150,17 +150,7 @@ func (p *program) keep(r *Result) error {
 		return err
 	}
 	fmt.Println(string(line))
-	if p.results == "" {
-		return nil
-	}
-	file, err := os.OpenFile(p.results, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(file, "%s\n", line); err != nil {
-		return err
-	}
-	return file.Close()
+	return mutants.Append(p.results, r)
 }
 
 // try builds this program with the bug planted, and lets it measure itself. A

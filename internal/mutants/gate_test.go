@@ -1,8 +1,6 @@
 package mutants
 
 import (
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -141,17 +139,9 @@ func (g *gate) requireClean(t *testing.T, base, out string) (seed uint64, n int)
 // for: each search measures, too, up to its first kill. It runs universes ahead, so
 // its processor time would tell nothing.
 func (g *gate) record(t *testing.T, c Cell) {
-	if *recordFlag == "" {
-		return
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	line, err := json.Marshal(c)
-	require.NoError(t, err)
-	file, err := os.OpenFile(*recordFlag, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	require.NoError(t, err)
-	_, err = fmt.Fprintf(file, "%s\n", line)
-	require.NoError(t, errors.Join(err, file.Close()))
+	require.NoError(t, Append(*recordFlag, c))
 }
 
 func (g *gate) add(count func()) {

@@ -167,10 +167,5 @@ func (p *program) keep(c *mutants.Cell) error {
 		p.known[c.Mutant] = map[string]mutants.Cell{}
 	}
 	p.known[c.Mutant][c.Name] = *c
-	file, err := os.OpenFile(p.results, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(file, "%s\n", line)
-	return errors.Join(err, file.Close())
+	return mutants.Append(p.results, c)
 }

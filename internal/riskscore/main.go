@@ -155,21 +155,7 @@ func (p *program) known() (known []Result, err error) {
 // keep adds a result to the file.
 func (p *program) keep(r *Result) error {
 	fmt.Printf("%s: %d of %d universes failed, %d of %d predicted schedules, %.0f CPU-s\n", r.Mutant, len(r.Campaigns)+r.Drawn, r.Universes, r.Failed, r.Tried, r.CPU)
-	if p.results == "" {
-		return nil
-	}
-	line, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	file, err := os.OpenFile(p.results, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(file, "%s\n", line); err != nil {
-		return err
-	}
-	return file.Close()
+	return mutants.Append(p.results, r)
 }
 
 // try builds this program with the bug planted, and lets it measure itself.
