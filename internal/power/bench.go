@@ -21,7 +21,7 @@ const (
 )
 
 // baselines are the cells that are neither an arm nor the portfolio.
-var baselines = []string{tier0, "B0", "B1", synctest, "B3"}
+var baselines = []string{tier0, "B0", "B1", synctest, "B3", "B3-production"}
 
 // measure measures what is not known yet: bug by bug, and of one bug a cell after
 // another, since the machine drifts. The correct core must pass the universes by
@@ -103,6 +103,10 @@ func (p *program) bug(m mutants.Mutant, cells []string, clean string) error {
 				err = p.requireClean(clean, name, c.First)
 			}
 		}
+		if errors.Is(err, errFalseAlarm) && name != mutants.Portfolio { // the way to search is wrong about this oracle
+			fmt.Fprintf(os.Stderr, "power: %s: %s: %v: the cell stays empty\n", m.Name, name, err)
+			continue
+		}
 		if errors.Is(err, errNotThen) {
 			fmt.Fprintf(os.Stderr, "power: %s: %s: %v\n", m.Name, name, err)
 			continue
@@ -126,12 +130,14 @@ func (p *program) run1(binary, cell, invariant, base string, cap float64, kills 
 	return counted(cmd)
 }
 
+var errFalseAlarm = errors.New("the correct core fails, too")
+
 // requireClean requires that the correct core passes the universe of a seed.
 func (p *program) requireClean(clean, cell string, seed uint64) error {
 	cmd := exec.Command(clean, "-cell", cell, "-base", strconv.FormatUint(seed, 10), "-count", "1")
 	c, err := counted(cmd)
 	if err == nil && len(c.By) > 0 {
-		err = fmt.Errorf("the correct core fails, too, in universe 0x%x: %v", seed, c.By)
+		err = fmt.Errorf("%w, in universe 0x%x: %v", errFalseAlarm, seed, c.By)
 	}
 	return err
 }

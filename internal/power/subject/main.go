@@ -66,9 +66,11 @@ func run() error {
 
 // The cells that are no arm.
 const (
-	Narrow  = "B3" // plain narrow simulation
-	Machine = "B0" // rapid's state machine, without the scheduler
-	Real    = "B1" // goroutines and random sleeps, on the machine's clock
+	Narrow = "B3" // plain narrow simulation
+	// Unvaried is Narrow with the configuration of production.
+	Unvaried = "B3-production"
+	Machine  = "B0" // rapid's state machine, without the scheduler
+	Real     = "B1" // goroutines and random sleeps, on the machine's clock
 )
 
 // arms are those that there are, but for the one that draws nothing.
@@ -83,6 +85,8 @@ func cell(name string) (func(seed uint64) (*sim.Result, error), error) {
 		return simulate(suite.Target()), nil
 	case Narrow:
 		return simulate(narrow()), nil
+	case Unvaried:
+		return simulate(unvaried()), nil
 	case Machine:
 		return machine, nil
 	case Real:

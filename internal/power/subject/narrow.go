@@ -1,12 +1,33 @@
 package main
 
 import (
+	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
+
+// unvaried is narrow with the times and the counts of production: a simulation
+// commonly has one configuration. What clients do, the sizes by which work is cut, and
+// how long what is left over is watched are drawn: else most of core would have nothing
+// to do, or take a day for it.
+func unvaried() sim.Target {
+	target := narrow()
+	target.Vary = func(_ *sim.Config, a sim.Assembly) {
+		c := a.(*conversion.Config)
+		drawn := c.Core
+		c.Workers, c.Split, c.Core = 3, false, core.DefaultConfig()
+		k := &c.Core
+		k.ReadChunk, k.PartSize, k.MultipartAbove, k.CheckpointFrames = drawn.ReadChunk, drawn.PartSize, drawn.MultipartAbove, drawn.CheckpointFrames
+		k.Page, k.Shards, k.TxnBytes = drawn.Page, drawn.Shards, drawn.TxnBytes
+		k.MaxInFlight, k.WatchFor, k.JanitorEvery = max(drawn.MaxInFlight, k.OpTimeout+k.StorageTimeout), drawn.WatchFor, drawn.JanitorEvery
+		k.WatchFor = max(k.WatchFor, k.MaxInFlight)
+	}
+	return target
+}
 
 // narrow is plain narrow simulation, as simulators commonly are: latencies in a
 // narrow range decide the order, and each call meets a fault with one small
