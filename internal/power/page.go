@@ -98,13 +98,13 @@ func costText(c mutants.Cell) string {
 	return fmt.Sprintf("%s%.2f", least(censored), seconds)
 }
 
-// shared are the bugs that were measured in a cell and in the portfolio: a cell is
-// compared over these.
+// shared are the bugs that were measured in a cell and in the portfolio, and in the
+// portfolio and another cell: a cell is compared over these.
 func (m *measurements) shared(cell string) []mutants.Mutant {
 	return slices.DeleteFunc(slices.Clone(m.all), func(bug mutants.Mutant) bool {
 		_, ok := m.known[bug.Name][cell]
 		_, too := m.known[bug.Name][mutants.Portfolio]
-		return !ok || !too
+		return !ok || !too || len(m.known[bug.Name]) < 2
 	})
 }
 
@@ -204,9 +204,6 @@ func (m *measurements) perBug() string {
 	}
 	b.WriteString("\n|---|" + strings.Repeat("---|", len(m.cells)) + "\n")
 	for _, bug := range m.shared(mutants.Portfolio) {
-		if len(m.known[bug.Name]) < 2 {
-			continue
-		}
 		b.WriteString("| `" + bug.Name + "` |")
 		for _, cell := range m.cells {
 			b.WriteString(" " + costText(m.known[bug.Name][cell]) + " |")

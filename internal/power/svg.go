@@ -58,7 +58,7 @@ func (m *measurements) kills() []byte {
 			fmt.Fprintf(s, "%.1f,%.1f ", x(power), y(m.expected(bugs, cell, math.Pow(10, power))/float64(max(len(bugs), 1))))
 		}
 		s.WriteString(`"/>` + "\n")
-		s.text(left+width+14, top+14+float64(i)*18, `fill="`+colour+`"`, fmt.Sprintf("%s %.1f", cell, m.expected(bugs, cell, math.Pow(10, to))))
+		s.text(left+width+14, top+14+float64(i)*18, `fill="`+colour+`"`, fmt.Sprintf("%s: %.0f of %d", cell, m.expected(bugs, cell, math.Pow(10, to)), len(bugs)))
 	}
 	return s.end()
 }
