@@ -128,7 +128,8 @@ type Bounds struct {
 	// 0 means no limit. See tikv.ClientConfig.
 	MaxEntry, MaxTxn int
 	// Focus are the operations that this configuration is made for, since others
-	// hardly call them: most of its runs meet faults there. None: no such.
+	// hardly call them: most of its runs meet faults there; if it is work, up to 12
+	// times it is slow beyond LongWork. None: no such.
 	Focus []ops.Op
 	// Unrest is how many of 10,000 requests its runs let fail, half as many more or
 	// less, if the configuration is made for what comes seldom: then it happens among

@@ -352,7 +352,7 @@ func (c *Config) Draw(d keyed.Draw) {
 			c.CancelPercent = 70
 		}
 	}
-	if d.Chance("storm", 25) {
+	if d.Chance("storm", 20) {
 		c.storm(d)
 	}
 	if c.ComebackPercent > 0 || d.Chance("comeback", 15) {
@@ -360,8 +360,11 @@ func (c *Config) Draw(d keyed.Draw) {
 		c.hasten()
 		c.Linger = quantised(d, "comeback_linger", 1e9, 60e9)
 	}
-	if d.Chance("brink", 15) {
+	if d.Chance("brink", 25) {
 		c.brink(d)
+	}
+	if d.Chance("relapse", 20) {
+		c.relapse(d)
 	}
 	if d.Chance("haul", 8) {
 		c.haul(d)
@@ -388,22 +391,21 @@ func (c *Config) storm(d keyed.Draw) {
 	if d.Chance("storm control", 500) { // what has ended is seen late: reapers come first
 		k.ControlEvery = quantised(d, "storm control every", 5e9, 60e9)
 	}
-	if d.Chance("storm attempts again", 500) { // most units have few attempts: here they fail again and again
-		k.MaxAttempts, k.BackoffLimit = 6, 30
-		k.UnitBackoffMax = k.UnitBackoff * time.Duration(d.Between("storm backoff ratio", 1, 6))
-		c.hurry(quantised(d, "storm timeout again", 8e9, 20e9))
-	}
 }
 
 // brink is life on the brink: leases as short as they can be, controllers that look
 // seldom, requests that fail. Reapers meet what has ended, and what has had its last
 // attempt; drains run out of time.
 func (c *Config) brink(d keyed.Draw) {
-	c.unrest = int(d.LogBetween("brink unrest", 200, 500))
+	c.unrest = int(d.LogBetween("brink unrest", 250, 600))
+	c.focus = []ops.Op{ops.Get, ops.UploadPart} // whoever is lost owns a unit
 	c.Workers, c.CancelPercent, c.RetryPercent, c.ClientPace = 3, 80, 70, quantised(d, "brink pace", 1e8, 2e9)
 	c.MissingPercent = 10
 	c.Linger = quantised(d, "brink linger", 20e9, 120e9)
 	k := &c.Core
+	if d.Chance("brink attempts", 200) {
+		k.MaxAttempts = 1
+	}
 	if d.Chance("brink timeout", 500) {
 		c.hurry(quantised(d, "brink timeout after", 3e9, 8e9))
 	}
@@ -414,6 +416,24 @@ func (c *Config) brink(d keyed.Draw) {
 	k.ControlEvery = quantised(d, "brink control", 20e9, 120e9)
 	k.DrainTimeout = quantised(d, "brink drain", 5e8, 5e9)
 	k.UnitBackoffMax = k.UnitBackoff * time.Duration(d.Between("brink backoff ratio", 1, 4))
+}
+
+// relapse lets the same units fail again and again: work is slow, now and then, and
+// attempts are given up. Their back-offs are long beside what else is under way, so
+// that a cancel, a limit of failures or an operator finds units that wait.
+func (c *Config) relapse(d keyed.Draw) {
+	c.unrest = int(d.LogBetween("relapse unrest", 350, 600))
+	c.focus = []ops.Op{ops.Work}
+	k := &c.Core
+	k.MaxAttempts, k.BackoffLimit = int(d.Between("relapse attempts", 3, 8)), int(d.LogBetween("relapse limit", 1, 30))
+	k.UnitBackoff = quantised(d, "relapse backoff", 5e8, 20e9)
+	if d.Chance("relapse cancel", 450) { // faults end when all clients have left: they stay for what is swept
+		c.CancelPercent, c.ClientPace = 80, quantised(d, "relapse pace", 8e9, 30e9)
+		c.Linger = quantised(d, "relapse linger", 20e9, 60e9)
+		k.UnitBackoff = quantised(d, "relapse long backoff", 10e9, 40e9)
+	}
+	k.UnitBackoffMax = k.UnitBackoff * time.Duration(d.Between("relapse backoff ratio", 1, 8))
+	c.hurry(quantised(d, "relapse timeout", 3e9, 8e9))
 }
 
 // hurry gives attempts little time, and units that need less of it than they have,

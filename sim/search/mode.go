@@ -76,7 +76,8 @@ func (m *Modes) Settings() []plan.Setting {
 func None() Modes { return Modes{FlakyService: "all", LossyService: "all"} }
 
 // DrawModes draws the modes of a run: one run in eight is flaky or lossy, one in
-// thirty meets repetitions, overtaking, or both, and one in forty rolls. scale is of the run's system.
+// thirty meets repetitions, overtaking, or both, and one in forty rolls. scale is of
+// the run's system.
 func DrawModes(d keyed.Draw, o Options, scale fault.Scale) Modes {
 	m := None()
 	service := func(label string) string { return ops.Services()[d.Intn(label, len(ops.Services()))] }

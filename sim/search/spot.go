@@ -1,6 +1,8 @@
 package search
 
 import (
+	"slices"
+
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
@@ -16,6 +18,7 @@ type spot struct {
 	op     ops.Op
 	chance uint64 // of 2^32 per call
 	left   int
+	draw   func(*fault.Info, keyed.Draw, *fault.Scale, *fault.Crossing) *fault.Fault
 }
 
 // seldom says how much likelier than others the operations are drawn that systems
@@ -41,7 +44,7 @@ func newSpot(d keyed.Draw, scale fault.Scale, o Options) *spot {
 	if o.Budget > 0 || !d.Chance("spot", share) {
 		return nil
 	}
-	s := &spot{scale: scale}
+	s := &spot{scale: scale, draw: fault.Draw}
 	var lots []ops.Op
 	for _, op := range ops.All() {
 		for range 1 + seldom[op] {
@@ -63,7 +66,15 @@ func newSpot(d keyed.Draw, scale fault.Scale, o Options) *spot {
 	}
 	s.kind = able[d.Intn("spot kind", len(able))]
 	s.left = 1 + d.Intn("spot times", 2)
-	s.chance = uint64(1<<32) / uint64(d.LogBetween("spot chance", 2, 16))
+	// Of the kinds that strike work only one is of work alone.
+	if slow, _ := fault.Named("slow"); s.op == ops.Work && len(scale.Focus) > 0 && slices.Contains(able, slow) {
+		s.kind, s.left, s.draw = slow, 12, fault.DrawAimed
+	}
+	seldomest := int64(16)
+	if len(scale.Focus) > 0 { // called seldom, and what the run is for
+		seldomest = 6
+	}
+	s.chance = uint64(1<<32) / uint64(d.LogBetween("spot chance", 2, seldomest))
 	return s
 }
 
@@ -77,5 +88,5 @@ func (s *spot) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
 		return faults
 	}
 	s.left--
-	return append(faults, fault.Draw(s.kind, keyed.Of(h), &s.scale, c))
+	return append(faults, s.draw(s.kind, keyed.Of(h), &s.scale, c))
 }
