@@ -48,6 +48,11 @@ func (w *worker) claim(ctx context.Context) (*attempt, error) {
 		// Others were faster, at all of them: the next look is at another batch,
 		// or at another place.
 		w.moveCursor(candidates[0].id)
+		// Meanwhile another slot may have found the store down
+		// (seeds/second-look-in-an-outage.plan).
+		if !w.objects.breaker.allow(w.env.Clock.Monotonic()) {
+			return nil, nil
+		}
 	}
 	return nil, nil
 }
