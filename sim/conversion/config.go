@@ -329,7 +329,7 @@ func (c *Config) Draw(d keyed.Draw) {
 	if d.Chance("overlap", 40) {
 		c.OverlapPercent = 70
 	}
-	if d.Chance("cancel", 200) {
+	if d.Chance("cancel", 165) {
 		c.CancelPercent = 70
 	}
 	if d.Chance("retry", 100) {
