@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -30,7 +31,8 @@ func (l *lives) Observe(_ *sim.World, e *sim.Effect) error {
 		l.beside++
 	case e.Kind != sim.EffectProcess:
 	case e.Happened == sim.Booted:
-		if len(living) > 0 {
+		// A successor that is started again beside its stray is no second one.
+		if n := len(living); n > 0 && number(living[n-1])+1 == number(e.Incarnation) {
 			l.second++
 		}
 		l.living[e.Process] = append(living, e.Incarnation)
@@ -42,6 +44,15 @@ func (l *lives) Observe(_ *sim.World, e *sim.Effect) error {
 		}
 	}
 	return nil
+}
+
+// number is an incarnation's; they are counted from 1.
+func number(incarnation string) int {
+	n, err := strconv.Atoi(incarnation)
+	if err != nil {
+		panic(err)
+	}
+	return n
 }
 
 // strays is the conversion, whose processes are replaced if they seem to be dead.
