@@ -7,6 +7,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 )
@@ -41,6 +42,7 @@ func machine(seed uint64) (*sim.Result, error) {
 	target.Assemble = func() sim.Assembly {
 		a := assemble()
 		a.Draw(keyed.New(seed, "system"))
+		bearWork(a.(*conversion.Config))
 		return a
 	}
 	u, err := sim.Boot(target)
@@ -61,6 +63,13 @@ func machine(seed uint64) (*sim.Result, error) {
 	r := u.Result()
 	r.Seed = seed
 	return r, nil
+}
+
+// bearWork lets attempts last long enough for a universe that is driven by hand, in
+// which each frame takes a second: else they time out by themselves, which no fault
+// explains, and the correct core fails by runs-once and outcomes-justified.
+func bearWork(c *conversion.Config) {
+	c.Core.UnitTimeout = max(c.Core.UnitTimeout, time.Duration(3*c.Frames)*time.Second)
 }
 
 // processes are the names that the conversion gives to what is no client.
