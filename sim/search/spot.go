@@ -1,8 +1,6 @@
 package search
 
 import (
-	"slices"
-
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
@@ -35,26 +33,48 @@ const (
 	focusShare = 700
 )
 
+// How seldom a call of the operation is struck, at most: one of so many. What a run is
+// for is called seldom, too.
+const (
+	spotSeldomest  = 16
+	focusSeldomest = 6
+)
+
 // newSpot draws the spot of a run; nil for a run without one.
 func newSpot(d keyed.Draw, scale fault.Scale, o Options) *spot {
-	share := spotShare
-	if len(scale.Focus) > 0 {
-		share = focusShare
-	}
-	if o.Budget > 0 || !d.Chance("spot", share) {
+	switch {
+	case o.Budget > 0:
+		return nil
+	case len(scale.Focus) > 0:
+		return newFocus(d, scale, o)
+	case !d.Chance("spot", spotShare):
 		return nil
 	}
-	s := &spot{scale: scale, draw: fault.Draw}
 	var lots []ops.Op
 	for _, op := range ops.All() {
 		for range 1 + seldom[op] {
 			lots = append(lots, op)
 		}
 	}
-	if len(scale.Focus) > 0 {
-		lots = scale.Focus
+	return drawSpot(d, scale, o, lots, spotSeldomest)
+}
+
+// newFocus draws the spot of a run whose configuration is made for certain operations.
+func newFocus(d keyed.Draw, scale fault.Scale, o Options) *spot {
+	if !d.Chance("spot", focusShare) {
+		return nil
 	}
-	s.op = lots[d.Intn("spot op", len(lots))]
+	s := drawSpot(d, scale, o, scale.Focus, focusSeldomest)
+	// Of the kinds that strike work only one is of work alone.
+	if slow, _ := fault.Named("slow"); s != nil && s.op == ops.Work && o.allows(slow) {
+		s.kind, s.left, s.draw = slow, 12, fault.DrawAimed
+	}
+	return s
+}
+
+// drawSpot draws one of the operations, and a kind of fault; nil if none may strike it.
+func drawSpot(d keyed.Draw, scale fault.Scale, o Options, lots []ops.Op, seldomest int64) *spot {
+	s := &spot{scale: scale, draw: fault.Draw, op: lots[d.Intn("spot op", len(lots))]}
 	var able []*fault.Info
 	for _, k := range fault.Kinds() {
 		if o.allows(k) && k.Strikes(s.op) {
@@ -66,14 +86,6 @@ func newSpot(d keyed.Draw, scale fault.Scale, o Options) *spot {
 	}
 	s.kind = able[d.Intn("spot kind", len(able))]
 	s.left = 1 + d.Intn("spot times", 2)
-	// Of the kinds that strike work only one is of work alone.
-	if slow, _ := fault.Named("slow"); s.op == ops.Work && len(scale.Focus) > 0 && slices.Contains(able, slow) {
-		s.kind, s.left, s.draw = slow, 12, fault.DrawAimed
-	}
-	seldomest := int64(16)
-	if len(scale.Focus) > 0 { // called seldom, and what the run is for
-		seldomest = 6
-	}
 	s.chance = uint64(1<<32) / uint64(d.LogBetween("spot chance", 2, seldomest))
 	return s
 }
