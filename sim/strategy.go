@@ -71,6 +71,15 @@ func Arms() []string {
 	return names
 }
 
+// ArmShare is the permille of the seeds that draw an arm; 0 for one that only plans
+// and [Target.Arm] name.
+func ArmShare(name string) int {
+	if a := armNamed(name); a != nil {
+		return a.share
+	}
+	return 0
+}
+
 // armNamed returns the arm of that name, or nil.
 func armNamed(name string) *arm {
 	if i := slices.IndexFunc(arms, func(a arm) bool { return a.name == name }); i >= 0 {

@@ -18,10 +18,11 @@ import (
 const (
 	synctest = "B2"    // the second executor: goroutines in a bubble
 	tier0    = "tier0" // placements of one fault, systematically
+	swarm    = "swarm" // how this project searched before it had arms
 )
 
 // baselines are the cells that are neither an arm nor the portfolio.
-var baselines = []string{tier0, "B0", "B1", synctest, "B3", "B3-production"}
+var baselines = []string{tier0, "B0", "B1", synctest, "B3", "B3-production", swarm}
 
 // measure measures what is not known yet: bug by bug, and of one bug a cell after
 // another, since the machine drifts. The correct core must pass the universes by
@@ -68,8 +69,8 @@ func (p *program) columns(clean string) ([]string, error) {
 		return all, nil
 	}
 	for _, name := range p.cells {
-		if !slices.Contains(all, name) && name != swarm {
-			return nil, fmt.Errorf("-cells: no cell is called %q; there are %s, %s", name, strings.Join(all, ", "), swarm)
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("-cells: no cell is called %q; there are %s", name, strings.Join(all, ", "))
 		}
 	}
 	return p.cells, nil

@@ -66,7 +66,7 @@ func (m *measurements) write() error {
 	if !found || !closed {
 		return errors.New(pageFile + " has no place for what was measured")
 	}
-	generated := m.summary() + m.perBug() + m.budgets()
+	generated := m.summary() + m.ablation() + m.perBug() + m.budgets()
 	page := string(before) + begins + generated + ends + string(after)
 	return errors.Join(
 		os.WriteFile(pageFile, []byte(page), 0o644),

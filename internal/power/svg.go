@@ -30,7 +30,8 @@ func (s *svg) end() []byte {
 }
 
 // colours tell the cells apart.
-var colours = []string{"#1b6ca8", "#d1495b", "#2e8b57", "#8a5a44", "#7b4fa3", "#b8860b", "#444444", "#00828a", "#c2185b", "#607d1f"}
+var colours = []string{"#1b6ca8", "#d1495b", "#2e8b57", "#8a5a44", "#7b4fa3", "#b8860b", "#444444", "#00828a", "#c2185b", "#607d1f",
+	"#e07b00", "#5c6bc0", "#8e9a00", "#a0522d", "#0097a7", "#9e9e9e", "#c62828"}
 
 // kills draws K(t): the share of a cell's bugs that t CPU-seconds for each are expected
 // to kill, cell by cell, over the logarithm of t.

@@ -14,11 +14,9 @@ import (
 	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 )
 
-// swarm is how this project searched before it had arms: at commit swarmCommit, with
-// that commit's core, oracles and patch of the bug. Cells of it are measured if they
-// are asked for.
+// The cell swarm is of commit swarmCommit, with that commit's core, oracles and patch
+// of the bug. It needs the history.
 const (
-	swarm       = "swarm"
 	swarmCommit = "011c3414c4faa47899d74a3662bd9b14125c4cea"
 	hunt        = "./internal/mutants/hunt" // of that commit
 	huntSeeds   = 100                       // of one run of it, which ends with its first kill

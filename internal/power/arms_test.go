@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/internal/mutants"
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// armedWith are measurements of one bug: 1,000 universes of a hundredth of a second with
+// every arm, of which those named killed so many.
+func armedWith(t *testing.T, kills map[string]int) *measurements {
+	file := filepath.Join(t.TempDir(), "cells")
+	var text strings.Builder
+	for _, arm := range sim.Arms() {
+		fmt.Fprintf(&text, `{"Mutant":"a","Name":%q,"Universes":1000,"Kills":%d,"CPU":10}`+"\n", arm, kills[arm])
+	}
+	require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o600))
+	cells, err := mutants.ReadCells(file)
+	require.NoError(t, err)
+	return newMeasurements([]mutants.Mutant{{Name: "a"}}, cells)
+}
+
+// TestMix: a portfolio finds a bug with the probabilities of its arms, each by its
+// weight, and an arm that is taken away leaves its share to the others.
+func TestMix(t *testing.T) {
+	m := armedWith(t, map[string]int{"narrow": 100, "pos": 20})
+	w := weights{"narrow": 0.5, "pos": 0.25, "elastic": 0.25}
+	whole := w.mix(m.counted("a"))
+	require.InDelta(t, 0.055, whole.p, 1e-9)
+	require.InDelta(t, 0.01, whole.perUniverse, 1e-9)
+	require.InDelta(t, 0.01, w.without("narrow").mix(m.counted("a")).p, 1e-9)
+	require.InDelta(t, 0.0595, w.moreOf("narrow", 0.1).mix(m.counted("a")).p, 1e-9)
+
+	require.Zero(t, m.lost(m.all, w, w.without("narrow")))
+	require.Equal(t, 1, m.lost(m.all, w, weights{"elastic": 1}))
+
+	found, only, cheapest := m.merits(m.all, sim.Arms(), "narrow")
+	require.Equal(t, []int{1, 0, 1}, []int{found, only, cheapest})
+	found, only, cheapest = m.merits(m.all, sim.Arms(), "pos")
+	require.Equal(t, []int{1, 0, 0}, []int{found, only, cheapest})
+}
+
+// TestAgainst: what is known of a ratio is an interval around it, and one against
+// itself is 1.
+func TestAgainst(t *testing.T) {
+	m := armedWith(t, map[string]int{"narrow": 100, "pos": 25})
+	drawn := m.guessed(m.all)
+	same := weights{"narrow": 1}
+	require.Equal(t, interval{1, 1, 1}, against(&drawn, same, same))
+	ratio := against(&drawn, weights{"pos": 1}, same)
+	require.InDelta(t, 4, ratio.mid, 0.3)
+	require.Less(t, ratio.low, 3.2)
+	require.Greater(t, ratio.high, 5.0)
+}
+
+// TestGamma: the mean and the variance are the shape, below 1, too.
+func TestGamma(t *testing.T) {
+	const n = 50_000
+	for _, shape := range []float64{0.5, 1, 6.5} {
+		draw, sum, squares := rand.New(rand.NewPCG(1, 2)), 0.0, 0.0
+		for range n {
+			x := gamma(draw, shape)
+			sum, squares = sum+x, squares+x*x
+		}
+		mean := sum / n
+		require.InDelta(t, shape, mean, shape/30)
+		require.InDelta(t, shape, squares/n-mean*mean, shape/15)
+	}
+}
+
+// TestShares: the shares of the arms that seeds draw are all there is.
+func TestShares(t *testing.T) {
+	sum := 0.0
+	for arm, share := range shares() {
+		require.Contains(t, sim.Arms(), arm)
+		sum += share
+	}
+	require.InDelta(t, 1, sum, 1e-9)
+}
+
+// TestSample: the file lists bugs that there are, each once.
+func TestSample(t *testing.T) {
+	t.Chdir("../..")
+	names, err := listed([]string{"x", sample})
+	require.NoError(t, err)
+	require.Equal(t, "x", names[0])
+	all, err := mutants.All("testdata/mutants")
+	require.NoError(t, err)
+	chosen, err := choose(all, names[1:])
+	require.NoError(t, err)
+	require.Len(t, chosen, 37)
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(names))), 38)
+}
