@@ -70,44 +70,57 @@ func (m *measurements) counted(bug string) map[string]guess {
 	return arms
 }
 
-// How many times the shares are guessed, for an interval, and where the guesses begin:
+// How many times the universes are drawn again, for an interval, and where that begins:
 // the page is the same whenever it is written.
 const (
-	guesses     = 1000
-	guessesFrom = 1
+	redraws     = 1000
+	redrawsFrom = 1
 )
 
-// guessed are shares that would have led to such counts, as likely as they would: from
-// Jeffreys' beta distribution. No share is 0, so an arm that did not find a bug in its
-// time costs no more than that says.
-func (m *measurements) guessed(bugs []mutants.Mutant) (all [guesses][]map[string]guess) {
-	draw := rand.New(rand.NewPCG(guessesFrom, 0))
-	for i := range all {
-		for _, bug := range bugs {
-			arms := map[string]guess{}
-			for _, name := range sim.Arms() {
-				c := m.known[bug.Name][name]
-				kills, others := gamma(draw, float64(c.Kills)+0.5), gamma(draw, float64(c.Universes-c.Kills)+0.5)
-				arms[name] = guess{kills / (kills + others), c.PerUniverse()}
+// estimated are shares for means of logarithms: half a kill more than was counted, so
+// that none is 0. An arm that did not find a bug costs no more than its time says.
+func (m *measurements) estimated(bugs []mutants.Mutant, kills func(c mutants.Cell) int) (all []map[string]guess) {
+	for _, bug := range bugs {
+		arms := map[string]guess{}
+		for _, name := range sim.Arms() {
+			if c, ok := m.known[bug.Name][name]; ok {
+				arms[name] = guess{halfMore(kills(c), c.Universes), c.PerUniverse()}
 			}
-			all[i] = append(all[i], arms)
 		}
+		all = append(all, arms)
 	}
 	return all
 }
 
-// gamma draws from the gamma distribution of a shape (Marsaglia and Tsang, 2000).
-func gamma(draw *rand.Rand, shape float64) float64 {
-	if shape < 1 {
-		return gamma(draw, shape+1) * math.Pow(draw.Float64(), 1/shape)
+func halfMore(kills, universes int) float64 { return (float64(kills) + 0.5) / (float64(universes) + 1) }
+
+// estimates are of what was counted, and of what might have been counted, had other
+// universes been drawn (the parametric bootstrap).
+type estimates struct {
+	counted []map[string]guess
+	redrawn [redraws][]map[string]guess
+}
+
+func (m *measurements) estimate(bugs []mutants.Mutant) *estimates {
+	draw := rand.New(rand.NewPCG(redrawsFrom, 0))
+	e := &estimates{counted: m.estimated(bugs, func(c mutants.Cell) int { return c.Kills })}
+	for i := range e.redrawn {
+		e.redrawn[i] = m.estimated(bugs, func(c mutants.Cell) int {
+			return binomial(draw, c.Universes, halfMore(c.Kills, c.Universes))
+		})
 	}
-	d := shape - 1.0/3
-	for {
-		x := draw.NormFloat64()
-		v := math.Pow(1+x/math.Sqrt(9*d), 3)
-		if v > 0 && math.Log(1-draw.Float64()) < x*x/2+d-d*v+d*math.Log(v) {
-			return d * v
+	return e
+}
+
+// binomial draws how many of n universes find what one finds with probability p: it goes
+// from kill to kill.
+func binomial(draw *rand.Rand, n int, p float64) (kills int) {
+	for at := 0.0; ; at++ {
+		at += math.Floor(math.Log(1-draw.Float64()) / math.Log1p(-p))
+		if at >= float64(n) {
+			return kills
 		}
+		kills++
 	}
 }
 
@@ -118,25 +131,28 @@ func (m *measurements) armed(arms []string) []mutants.Mutant {
 	})
 }
 
-// interval is a figure, and between what 90 % of the guesses are.
+// interval is a figure, and between what 90 % of the redrawn ones are.
 type interval struct{ low, mid, high float64 }
 
 func (i interval) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", i.mid, i.low, i.high) }
 
 // against is what a kill costs by some weights over what it costs by others: the ratio
 // of the geometric means over all bugs.
-func against(all *[guesses][]map[string]guess, these, others weights) interval {
-	var ratios [guesses]float64
-	for i, bugs := range all {
+func (e *estimates) against(these, others weights) interval {
+	ratio := func(bugs []map[string]guess) float64 {
 		sum := 0.0
 		for _, arms := range bugs {
 			here, there := these.mix(arms), others.mix(arms)
 			sum += math.Log(here.perUniverse/here.p) - math.Log(there.perUniverse/there.p)
 		}
-		ratios[i] = math.Exp(sum / float64(len(bugs)))
+		return math.Exp(sum / float64(len(bugs)))
+	}
+	var ratios [redraws]float64
+	for i, bugs := range e.redrawn {
+		ratios[i] = ratio(bugs)
 	}
 	slices.Sort(ratios[:])
-	return interval{ratios[guesses/20], ratios[guesses/2], ratios[guesses-1-guesses/20]}
+	return interval{ratios[redraws/20], ratio(e.counted), ratios[redraws-1-redraws/20]}
 }
 
 // extraShare is how much of the universes an arm gets to see whether more of it pays.
@@ -163,15 +179,15 @@ func (m *measurements) ablation() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, armsHead, len(bugs), m.check(bugs, all), 100*extraShare)
-	drawn := m.guessed(bugs)
+	e := m.estimate(bugs)
 	for _, arm := range arms {
 		found, only, cheapest := m.merits(bugs, arms, arm)
 		without, lost := "", ""
 		if all[arm] > 0 {
-			without, lost = against(&drawn, all.without(arm), all).String(), fmt.Sprint(m.lost(bugs, all, all.without(arm)))
+			without, lost = e.against(all.without(arm), all).String(), fmt.Sprint(m.lost(bugs, all, all.without(arm)))
 		}
 		fmt.Fprintf(&b, "| %s | %.0f %% | %d | %d | %d | %v | %s | %s | %v |\n", arm, 100*all[arm], found, only, cheapest,
-			against(&drawn, weights{arm: 1}, all), without, lost, against(&drawn, all.moreOf(arm, extraShare), all))
+			e.against(weights{arm: 1}, all), without, lost, e.against(all.moreOf(arm, extraShare), all))
 	}
 	return b.String() + "\n"
 }
@@ -180,7 +196,7 @@ const armsHead = `### Arms
 
 Each arm alone, over the %d bugs that were measured with every arm, beside the portfolio as it follows from them: a universe of the
 portfolio is one of an arm's with the arm's share, whatever else is drawn. Ratios are of what a kill costs, geometric means over all of
-these bugs, with 90 %% intervals: shares that would have led to the counts, drawn from Jeffreys' distribution. Computed, the portfolio
+these bugs, half a kill added to each count; with 90 %% intervals, of universes drawn again with these shares. Computed, the portfolio
 finds %s.
 
 | arm | share | found | by no other arm | cheapest for | alone, of the portfolio's | the portfolio without it, of the whole one's | bugs lost | with %.0f %% more of it |

@@ -49,31 +49,32 @@ func TestMix(t *testing.T) {
 	require.Equal(t, []int{1, 0, 0}, []int{found, only, cheapest})
 }
 
-// TestAgainst: what is known of a ratio is an interval around it, and one against
-// itself is 1.
+// TestAgainst: what is known of a ratio is an interval around it, and arms that found
+// as much as each other cost the same, also where that is nothing.
 func TestAgainst(t *testing.T) {
-	m := armedWith(t, map[string]int{"narrow": 100, "pos": 25})
-	drawn := m.guessed(m.all)
-	same := weights{"narrow": 1}
-	require.Equal(t, interval{1, 1, 1}, against(&drawn, same, same))
-	ratio := against(&drawn, weights{"pos": 1}, same)
-	require.InDelta(t, 4, ratio.mid, 0.3)
+	e := armedWith(t, map[string]int{"narrow": 100, "quantised": 100, "pos": 25}).estimate([]mutants.Mutant{{Name: "a"}})
+	narrow := weights{"narrow": 1}
+	require.Equal(t, interval{1, 1, 1}, e.against(narrow, narrow))
+	require.InDelta(t, 1, e.against(weights{"quantised": 1}, narrow).mid, 1e-9)
+	require.InDelta(t, 1, e.against(weights{"surw": 1}, weights{"surw": 0.5, "pct": 0.5}).mid, 1e-9)
+	ratio := e.against(weights{"pos": 1}, narrow)
+	require.InDelta(t, 100.5/25.5, ratio.mid, 1e-9)
 	require.Less(t, ratio.low, 3.2)
 	require.Greater(t, ratio.high, 5.0)
 }
 
-// TestGamma: the mean and the variance are the shape, below 1, too.
-func TestGamma(t *testing.T) {
-	const n = 50_000
-	for _, shape := range []float64{0.5, 1, 6.5} {
+// TestBinomial: the mean and the variance are those of the distribution.
+func TestBinomial(t *testing.T) {
+	const n, times = 200, 20_000
+	for _, p := range []float64{0.0025, 0.1, 0.9} {
 		draw, sum, squares := rand.New(rand.NewPCG(1, 2)), 0.0, 0.0
-		for range n {
-			x := gamma(draw, shape)
+		for range times {
+			x := float64(binomial(draw, n, p))
 			sum, squares = sum+x, squares+x*x
 		}
-		mean := sum / n
-		require.InDelta(t, shape, mean, shape/30)
-		require.InDelta(t, shape, squares/n-mean*mean, shape/15)
+		mean := sum / times
+		require.InEpsilon(t, n*p, mean, 0.05)
+		require.InEpsilon(t, n*p*(1-p), squares/times-mean*mean, 0.05)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 )
 
@@ -59,7 +60,11 @@ func (p *program) inBubbles(m mutants.Mutant) (*mutants.Cell, error) {
 	if out, err := exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", binary, pkg).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, out)
 	}
-	cmd := exec.Command(binary, "-test.run", "^TestSweep$", "-test.timeout", "1h", "-universes", "1000000", "-seed", "1", "-cpu", fmt.Sprint(p.cap))
+	base, err := harness.Seed(p.base)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(binary, "-test.run", "^TestSweep$", "-test.timeout", "1h", "-universes", "1000000", "-seed", strconv.FormatUint(base, 10), "-cpu", fmt.Sprint(p.cap))
 	cmd.Dir = pkg
 	out, _ := cmd.CombinedOutput() // it fails if there was a violation
 	counts := bubbles.FindSubmatch(out)
