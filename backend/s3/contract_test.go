@@ -22,6 +22,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objcontract"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
+	"github.com/gauntlet-dst/gauntlet/internal/loopback"
 )
 
 const (
@@ -161,10 +162,9 @@ func versitygw(t *testing.T) (endpoint string) {
 	}
 	require.NoError(t, err, "versitygw is not installed; make s3 installs it")
 	credentials(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.Addresses(1)
 	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	address := free[0]
 	root := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(root, bucket), 0o755))
 	server := exec.Command(path, "-p", address, "-a", "access", "-s", secret, "posix", root)

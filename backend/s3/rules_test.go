@@ -17,6 +17,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/backend/s3"
 	"github.com/gauntlet-dst/gauntlet/backend/s3/s3test"
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/internal/loopback"
 )
 
 // rule is one rule for what a failure means, and the failure that a network or a
@@ -254,10 +255,9 @@ func TestRules(t *testing.T) {
 // TestRulesOfConnections: what is known of a request that found no server, or a
 // caller who did not wait.
 func TestRulesOfConnections(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.Addresses(1)
 	require.NoError(t, err)
-	closed := "http://" + listener.Addr().String()
-	require.NoError(t, listener.Close())
+	closed := "http://" + free[0]
 	for name, endpoint := range map[string]string{
 		"nobody listens": closed, "no such host": "http://host.invalid:" + strconv.Itoa(1), "no TLS there": "",
 	} {

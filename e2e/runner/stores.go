@@ -15,6 +15,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/e2e/child"
 	"github.com/gauntlet-dst/gauntlet/e2e/proxy"
+	"github.com/gauntlet-dst/gauntlet/internal/loopback"
 )
 
 // bucket, accessKey and secretKey are what every run uses at its S3 server.
@@ -63,16 +64,20 @@ type storesConfig struct {
 }
 
 // openStores starts the servers and opens the ways.
-func openStores(ctx context.Context, cfg storesConfig) (s *Stores, err error) {
-	s = &Stores{output: cfg.output, specs: map[string]child.Spec{}, running: map[string]*child.Process{}}
-	defer func() {
-		if err != nil {
-			s.Close()
-		}
-	}()
-	addresses, err := freeAddresses(4 + 2*cfg.workers)
-	if err != nil {
+func openStores(ctx context.Context, cfg storesConfig) (*Stores, error) {
+	s := &Stores{output: cfg.output, specs: map[string]child.Spec{}, running: map[string]*child.Process{}}
+	if err := s.open(ctx, cfg); err != nil {
+		s.Close()
 		return nil, err
+	}
+	return s, nil
+}
+
+// open is openStores; what it has begun when it fails is for Close.
+func (s *Stores) open(ctx context.Context, cfg storesConfig) error {
+	addresses, err := loopback.Addresses(4 + 2*cfg.workers)
+	if err != nil {
+		return err
 	}
 	kv, gateway, own := addresses[0], addresses[1], addresses[2]
 	s.s3 = addresses[3]
@@ -90,7 +95,7 @@ func openStores(ctx context.Context, cfg storesConfig) (s *Stores, err error) {
 		for j, target := range []string{door, kv, gateway, s.s3} {
 			p, err := proxy.New(target, cfg.seed^uint64(4*i+j))
 			if err != nil {
-				return nil, err
+				return err
 			}
 			*[]**proxy.Proxy{&way.PD, &way.KV, &way.Gateway, &way.S3}[j] = p
 		}
@@ -99,23 +104,23 @@ func openStores(ctx context.Context, cfg storesConfig) (s *Stores, err error) {
 	}
 	s.specs["tikv"] = tikvServer
 	if s.specs["s3"], err = s.s3Spec(cfg); err != nil {
-		return nil, err
+		return err
 	}
 	for _, name := range []string{"tikv", "s3"} {
 		if err := s.Start(name); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if s.KV, err = tikv.Open(tikv.Config{PD: []string{own}}); err != nil {
-		return nil, err
+		return err
 	}
 	for name, value := range credentials() {
 		if err := os.Setenv(name, value); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	s.Objects, err = s3.Open(ctx, s3.Config{Bucket: bucket, Endpoint: "http://" + s.s3, PathStyle: true})
-	return s, err
+	return err
 }
 
 // credentials are the variables of the SDKs' usual chain.
@@ -143,20 +148,6 @@ func (s *Stores) s3Spec(cfg storesConfig) (child.Spec, error) {
 		Args:   []string{cfg.bin.VersityGW, "--port", s.s3, "--access", accessKey, "--secret", secretKey, "--quiet", "posix", data},
 		Output: cfg.output,
 	}, os.MkdirAll(filepath.Join(data, bucket), 0o755)
-}
-
-// freeAddresses finds ports that nobody uses now.
-func freeAddresses(n int) ([]string, error) {
-	var list []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		list = append(list, l.Addr().String())
-	}
-	return list, nil
 }
 
 // Start starts a server, tikv or s3, and waits until it can be used.

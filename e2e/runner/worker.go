@@ -16,6 +16,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/e2e/child"
+	"github.com/gauntlet-dst/gauntlet/internal/loopback"
 )
 
 // worker is one process of the system, over all its incarnations.
@@ -216,7 +217,7 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // makeWorkers makes the workers of a run; none is started.
 func (r *run) makeWorkers(n int) error {
-	addresses, err := freeAddresses(2 * n)
+	addresses, err := loopback.Addresses(2 * n)
 	if err != nil {
 		return err
 	}

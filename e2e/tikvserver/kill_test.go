@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/backend/tikv"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/e2e/child"
+	"github.com/gauntlet-dst/gauntlet/internal/loopback"
 )
 
 var kills = flag.Int("kills", 5, "how often TestKill kills the server")
@@ -47,9 +47,9 @@ func TestKill(t *testing.T) {
 	build := exec.Command("go", "build", "-o", binary, "../cmd/tikv-server")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	args := []string{
-		binary, "--log", filepath.Join(dir, "log"), "--listen", freeAddress(t), "--door", freeAddress(t), "--split", "m",
-	}
+	at, err := loopback.Addresses(2)
+	require.NoError(t, err)
+	args := []string{binary, "--log", filepath.Join(dir, "log"), "--listen", at[0], "--door", at[1], "--split", "m"}
 	var accounts []*account
 	for i := range 4 {
 		accounts = append(accounts, &account{keys: [2]string{fmt.Sprintf("a/%d", i), fmt.Sprintf("z/%d", i)}})
@@ -71,13 +71,6 @@ func TestKill(t *testing.T) {
 	}
 	require.Positive(t, commits)
 	t.Logf("kill: kills=%d commits=%d lost=0", *kills, commits)
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // requireAccounts checks what is stored and returns the snapshot's timestamp.

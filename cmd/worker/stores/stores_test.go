@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/dataset/plain"
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/internal/loopback"
 )
 
 // watched is a log that tells when a word has come.
@@ -48,10 +48,9 @@ func (dark) Begin(context.Context) (env.Txn, error) { return nil, env.ErrUnavail
 
 // closedPort is an address of this machine at which nobody listens.
 func closedPort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.Addresses(1)
 	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
+	return free[0]
 }
 
 // TestCredentialsAreNotLogged: a worker that talks to an object store, and fails,
