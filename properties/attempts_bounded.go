@@ -7,8 +7,8 @@ import (
 
 // attemptsBounded: a unit's attempts are its claims less its graceful releases, and
 // never more than the submission allows, and after the last it is not tried again;
-// an operator's retry of a dead unit, and nothing else, allows as many again. What failed is queued again only
-// after a back-off that doubles.
+// an operator's retry of a dead unit, and nothing else, allows as many again. What
+// failed is queued again only after a back-off that doubles.
 //
 // Attempts that go uncounted let a poisonous recording keep the whole fleet
 // busy; attempts that are counted twice give up on one that is only unlucky.

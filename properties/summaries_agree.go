@@ -11,9 +11,10 @@ import (
 // summariesAgree: what is derived says what is so: a status row tells the
 // generation, phase, error and counts that its writer's snapshot had, and once
 // all has come to rest those of the batch; a batch that says that it is about to
-// fail has passed its limit of failed attempts, or its discovery's leader says so; at rest the index holds exactly the
-// living batches, the progress of the discovery adds up to the units that there
-// are, and every batch tells when it was submitted and when it ended.
+// fail has passed its limit of failed attempts, or its discovery's leader says so;
+// at rest the index holds exactly the living batches, the progress of the discovery
+// adds up to the units that there are, and every batch tells when it was submitted
+// and when it ended.
 //
 // People, and the system's own roles, look at the summaries first: a batch that
 // is missing from the index is never worked on again.

@@ -12,7 +12,7 @@ func TestKeptPlansLast(t *testing.T) {
 	t.Chdir("../..")
 	require.NoError(t, run(options{
 		mutants: "merge-flip-unfenced,claim-keeps-queue-row",
-		edits:   "worker-task-renamed,look-is-a-step,flip-reads-the-status",
+		edits:   "worker-task-renamed,look-is-a-step,flip-reads-the-active-row",
 		seed:    1, least: 80,
 	}))
 }
