@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -11,148 +10,11 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim"
 )
 
-// weights say how likely a universe is one of each arm's.
-type weights map[string]float64
-
-// shares are the weights with which seeds draw their arms. The draw is apart from all
-// others, so a portfolio can be computed from arms that were measured one by one.
-func shares() weights {
-	w := weights{}
-	for _, arm := range sim.Arms() {
-		if share := sim.ArmShare(arm); share > 0 {
-			w[arm] = float64(share) / 1000
-		}
-	}
-	return w
-}
-
-// without takes an arm away, and leaves the proportions of the others.
-func (w weights) without(arm string) weights {
-	rest := weights{}
-	for name, share := range w {
-		if name != arm {
-			rest[name] = share / (1 - w[arm])
-		}
-	}
-	return rest
-}
-
-// moreOf gives an arm so much of what the others have.
-func (w weights) moreOf(arm string, share float64) weights {
-	more := weights{arm: share}
-	for name, old := range w {
-		more[name] += old * (1 - share)
-	}
-	return more
-}
-
-// mix is how often universes of a portfolio of these weights find a bug, and what one
-// takes: of its arms, each by its weight.
-func (w weights) mix(arms map[string]guess) (all guess) {
-	for _, name := range sim.Arms() { // in one order: sums of floats depend on it
-		all.p += w[name] * arms[name].p
-		all.perUniverse += w[name] * arms[name].perUniverse
-	}
-	return all
-}
-
-// guess is what a universe may find and take, as far as that was measured.
-type guess struct{ p, perUniverse float64 }
-
-// counted are the shares of universes that found a bug, as they were counted.
-func (m *measurements) counted(bug string) map[string]guess {
-	arms := map[string]guess{}
-	for _, name := range sim.Arms() {
-		c := m.known[bug][name]
-		p, _, _ := c.P()
-		arms[name] = guess{p, c.PerUniverse()}
-	}
-	return arms
-}
-
-// How many times the universes are drawn again, for an interval, and where that begins:
-// the page is the same whenever it is written.
-const (
-	redraws     = 1000
-	redrawsFrom = 1
-)
-
-// estimated are shares for means of logarithms: half a kill more than was counted, so
-// that none is 0. An arm that did not find a bug costs no more than its time says.
-func (m *measurements) estimated(bugs []mutants.Mutant, kills func(c mutants.Cell) int) (all []map[string]guess) {
-	for _, bug := range bugs {
-		arms := map[string]guess{}
-		for _, name := range sim.Arms() {
-			if c, ok := m.known[bug.Name][name]; ok {
-				arms[name] = guess{halfMore(kills(c), c.Universes), c.PerUniverse()}
-			}
-		}
-		all = append(all, arms)
-	}
-	return all
-}
-
-func halfMore(kills, universes int) float64 { return (float64(kills) + 0.5) / (float64(universes) + 1) }
-
-// estimates are of what was counted, and of what might have been counted, had other
-// universes been drawn (the parametric bootstrap).
-type estimates struct {
-	counted []map[string]guess
-	redrawn [redraws][]map[string]guess
-}
-
-func (m *measurements) estimate(bugs []mutants.Mutant) *estimates {
-	draw := rand.New(rand.NewPCG(redrawsFrom, 0))
-	e := &estimates{counted: m.estimated(bugs, func(c mutants.Cell) int { return c.Kills })}
-	for i := range e.redrawn {
-		e.redrawn[i] = m.estimated(bugs, func(c mutants.Cell) int {
-			return binomial(draw, c.Universes, halfMore(c.Kills, c.Universes))
-		})
-	}
-	return e
-}
-
-// binomial draws how many of n universes find what one finds with probability p: it goes
-// from kill to kill.
-func binomial(draw *rand.Rand, n int, p float64) (kills int) {
-	for at := 0.0; ; at++ {
-		at += math.Floor(math.Log(1-draw.Float64()) / math.Log1p(-p))
-		if at >= float64(n) {
-			return kills
-		}
-		kills++
-	}
-}
-
 // armed are the bugs that were measured with each of these arms.
 func (m *measurements) armed(arms []string) []mutants.Mutant {
 	return slices.DeleteFunc(slices.Clone(m.all), func(bug mutants.Mutant) bool {
 		return slices.ContainsFunc(arms, func(arm string) bool { return m.known[bug.Name][arm].PerUniverse() == 0 })
 	})
-}
-
-// interval is a figure, and between what 90 % of the redrawn ones are.
-type interval struct{ low, mid, high float64 }
-
-func (i interval) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", i.mid, i.low, i.high) }
-
-// against is what a kill costs by some weights over what it costs by others: the ratio
-// of the geometric means over all bugs.
-func (e *estimates) against(these, others weights) interval {
-	ratio := func(bugs []map[string]guess) float64 {
-		sum := 0.0
-		for _, arms := range bugs {
-			here, there := these.mix(arms), others.mix(arms)
-			sum += math.Log(here.perUniverse/here.p) - math.Log(there.perUniverse/there.p)
-		}
-		return math.Exp(sum / float64(len(bugs)))
-	}
-	var ratios [redraws]float64
-	for i, bugs := range e.redrawn {
-		ratios[i] = ratio(bugs)
-	}
-	slices.Sort(ratios[:])
-	return interval{ratios[redraws/20], ratio(e.counted), ratios[redraws-1-redraws/20]}
 }
 
 // extraShare is how much of the universes an arm gets to see whether more of it pays.
@@ -189,7 +51,7 @@ func (m *measurements) ablation() string {
 		fmt.Fprintf(&b, "| %s | %.0f %% | %d | %d | %d | %v | %s | %s | %v |\n", arm, 100*all[arm], found, only, cheapest,
 			e.against(weights{arm: 1}, all), without, lost, e.against(all.moreOf(arm, extraShare), all))
 	}
-	return b.String() + "\n"
+	return b.String() + "\n" + m.groups(bugs, e) + m.differences(bugs, arms)
 }
 
 const armsHead = `### Arms
@@ -203,6 +65,57 @@ finds %s.
 |---|---|---|---|---|---|---|---|---|
 `
 
+// differences is a row for each bug that some arms find more often than others, by more
+// than chance.
+func (m *measurements) differences(bugs []mutants.Mutant, arms []string) string {
+	var rows strings.Builder
+	n, bound := 0, chiSquare995(float64(len(arms)-1))
+	for _, bug := range bugs {
+		if m.gTest(bug.Name, arms) <= bound {
+			continue
+		}
+		n++
+		rows.WriteString("| `" + bug.Name + "` |")
+		for _, arm := range arms {
+			c := m.known[bug.Name][arm]
+			fmt.Fprintf(&rows, " %d of %d |", c.Kills, c.Universes)
+		}
+		rows.WriteString("\n")
+	}
+	return fmt.Sprintf("Bugs that some arms find more often than others, so much that chance does that to 1 bug in 200 (G-test): %d. Kills of universes:\n\n| bug | %s |\n|---|%s\n",
+		n, strings.Join(arms, " | "), strings.Repeat("---|", len(arms))) + rows.String() + "\n"
+}
+
+// gTest is how unlikely it is that all arms find a bug as often as each other: the
+// statistic of the G-test, with a degree of freedom less than there are arms.
+func (m *measurements) gTest(bug string, arms []string) (g float64) {
+	kills, universes := 0.0, 0.0
+	for _, arm := range arms {
+		c := m.known[bug][arm]
+		kills, universes = kills+float64(c.Kills), universes+float64(c.Universes)
+	}
+	p := kills / universes
+	add := func(observed, expected float64) {
+		if observed > 0 {
+			g += 2 * observed * math.Log(observed/expected)
+		}
+	}
+	for _, arm := range arms {
+		c := m.known[bug][arm]
+		add(float64(c.Kills), p*float64(c.Universes))
+		add(float64(c.Universes-c.Kills), (1-p)*float64(c.Universes))
+	}
+	return g
+}
+
+// chiSquare995 is what 995 of 1,000 draws of a chi-squared distribution stay below
+// (Wilson and Hilferty, 1931).
+func chiSquare995(freedom float64) float64 {
+	const z = 2.5758
+	f := 2 / (9 * freedom)
+	return freedom * math.Pow(1-f+z*math.Sqrt(f), 3)
+}
+
 // lost is how many bugs a portfolio finds and another one doesn't.
 func (m *measurements) lost(bugs []mutants.Mutant, by, not weights) (n int) {
 	for _, bug := range bugs {
@@ -211,6 +124,45 @@ func (m *measurements) lost(bugs []mutants.Mutant, by, not weights) (n int) {
 		}
 	}
 	return n
+}
+
+// alternatives are other portfolios, to see what groups of arms are worth: timely arms
+// let nothing time out without a fault, and some oracles judge only these.
+func alternatives() []alternative {
+	all := shares()
+	some := func(arms ...string) weights {
+		w, sum := weights{}, 0.0
+		for _, arm := range arms {
+			sum += all[arm]
+		}
+		for _, arm := range arms {
+			w[arm] = all[arm] / sum
+		}
+		return w
+	}
+	moved := shares()
+	moved["elastic"], moved["quantised"] = moved["elastic"]-0.2, moved["quantised"]+0.2
+	return []alternative{
+		{"narrow and quantised alone, the timely arms", some("narrow", "quantised")},
+		{"the others alone", some("mixture", "surw", "ta-pct", "pos", "elastic")},
+		{"narrow, quantised and elastic", some("narrow", "quantised", "elastic")},
+		{"a fifth of all seeds moved from elastic to quantised", moved},
+	}
+}
+
+type alternative struct {
+	what string
+	weights
+}
+
+// groups is a row for each alternative.
+func (m *measurements) groups(bugs []mutants.Mutant, e *estimates) string {
+	var b strings.Builder
+	b.WriteString("Other portfolios, of the same arms in the same proportions if nothing else is said:\n\n| portfolio | a kill costs, of the portfolio's | bugs lost |\n|---|---|---|\n")
+	for _, a := range alternatives() {
+		fmt.Fprintf(&b, "| %s | %v | %d |\n", a.what, e.against(a.weights, shares()), m.lost(bugs, shares(), a.weights))
+	}
+	return b.String() + "\n"
 }
 
 // merits are how many bugs an arm finds, how many of them no other arm, and for how

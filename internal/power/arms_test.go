@@ -78,6 +78,20 @@ func TestBinomial(t *testing.T) {
 	}
 }
 
+// TestDifferences: a bug that two arms find is told from one that all find.
+func TestDifferences(t *testing.T) {
+	require.InDelta(t, 20.28, chiSquare995(7), 0.1) // of tables
+	equal := map[string]int{}
+	for i, arm := range sim.Arms() {
+		equal[arm] = 10 + i%3
+	}
+	m := armedWith(t, equal)
+	require.Less(t, m.gTest("a", sim.Arms()), chiSquare995(7))
+	require.NotContains(t, m.differences(m.all, sim.Arms()), "`a`")
+	m = armedWith(t, map[string]int{"narrow": 6, "quantised": 8})
+	require.Contains(t, m.differences(m.all, sim.Arms()), "| `a` | 6 of 1000 | 8 of 1000 | 0 of 1000 |")
+}
+
 // TestShares: the shares of the arms that seeds draw are all there is.
 func TestShares(t *testing.T) {
 	sum := 0.0
@@ -86,6 +100,15 @@ func TestShares(t *testing.T) {
 		sum += share
 	}
 	require.InDelta(t, 1, sum, 1e-9)
+	for _, a := range alternatives() {
+		sum := 0.0
+		for arm, share := range a.weights {
+			require.Contains(t, sim.Arms(), arm)
+			require.Positive(t, share)
+			sum += share
+		}
+		require.InDelta(t, 1, sum, 1e-9, a.what)
+	}
 }
 
 // TestSample: the file lists bugs that there are, each once.
