@@ -2,6 +2,7 @@ package shrink
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -241,6 +242,60 @@ func (s *shrinking) reaching(p *plan.Plan) *plan.Plan {
 		return p
 	}
 	return p.With("sim.chaos_for", readable(2*violation.At+time.Second).String())
+}
+
+// small begins with the least that there can be: the default runs of as few processes as
+// possible, with all other settings at their simplest or as they are, and with work that
+// goes wrong by itself.
+func (s *shrinking) small() bool {
+	if s.size() == 1 {
+		return false
+	}
+	bare := s.bare()
+	settings, err := sim.Settings(s.target, bare)
+	if err != nil {
+		return false
+	}
+	for _, st := range []*stage{s.plain(bare), s.narrow(bare)} {
+		if st == nil {
+			continue
+		}
+		if s.tryPlainSeed(st.Plan) {
+			return true
+		}
+		for _, setting := range settings {
+			if setting.Provokes != "" && s.tryPlainSeed(st.With(setting.Name, setting.Provokes)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// trade puts more of something else in the place of processes: what several do beside
+// each other one may do that has room for as many.
+func (s *shrinking) trade() bool {
+	st := s.narrow(s.best.Plan)
+	if st == nil || s.target.Hasty { // to have more to do looks like standing still
+		return false
+	}
+	settings, err := sim.Settings(s.target, st.Plan)
+	if err != nil {
+		return false
+	}
+	gone := s.size() - s.best.Plan.Deviations() - st.cast
+	for _, setting := range settings {
+		if setting.Int == nil || ours(setting.Name) || slices.Contains(s.counts(), setting.Name) {
+			continue
+		}
+		for _, more := range slices.Compact([]int{gone, 1}) {
+			value := *setting.Int + more
+			if more > 0 && int64(value) <= setting.Max && s.try(recast(st.With(setting.Name, strconv.Itoa(value)), st.parts)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // provoke lets the work itself go wrong, where a setting can bring that about, in

@@ -52,9 +52,10 @@ func (s *shrinking) elsewhere() bool {
 	})
 }
 
-// byChance takes a race that happens to be lost in another world.
+// byChance takes a race that happens to be lost in another world: in the place of much,
+// or of a default run, which may owe as much to chance.
 func (s *shrinking) byChance() bool {
-	if s.chance == nil || !s.much() {
+	if s.chance == nil || !s.much() && s.best.Plan.Deviations() > 0 {
 		return false
 	}
 	cast, err := sim.Cast(s.target, s.chance)
@@ -120,7 +121,7 @@ func (s *shrinking) failsSoon(world *plan.Plan) bool {
 // inWorlds tries worlds, one for each seed, that have fewer processes than a number.
 func (s *shrinking) inWorlds(processes int, draw func(seed uint64, more int64) *world, try func(*plan.Plan) bool) bool {
 	seeds := uint64(maxWorlds)
-	if !s.much() {
+	if s.weight() == 2 && s.best.Plan.Deviations() > 0 {
 		seeds = fewWorlds
 	}
 	for seed := uint64(1); seed <= seeds; seed++ {
@@ -301,6 +302,29 @@ func (s *shrinking) stages() (list []*stage) {
 		return nil
 	}
 	return append(list, &stage{Plan: bare, cast: len(cast)})
+}
+
+// provoked are stages on which the work itself goes wrong, if there is much: there one
+// fault strikes at what else takes some more to come to.
+func (s *shrinking) provoked() (list []*stage) {
+	if !s.much() {
+		return nil
+	}
+	settings, err := sim.Settings(s.target, s.best.Plan)
+	if err != nil {
+		return nil
+	}
+	bare := s.reaching(s.bare())
+	for _, setting := range settings {
+		if setting.Provokes == "" {
+			continue
+		}
+		if st := s.plain(bare); st != nil {
+			st.Plan = st.With(setting.Name, setting.Provokes)
+			list = append(list, st)
+		}
+	}
+	return list
 }
 
 // smaller reports whether a stage with that many deviations more is less than what is

@@ -76,6 +76,8 @@ type shrinking struct {
 	searched map[string]bool
 	worlds   map[[2]uint64]*world // what seeds draw
 	chance   *plan.Plan           // another world that fails by the latency that it happens to have
+	trail    []*plan.Plan         // of a hasty reduction: see remember
+	trailed  [3]int               // the size of the last of them
 	counted  []string             // settings that say how many processes there are
 	sized    *plan.Plan           // whose processes are cast
 	cast     int
@@ -101,31 +103,57 @@ func (s *shrinking) forget() {
 // that counts.
 const long = maxEvents / 25
 
+// large is how many events a run has that is made smaller before anything is looked for
+// in the place of what there is: else there is room for few attempts.
+const large = maxEvents / 250
+
 // hastily reduces a long standstill by a shorter bound than the one that counts: else
 // each plan that is tried takes the whole of it. What is left must stand still in the
 // same way for the whole bound, by which it is reduced a little further, and certified;
-// else all begins anew, and hastily reports false.
+// or else what was left before. If none does, all begins anew, and hastily reports false.
 func (s *shrinking) hastily(restated *plan.Plan) bool {
 	if s.best.Result.Violation.Standstill == nil || s.best.Result.Events < long {
 		return false
 	}
 	first := *s.best
 	s.target.Hasty = true
-	reduced := s.try(restated)
-	if reduced {
+	if s.try(restated) {
 		s.unfold()
 		s.shrink()
 	}
 	s.target.Hasty = false
-	left := s.best
+	trail, notes := s.trail, s.best.Notes
 	s.forget()
 	s.best = &first
 	s.limit, s.budget = s.limit+s.runs, s.events+maxEvents
-	if !reduced || !s.try(left.Plan) {
-		return false
+	for back, p := range slices.Backward(trail) {
+		if len(trail)-back > maxBack {
+			break
+		}
+		if s.try(p) {
+			if back == len(trail)-1 {
+				s.best.Notes = notes
+			}
+			s.budget = s.events + maxEvents/2
+			return true
+		}
 	}
-	s.best.Notes, s.budget = left.Notes, s.events+maxEvents/4
-	return true
+	return false
+}
+
+// maxBack is how many sizes of a hasty reduction are tried by the whole bound.
+const maxBack = 4
+
+// remember keeps of a hasty reduction the last plan of each size.
+func (s *shrinking) remember() {
+	if !s.target.Hasty {
+		return
+	}
+	size := [3]int{len(s.best.Plan.Orders), len(s.best.Plan.Faults), s.size()}
+	if n := len(s.trail); n > 0 && size == s.trailed {
+		s.trail = s.trail[:n-1]
+	}
+	s.trail, s.trailed = append(s.trail, s.best.Plan), size
 }
 
 // restated is the plan with the settings of today: a kept one may be older.
@@ -149,12 +177,16 @@ func (s *shrinking) unfold() {
 func (s *shrinking) shrink() {
 	drawn := s.best.Plan.Faults
 	s.truncate()
-	if !s.tryPlainSeed(s.bare()) && !s.provoke() && !s.tryPlainSeed(byDefault(s.best.Plan)) {
+	if !s.small() && !s.tryPlainSeed(s.bare()) && !s.provoke() && !s.tryPlainSeed(byDefault(s.best.Plan)) {
 		s.dropFaults()
+		if s.best.Result.Events > large && !s.target.Hasty {
+			s.resize()
+		}
 		_ = s.anyOf(drawn) || s.search()
 	}
 	s.dropFaults()
 	s.anyOf(drawn)
+	s.within(shares[0], s.trade) // simpler settings may leave no room
 	s.configure()
 	for again := true; again && !s.spent(); {
 		again = s.drop()
@@ -193,17 +225,25 @@ func (s *shrinking) search() bool {
 		if round == len(shares)-1 && !s.best.ByDefault() && s.byChance() {
 			return true // a race that happens to be lost is better than an order without a name
 		}
-		for _, pass := range []func() bool{s.elsewhere, s.astray, s.single, s.noOrder, s.race, s.inOrder, s.fewer} {
-			s.share = s.events + maxEvents*share/100
-			found := pass()
-			s.share = 0
-			if found {
+		for _, pass := range []func() bool{s.trade, s.elsewhere, s.astray, s.single, s.noOrder, s.race, s.inOrder, s.fewer, s.beside} {
+			if s.spent() {
+				return false
+			}
+			if s.within(share, pass) {
 				return true
 			}
 		}
 	}
 	s.searched[key] = true
 	return s.byChance()
+}
+
+// within makes a pass that may take so many percent of all events. A twentieth of them
+// is left for what comes last: magnitudes and names.
+func (s *shrinking) within(share uint64, pass func() bool) bool {
+	s.share = min(s.events+maxEvents*share/100, s.budget-maxEvents/20)
+	defer func() { s.share = 0 }()
+	return pass()
 }
 
 // spent reports whether all runs or events are spent, or those of the present pass.
@@ -264,6 +304,7 @@ func (s *shrinking) try(candidate *plan.Plan) bool {
 	kept := candidate.Clone()
 	kept.Expect = result.Violation.Invariant
 	s.best.Plan, s.best.Result = kept, result
+	s.remember()
 	return true
 }
 
@@ -349,21 +390,22 @@ func (s *shrinking) certify() {
 	for s.drop() {
 	}
 	p := s.best.Plan
+	needed := func(without *plan.Plan) bool { return s.fails(without) == nil && s.tried[without.String()] }
 	for i := range p.Faults {
 		without := p.Clone()
 		without.Faults = slices.Delete(slices.Clone(p.Faults), i, i+1)
-		if s.fails(without) != nil {
+		if !needed(without) {
 			return
 		}
 	}
 	for i := range p.Orders {
 		without := p.Clone()
 		without.Orders = slices.Delete(slices.Clone(p.Orders), i, i+1)
-		if s.fails(without) != nil {
+		if !needed(without) {
 			return
 		}
 	}
-	s.best.Minimal = !s.spent()
+	s.best.Minimal = p.Deviations() > 0 || !s.spent()
 }
 
 // Certificate says in one line what the plan's minimality rests on.

@@ -12,19 +12,34 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
-// anyOf looks for one of the drawn faults in the place of several deviations.
+// maxAnyOf is the share of the events, in percent, that looking through the drawn faults
+// may take: modes inject hundreds.
+const maxAnyOf = 4
+
+// anyOf looks for one of the drawn faults in the place of several deviations: those that
+// are left come first.
 func (s *shrinking) anyOf(drawn []*fault.Fault) bool {
-	return slices.ContainsFunc(s.stages(), func(st *stage) bool {
-		return s.smaller(st, 1) && slices.ContainsFunc(drawn, func(f *fault.Fault) bool { return s.tryAlone(st, st.fault(f)) })
+	drawn = slices.Concat(s.best.Plan.Faults, drawn)
+	return s.within(maxAnyOf, func() bool {
+		return slices.ContainsFunc(s.stages(), func(st *stage) bool {
+			return s.smaller(st, 1) && slices.ContainsFunc(drawn, func(f *fault.Fault) bool { return s.tryAlone(st, st.fault(f)) })
+		})
 	})
 }
 
 // single looks for one fault in the place of several deviations: it places the
 // decisive forms of every kind at calls of the default run. Calls like those that
-// faults strike in the failing run come first, then those like its last ones before
+// deviations strike in the failing run come first, then those like its last ones before
 // the violation, then those by which a protocol takes effect.
-func (s *shrinking) single() bool {
-	stages := slices.DeleteFunc(s.stages(), func(st *stage) bool { return !s.smaller(st, 1) })
+func (s *shrinking) single() bool { return s.place(s.stages(), false) }
+
+// beside looks for one fault beside work that goes wrong by itself.
+func (s *shrinking) beside() bool { return s.place(s.provoked(), true) }
+
+// place places single faults on stages; troubled tells that work goes wrong by itself
+// there.
+func (s *shrinking) place(stages []*stage, troubled bool) bool {
+	stages = slices.DeleteFunc(stages, func(st *stage) bool { return !s.smaller(st, 1) })
 	if len(stages) == 0 {
 		return false
 	}
@@ -35,14 +50,17 @@ func (s *shrinking) single() bool {
 	ones, others := sides(moments, failed.Violation)
 	last, end := slices.Concat(ones, others), s.share
 	for i, st := range stages {
+		if s.share = end; s.spent() {
+			return false
+		}
 		survey := s.survey(st.Plan)
 		if survey == nil {
 			return false
 		}
-		if s.share = end; s.events < end { // the stages share what there is
+		if s.events < end { // the stages share what there is
 			s.share = s.events + (end-s.events)/uint64(len(stages)-i)
 		}
-		for _, f := range s.suspects(survey, st, last) {
+		for _, f := range s.suspects(survey, st, last, troubled) {
 			if s.spent() {
 				break
 			}
@@ -74,44 +92,75 @@ func (s *shrinking) survey(p *plan.Plan) *sim.Survey {
 
 // suspects are the faults that are looked for, the likeliest first: at each call
 // one form of each kind, before the others. What a process does for the first time
-// comes before its repetitions, and before what others do alike.
-func (s *shrinking) suspects(survey *sim.Survey, st *stage, last []fault.Moment) (list []*fault.Fault) {
-	struck, near := map[fault.Anchor]bool{}, map[fault.Anchor]bool{}
-	for _, f := range s.best.Plan.Faults {
-		struck[siteOf(st.fault(f).At)] = true
+// comes before its repetitions, and before what others do alike. Where work goes wrong by
+// itself, what is done for the last time comes as early; and so do faults that leave a
+// process gone or asleep, before all others: what else they bring about is there already.
+func (s *shrinking) suspects(survey *sim.Survey, st *stage, last []fault.Moment, troubled bool) (list []*fault.Fault) {
+	rank := s.ranking(st, last)
+	place, kin, kins := map[*fault.Fault]int{}, map[fault.Anchor]uint{}, map[fault.Anchor]uint{}
+	for i := range survey.Calls {
+		kins[kinOf(survey.Calls[i].Anchor())]++
 	}
-	for _, m := range st.moments(last) {
-		near[siteOf(m.Call)] = true
-	}
-	place, kin := map[*fault.Fault]int{}, map[fault.Anchor]uint{}
 	for i := range survey.Calls {
 		call := &survey.Calls[i]
-		site := siteOf(call.Anchor())
-		rank := 0
-		switch {
-		case struck[site]:
-		case near[site] && takesEffect(call.Op):
-			rank = 1
-		case takesEffect(call.Op):
-			rank = 2
-		case near[site] && call.Op.IsRequest():
-			rank = 3
-		default:
-			rank = 5
+		alike := kinOf(call.Anchor())
+		kin[alike]++
+		nth := kin[alike]
+		if troubled {
+			nth = min(nth, kins[alike]-nth+1)
 		}
-		site.Process, site.Task = "", ""
-		kin[site]++
-		rank += bits.Len(kin[site])
 		for _, info := range fault.Kinds() {
 			decisive, _ := fault.Forms(info, &survey.Scale, call)
 			for form, kind := range decisive {
 				f := &fault.Fault{Kind: kind, At: call.Anchor()}
-				place[f], list = rank+form, append(list, f)
+				place[f], list = rank(call)+bits.Len(nth)+form, append(list, f)
+				if troubled && !stops(kind) {
+					place[f] += 2
+				}
 			}
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *fault.Fault) int { return cmp.Compare(place[a], place[b]) })
 	return list
+}
+
+// ranking says how early calls are tried, by what the failing run was like.
+func (s *shrinking) ranking(st *stage, last []fault.Moment) func(*fault.Crossing) int {
+	struck, near := map[fault.Anchor]bool{}, map[fault.Anchor]bool{}
+	for _, f := range s.best.Plan.Faults {
+		struck[siteOf(st.fault(f).At)] = true
+	}
+	for _, o := range s.best.Plan.Orders {
+		for _, m := range st.moments([]fault.Moment{o.Hold}) {
+			struck[siteOf(m.Call)] = true
+		}
+	}
+	for _, m := range st.moments(last) {
+		near[siteOf(m.Call)] = true
+	}
+	return func(call *fault.Crossing) int {
+		site := siteOf(call.Anchor())
+		switch {
+		case struck[site]:
+			return 0
+		case near[site] && takesEffect(call.Op):
+			return 1
+		case takesEffect(call.Op):
+			return 2
+		case near[site] && call.Op.IsRequest():
+			return 3
+		}
+		return 5
+	}
+}
+
+// stops reports whether a kind leaves a process gone or asleep.
+func stops(k fault.Kind) bool {
+	switch k.(type) {
+	case *fault.Crash, *fault.Pause:
+		return true
+	}
+	return false
 }
 
 // takesEffect reports whether a protocol takes effect by an operation.
@@ -122,6 +171,12 @@ func takesEffect(op ops.Op) bool {
 // siteOf is an anchor that stands for all calls of its site.
 func siteOf(a fault.Anchor) fault.Anchor {
 	a.Nth = 0
+	return a
+}
+
+// kinOf is an anchor that stands for all calls of its site, whoever makes them.
+func kinOf(a fault.Anchor) fault.Anchor {
+	a.Process, a.Task, a.Nth = "", "", 0
 	return a
 }
 
