@@ -103,7 +103,7 @@ func measure(only string, taken share, lasts time.Duration, results string) erro
 			if s, err = score(m); err != nil {
 				return err
 			}
-			if err := keep(results, s); err != nil {
+			if err := mutants.Append(results, s); err != nil {
 				return err
 			}
 		}
@@ -185,17 +185,6 @@ func read(file string) (map[string]*Score, error) {
 		kept[s.Name] = s
 	}
 	return kept, nil
-}
-
-func keep(file string, s *Score) error {
-	if file == "" {
-		return nil
-	}
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	return errors.Join(json.NewEncoder(f).Encode(s), f.Close())
 }
 
 // summary is all scores in one line.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 )
 
 // TestFewBugs shrinks the failures of a few bugs, one of each kind: a zombie, an
@@ -32,7 +34,7 @@ func TestFewBugs(t *testing.T) {
 func TestKeptScores(t *testing.T) {
 	file := t.TempDir() + "/scores"
 	want := &Score{Name: "a", Seed: 7, Minimal: true, CPU: 1.5}
-	require.NoError(t, keep(file, want))
+	require.NoError(t, mutants.Append(file, want))
 	kept, err := read(file)
 	require.NoError(t, err)
 	require.Equal(t, want, kept["a"])
