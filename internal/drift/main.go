@@ -3,9 +3,10 @@
 // to core (testdata/edits), and asks whether the plan and the plain seed still
 // fail the same way.
 //
-//	go run ./internal/drift                every mutant, each under three edits in turn
-//	go run ./internal/drift -under 0       every mutant under every edit
-//	go run ./internal/drift -check 20000   only: each edit alone passes so many universes
+//	go run ./internal/drift                  every mutant, each under three edits in turn
+//	go run ./internal/drift -under 0         every mutant under every edit
+//	go run ./internal/drift -mutants sample  those of testdata/mutants/sample
+//	go run ./internal/drift -check 20000     only: each edit alone passes so many universes
 //
 // The same way means by the same invariant, with the same shape. A plan that the
 // replay refuses, since one of its calls is no more, counts as lost. A pair of
@@ -29,7 +30,7 @@ import (
 
 func main() {
 	var o options
-	flag.StringVar(&o.mutants, "mutants", "", "only these, with commas between them; all if it is not given")
+	flag.StringVar(&o.mutants, "mutants", "", "only these, with commas between them; "+mutants.Sample+" stands for those that "+mutants.SampleFile+" lists; all if it is not given")
 	flag.StringVar(&o.edits, "edits", "", "only these, with commas between them; all if it is not given")
 	flag.IntVar(&o.under, "under", 3, "under how many of the edits, in turn, each mutant is tried; 0 for all")
 	flag.IntVar(&o.check, "check", 0, "run each edit alone through so many universes, and measure nothing")
@@ -71,6 +72,7 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
+	t.command = "go run ./internal/drift " + strings.Join(os.Args[1:], " ")
 	fmt.Print(t.String())
 	if o.page != "" {
 		if err := os.WriteFile(o.page, []byte(t.markdown()), 0o644); err != nil {
@@ -107,8 +109,12 @@ func read(folder, names string, one func(file string) (mutants.Mutant, error)) (
 		return nil, fmt.Errorf("%s: no patches: run it from the module's root", folder)
 	}
 	if names != "" {
+		listed, err := mutants.Listed(strings.Split(names, ","))
+		if err != nil {
+			return nil, err
+		}
 		files = nil
-		for _, name := range strings.Split(names, ",") {
+		for _, name := range listed {
 			files = append(files, filepath.Join(folder, name+".patch"))
 		}
 	}

@@ -29,6 +29,7 @@ type row struct{ plans, seeds share }
 type table struct {
 	edits   []mutants.Mutant
 	mutants int
+	command string // by which it was measured
 	rows    []row
 	row
 	unpatched int
@@ -67,13 +68,13 @@ to core, and the plan and the plain seed were run again. Kept means: they fail b
 the same invariant, with the same shape. What a plan's calls have become is
 searched for nearby ([PLAN.md](PLAN.md)).
 
-`+"`go run ./internal/drift -page docs/DRIFT.md`"+` writes this page; `+"`-mutants`"+` and `+"`-under`"+` choose a part.
+`+"`%s`"+` wrote this page; `+"`-mutants`"+` and `+"`-under`"+` choose a part.
 That the edits are harmless is checked every night, by 20,000 universes of correct core
 under each: `+"`go run ./internal/drift -check 20000`"+`.
 
 | edit of core | plans | plain seeds |
 |---|---:|---:|
-`, t.mutants)
+`, t.mutants, t.command)
 	for i, edit := range t.edits {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", edit.What, t.rows[i].plans, t.rows[i].seeds)
 	}

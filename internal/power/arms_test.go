@@ -114,7 +114,7 @@ func TestShares(t *testing.T) {
 // TestSample: the file lists bugs that there are, each once.
 func TestSample(t *testing.T) {
 	t.Chdir("../..")
-	names, err := listed([]string{"x", sample})
+	names, err := mutants.Listed([]string{"x", mutants.Sample})
 	require.NoError(t, err)
 	require.Equal(t, "x", names[0])
 	all, err := mutants.All("testdata/mutants")

@@ -37,7 +37,7 @@ type program struct {
 
 func main() {
 	var p program
-	only := flag.String("mutants", "", "measure these bugs only: names, with commas between; "+sample+" stands for those that "+sampleFile+" lists")
+	only := flag.String("mutants", "", "measure these bugs only: names, with commas between; "+mutants.Sample+" stands for those that "+mutants.SampleFile+" lists")
 	cells := flag.String("cells", "", "measure these cells only: names, with commas between")
 	page := flag.Bool("page", false, "measure nothing, and write "+pageFile+" with what is known")
 	flag.Float64Var(&p.cap, "cap", 10, "CPU-seconds for each bug and cell")
@@ -64,7 +64,7 @@ func (p *program) run(page bool) error {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(m mutants.Mutant) bool { return m.Rule == "" && m.Invariant == "" }) // no universe gets there
-	if p.only, err = listed(p.only); err != nil {
+	if p.only, err = mutants.Listed(p.only); err != nil {
 		return err
 	}
 	chosen, err := choose(all, p.only)
@@ -92,23 +92,6 @@ func (p *program) commit() error {
 	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
 	p.base = strings.TrimSpace(string(out))
 	return err
-}
-
-// What is measured in every cell, since all bugs in all cells take days.
-const (
-	sample     = "sample"
-	sampleFile = "testdata/mutants/sample"
-)
-
-// listed puts the names that the file lists in the place of the word that stands for
-// them.
-func listed(names []string) ([]string, error) {
-	i := slices.Index(names, sample)
-	if i < 0 {
-		return names, nil
-	}
-	text, err := os.ReadFile(sampleFile)
-	return slices.Replace(names, i, i+1, strings.Fields(string(text))...), err
 }
 
 func choose(all []mutants.Mutant, only []string) ([]mutants.Mutant, error) {
