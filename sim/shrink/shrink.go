@@ -177,9 +177,13 @@ func (s *shrinking) unfold() {
 func (s *shrinking) shrink() {
 	drawn := s.best.Plan.Faults
 	s.truncate()
-	if !s.small() && !s.tryPlainSeed(s.bare()) && !s.provoke() && !s.tryPlainSeed(byDefault(s.best.Plan)) {
+	least := uint64(8)
+	if s.target.Hasty {
+		least = 40
+	}
+	if !s.within(least, s.small) && !s.tryPlainSeed(s.bare()) && !s.provoke() && !s.tryPlainSeed(byDefault(s.best.Plan)) {
 		s.dropFaults()
-		if s.best.Result.Events > large && !s.target.Hasty {
+		if events := s.best.Result.Events; events > large && events < long {
 			s.resize()
 		}
 		_ = s.anyOf(drawn) || s.search()
@@ -201,6 +205,10 @@ func (s *shrinking) shrink() {
 			s.rename()
 			again = s.drop() // what one fault needs no more may be what another one was for
 		}
+	}
+	if s.spent() { // what is left is told as well as what is found in time
+		s.budget = s.events + maxEvents/20
+		s.magnitudes()
 	}
 	s.end()
 }
