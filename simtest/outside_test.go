@@ -16,14 +16,19 @@ import (
 )
 
 // outside makes a module of somebody else's in a temporary folder: what lies in
-// testdata/outside, with this checkout as the module that it requires. Nothing is
-// downloaded.
+// testdata/outside, with this checkout as the module that it requires. All that it
+// needs is downloaded before: of modules that other platforms need, their go.mod, which
+// nothing else on this one may have asked for.
 func outside(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "lease")
 	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/outside")))
 	checkout, err := filepath.Abs("..")
 	require.NoError(t, err)
+	graph := exec.Command("go", "mod", "graph")
+	graph.Dir = checkout
+	text, err := graph.CombinedOutput()
+	require.NoError(t, err, "%s", text)
 	sums, err := os.ReadFile(filepath.Join(checkout, "go.sum"))
 	require.NoError(t, err)
 	module := "module example.org/lease\n\ngo 1.26\n\nrequire github.com/gauntlet-dst/gauntlet v0.0.0\n\nreplace github.com/gauntlet-dst/gauntlet => " + checkout + "\n"
