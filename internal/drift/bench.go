@@ -35,6 +35,9 @@ func (b *bench) fresh() (string, error) {
 // errUnpatched: two patches are about the same lines.
 var errUnpatched = errors.New("the patches touch the same lines")
 
+// errUnfound: no universe that was run shows the bug.
+var errUnfound = errors.New("not found")
+
 // build builds the command with patches applied one after the other.
 func (b *bench) build(patches ...mutants.Mutant) (binary string, err error) {
 	dir, err := b.fresh()
@@ -108,7 +111,7 @@ func (b *bench) find(binary string, m mutants.Mutant) (*found, error) {
 			return &found{way: way{l.Invariant, l.Shape}, seed: failed[0], plan: l.Plan}, nil
 		}
 	}
-	return nil, fmt.Errorf("not found by %s in %d universes", m.Invariant, seeds)
+	return nil, errUnfound
 }
 
 // again runs a universe again and reports how it failed. lost says that the plan
@@ -133,7 +136,15 @@ func (b *bench) mutant(m mutants.Mutant, t *table, mu *sync.Mutex, edits iter.Se
 		return err
 	}
 	f, err := b.find(binary, m)
-	if err != nil {
+	mu.Lock()
+	switch {
+	case err == nil:
+		t.mutants++
+	case errors.Is(err, errUnfound):
+		t.unfound, err = append(t.unfound, m.Name), nil
+	}
+	mu.Unlock()
+	if f == nil {
 		return err
 	}
 	for i := range edits {

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 )
 
 // TestKeptPlansLast is the measurement in small: two planted bugs under three edits
@@ -15,6 +17,17 @@ func TestKeptPlansLast(t *testing.T) {
 		edits:   "worker-task-renamed,look-is-a-step,flip-reads-the-active-row",
 		seed:    1, least: 80,
 	}))
+}
+
+// TestTables: both tables say what was not measured, and why.
+func TestTables(t *testing.T) {
+	tab := &table{edits: []mutants.Mutant{{Name: "e", What: "an edit"}}, rows: make([]row, 1), mutants: 2, command: "go run x", unfound: []string{"rare", "seldom"}}
+	tab.add(0, true, false)
+	tab.add(0, true, true)
+	require.Contains(t, tab.String(), "drift: not measured, since none of 4000 universes fails: rare seldom\n")
+	require.Contains(t, tab.String(), "drift: 2 mutants, 1 edits: plans 2 of 2 (100 %), plain seeds 1 of 2 (50 %)")
+	require.Contains(t, tab.markdown(), "\nNot measured, since none of 4000 universes fails: rare, seldom.\n")
+	require.Contains(t, tab.markdown(), "`go run x` wrote this page")
 }
 
 // TestBadNames: what is not there is named.

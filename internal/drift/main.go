@@ -147,7 +147,7 @@ func (b *bench) measure(planted, edits []mutants.Mutant, under int) (*table, err
 	if under <= 0 || under > len(edits) {
 		under = len(edits)
 	}
-	t := &table{edits: edits, mutants: len(planted), rows: make([]row, len(edits))}
+	t := &table{edits: edits, rows: make([]row, len(edits))}
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	var failed []error
@@ -171,5 +171,7 @@ func (b *bench) measure(planted, edits []mutants.Mutant, under int) (*table, err
 		})
 	}
 	wait.Wait()
+	slices.Sort(t.lost)
+	slices.Sort(t.unfound)
 	return t, errors.Join(failed...)
 }

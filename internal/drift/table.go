@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/internal/mutants"
@@ -28,12 +27,13 @@ type row struct{ plans, seeds share }
 // table is what became of all of them.
 type table struct {
 	edits   []mutants.Mutant
-	mutants int
+	mutants int    // that were found
 	command string // by which it was measured
 	rows    []row
 	row
 	unpatched int
 	lost      []string
+	unfound   []string // mutants that no universe shows, of those that were run
 }
 
 func (t *table) add(edit int, plan, seed bool) {
@@ -45,12 +45,14 @@ func (t *table) add(edit int, plan, seed bool) {
 
 func (t *table) String() string {
 	var b strings.Builder
-	slices.Sort(t.lost)
 	for _, l := range t.lost {
 		fmt.Fprintf(&b, "drift: lost: %s\n", l)
 	}
 	for i, edit := range t.edits {
 		fmt.Fprintf(&b, "drift: %-28s plans %-18s seeds %s\n", edit.Name, t.rows[i].plans, t.rows[i].seeds)
+	}
+	if len(t.unfound) > 0 {
+		fmt.Fprintf(&b, "drift: not measured, since none of %d universes fails: %s\n", seeds, strings.Join(t.unfound, " "))
 	}
 	fmt.Fprintf(&b, "drift: %d mutants, %d edits: plans %s, plain seeds %s; %d pairs of patches touch the same lines\n", t.mutants, len(t.edits), t.plans, t.seeds, t.unpatched)
 	return b.String()
@@ -79,6 +81,9 @@ under each: `+"`go run ./internal/drift -check 20000`"+`.
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", edit.What, t.rows[i].plans, t.rows[i].seeds)
 	}
 	fmt.Fprintf(&b, "| **all** | **%s** | **%s** |\n\n%d pairs of an edit and a bug touch the same lines of core, and cannot be tried.\n", t.plans, t.seeds, t.unpatched)
+	if len(t.unfound) > 0 {
+		fmt.Fprintf(&b, "\nNot measured, since none of %d universes fails: %s.\n", seeds, strings.Join(t.unfound, ", "))
+	}
 	if len(t.lost) > 0 {
 		b.WriteString("\nNot kept:\n\n")
 		for _, l := range t.lost {
