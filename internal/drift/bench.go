@@ -169,6 +169,7 @@ func (b *bench) mutant(m mutants.Mutant, t *table, mu *sync.Mutex, edits iter.Se
 		mu.Lock()
 		t.add(i, plan == f.way, seed == f.way)
 		if plan != f.way {
+			lost = strings.ReplaceAll(lost, filepath.Dir(f.plan)+"/", "") // the folder is gone soon
 			t.lost = append(t.lost, fmt.Sprintf("%s under %s: %s", m.Name, t.edits[i].Name, why(plan, lost)))
 		}
 		mu.Unlock()
