@@ -30,8 +30,8 @@
 // "narrow" from a narrow range, "quantised" rounded so that ties occur, "mixture"
 // sometimes just past a time-out or a lease. Others choose the order itself, over the
 // messages in flight with the earliest timer as one more candidate, for letting
-// time pass is a scheduling decision: "elastic" as a random walk, "pos" by
-// partial-order sampling, "surw" and "ta-pct" as the literature's floor. "pct" is
+// time pass is a scheduling decision: "elastic" as a random walk, "surw" and
+// "ta-pct" as the literature's floor. "pos" (partial-order sampling) and "pct" are
 // there to compare with, and "default" to reduce to. Each is held to
 // probabilities that are known (TestLostUpdate and those beside it).
 //

@@ -23,7 +23,7 @@ func ExampleRun() {
 			return
 		}
 	}
-	// Output: counters-agree: the counter is 3 after 4 raises
+	// Output: counters-agree: the counter is 4 after 5 raises
 }
 
 // A plan is a run as text. It says all of its universe: the configuration, and

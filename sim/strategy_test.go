@@ -356,7 +356,7 @@ func TestArms(t *testing.T) {
 		requireProbability(t, float64(a.share)/1000, counts[a.name])
 	}
 	require.Equal(t, 1000, sum)
-	require.Len(t, counts, 7)
+	require.Len(t, counts, 6)
 }
 
 // TestRacing: which requests race.
