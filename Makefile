@@ -120,7 +120,7 @@ scale: ## what a unit costs, up to 1,000 workers and 100,000 units (QUICK=1: 5,0
 	@go run ./internal/scale $(if $(QUICK),-quick)
 
 bench: ## events, seeds and virtual seconds per CPU-second; what an event costs on other carriers
-	GOGC=400 go test ./internal/bench -run '^$$' -bench . -benchtime 3s -cpu 1,2
+	GOGC=800 go test ./internal/bench -run '^$$' -bench . -benchtime 3s -cpu 1,2
 	go test ./sim -count=1 -run '^TestCarriers$$' -costs -v | grep -a '^carriers'
 
 codec: ## the codec of real recordings, read by readers of others, too (needs node and npm)

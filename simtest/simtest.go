@@ -107,7 +107,7 @@ func Main(m *testing.M, suite harness.Suite) {
 	s.out = openConsole(s.asked)
 	current = s
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // the live heap is tiny: at 100 the collector takes a sixth of the time
+		debug.SetGCPercent(800) // the live heap is tiny: at 100 the collector takes a quarter of the time
 	}
 	code := m.Run()
 	if s.chosen != "" && !s.ran && code == 0 {
