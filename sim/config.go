@@ -107,8 +107,9 @@ func (c *Config) draw(d keyed.Draw, b Bounds, arm string) {
 		Modes: search.None(), OracleEvery: time.Minute, StrayFor: time.Minute,
 		LockGC: time.Duration(d.LogBetween("lock_gc", min(60e9, int64(b.Settle)/8), max(int64(min(30*time.Minute, b.Settle/3)), 1e9))),
 	}
-	if d.Chance("long_work", 500) {
-		// As long as leases: whoever wakes up late finds a successor at work.
+	if d.Chance("long_work", 250) {
+		// As long as leases: whoever wakes up late finds a successor at work. Such runs
+		// are long, mostly of polling, and show no more than others.
 		c.WorkTime = time.Duration(d.LogBetween("long_frame_time", int64(b.Leases[0])/100+1, int64(b.Leases[0])/4+1))
 	}
 	if d.Chance("early", 350) {

@@ -315,11 +315,11 @@ func (c *Config) Draw(d keyed.Draw) {
 		ClientPace: quantised(d, "client_pace", 1e8, 60e9),
 		Regions:    int(d.Between("regions", 1, 4)), RPCTimeout: quantised(d, "rpc_timeout", 3e8, 30e9),
 		NoConditional: d.Chance("no_conditional", 50), RestartAfter: quantised(d, "restart_after", 1e8, 5e9),
-		LeakCheck: d.Chance("leak_check", 60), Bystanders: d.Chance("bystanders", 300),
+		LeakCheck: d.Chance("leak_check", 50), Bystanders: d.Chance("bystanders", 300),
 		Core: drawCore(d), Poisoned: 1, OperatorLooks: usualLooks,
 	}
 	c.Stores.draw(d.Sub("stores"))
-	if d.Chance("poison", 80) {
+	if d.Chance("poison", 110) {
 		c.PoisonPercent = 60
 		if d.Chance("poisoned", 300) { // a batch's failures are counted over its units
 			c.Poisoned = int(d.Between("poisoned units", 2, 8))
@@ -331,7 +331,7 @@ func (c *Config) Draw(d keyed.Draw) {
 	if d.Chance("overlap", 40) {
 		c.OverlapPercent = 70
 	}
-	if d.Chance("cancel", 165) {
+	if d.Chance("cancel", 200) {
 		c.CancelPercent = 70
 	}
 	if d.Chance("retry", 100) {
@@ -354,7 +354,7 @@ func (c *Config) Draw(d keyed.Draw) {
 			c.CancelPercent = 70
 		}
 	}
-	if d.Chance("storm", 20) {
+	if d.Chance("storm", 60) {
 		c.storm(d)
 	}
 	if c.ComebackPercent > 0 || d.Chance("comeback", 15) {
@@ -362,14 +362,17 @@ func (c *Config) Draw(d keyed.Draw) {
 		c.hasten()
 		c.Linger = quantised(d, "comeback_linger", 1e9, 60e9)
 	}
-	if d.Chance("brink", 25) {
+	if d.Chance("brink", 60) {
 		c.brink(d)
 	}
-	if d.Chance("relapse", 20) {
+	if d.Chance("relapse", 40) {
 		c.relapse(d)
 	}
 	if d.Chance("haul", 8) {
 		c.haul(d)
+	}
+	if c.LeakCheck && d.Chance("leaks soon", 800) { // else most of the run is waiting
+		c.hasten()
 	}
 }
 

@@ -75,17 +75,17 @@ func (m *Modes) Settings() []plan.Setting {
 // None are no modes at all.
 func None() Modes { return Modes{FlakyService: "all", LossyService: "all"} }
 
-// DrawModes draws the modes of a run: one run in eight is flaky or lossy, one in
+// DrawModes draws the modes of a run: one run in six is flaky or lossy, one in
 // thirty meets repetitions, overtaking, or both, and one in forty rolls. scale is of
 // the run's system.
 func DrawModes(d keyed.Draw, o Options, scale fault.Scale) Modes {
 	m := None()
 	service := func(label string) string { return ops.Services()[d.Intn(label, len(ops.Services()))] }
-	if d.Chance("flaky", 83) && o.allowsAll(&fault.Refuse{}) {
+	if d.Chance("flaky", 110) && o.allowsAll(&fault.Refuse{}) {
 		m.FlakyService = service("flaky service")
 		m.Flaky = int(d.LogBetween("flaky rate", 10, mostFlaky))
 	}
-	if d.Chance("lossy", 42) && o.allowsAll(&fault.LoseRequest{}, &fault.LoseReply{}) {
+	if d.Chance("lossy", 60) && o.allowsAll(&fault.LoseRequest{}, &fault.LoseReply{}) {
 		m.LossyService = service("lossy service")
 		m.Lossy = int(d.LogBetween("lossy rate", 10, mostLosses))
 		m.LossyReset = d.Chance("lossy reset", 500) // as a client with keep-alive sees it
