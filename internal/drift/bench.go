@@ -73,10 +73,12 @@ type line struct {
 	Violation                          *way
 }
 
-// lines runs a command of the binary. An exit code of 1 says that something
-// failed.
-func lines(binary string, args ...string) ([]line, error) {
-	out, err := exec.Command(binary, append(args, "--json")...).Output()
+// lines runs a command of the binary in a folder. An exit code of 1 says that
+// something failed.
+func lines(folder, binary string, args ...string) ([]line, error) {
+	command := exec.Command(binary, append(args, "--json")...)
+	command.Dir = folder
+	out, err := command.Output()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return nil, err
@@ -98,7 +100,7 @@ func (b *bench) find(binary string, m mutants.Mutant) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	printed, err := lines(binary, "sweep", "--no-every-fault", "--seed", strconv.Itoa(b.seed), "--seeds", strconv.Itoa(seeds), "--stop", m.Invariant, "--out", dir)
+	printed, err := lines("", binary, "sweep", "--no-every-fault", "--seed", strconv.Itoa(b.seed), "--seeds", strconv.Itoa(seeds), "--stop", m.Invariant, "--out", dir)
 	if err != nil {
 		return nil, err
 	}
@@ -114,10 +116,10 @@ func (b *bench) find(binary string, m mutants.Mutant) (*found, error) {
 	return nil, errUnfound
 }
 
-// again runs a universe again and reports how it failed. lost says that the plan
-// was refused, and why.
-func again(binary string, args ...string) (how way, lost string, err error) {
-	printed, err := lines(binary, args...)
+// again runs a universe again, in a folder, and reports how it failed. lost says that
+// the plan was refused, and why.
+func again(folder, binary string, args ...string) (how way, lost string, err error) {
+	printed, err := lines(folder, binary, args...)
 	for _, l := range printed {
 		if l.Type == "universe" && l.Violation != nil {
 			return *l.Violation, "", err
@@ -158,18 +160,18 @@ func (b *bench) mutant(m mutants.Mutant, t *table, mu *sync.Mutex, edits iter.Se
 		if err != nil {
 			return err
 		}
-		plan, lost, err := again(edited, "replay", f.plan)
+		// From its folder, which is gone soon: what is said of the plan names the file alone.
+		plan, lost, err := again(filepath.Dir(f.plan), edited, "replay", filepath.Base(f.plan))
 		if err != nil {
 			return err
 		}
-		seed, _, err := again(edited, "run", "--seed", f.seed)
+		seed, _, err := again("", edited, "run", "--seed", f.seed)
 		if err != nil {
 			return err
 		}
 		mu.Lock()
 		t.add(i, plan == f.way, seed == f.way)
 		if plan != f.way {
-			lost = strings.ReplaceAll(lost, filepath.Dir(f.plan)+"/", "") // the folder is gone soon
 			t.lost = append(t.lost, fmt.Sprintf("%s under %s: %s", m.Name, t.edits[i].Name, why(plan, lost)))
 		}
 		mu.Unlock()
