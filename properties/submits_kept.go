@@ -1,6 +1,7 @@
 package properties
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -99,7 +100,7 @@ func (i *submitsKept) differs(row *schema.Batch, b *workload.Batch) string {
 		return "priority"
 	case row.Parallelism != int64(b.Parallelism):
 		return "parallelism"
-	case row.BackoffLimit != int64(i.cfg.BackoffLimit):
+	case row.BackoffLimit != int64(cmp.Or(b.BackoffLimit, i.cfg.BackoffLimit)):
 		return "back-off limit"
 	case row.TTLMS != i.cfg.TTL.Milliseconds():
 		return "time to live"

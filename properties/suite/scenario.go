@@ -62,7 +62,7 @@ func stage(s chaos.Scenario, c *conversion.Config) {
 	c.Workers = max(c.Workers, s.Workers)
 	c.Batches, c.Sources, c.Recordings = s.Batches, 2, max(s.Units, 2)
 	c.Frames = max(c.Frames, 40)
-	c.PoisonPercent, c.EmptyPercent, c.CancelPercent, c.ResubmitPercent = 0, 0, 0, 0
+	c.PoisonPercent, c.EmptyPercent, c.CancelPercent, c.ResubmitPercent, c.TersePercent = 0, 0, 0, 0, 0
 	c.MissingPercent, c.OverlapPercent, c.ComebackPercent, c.Linger = 0, 0, 0, 0
 	k := &c.Core
 	k.UnitTimeout = core.DefaultConfig().UnitTimeout

@@ -202,7 +202,11 @@ func (s *errand) until(ctx context.Context, there func(core.Phase) bool) error {
 func specOf(b *workload.Batch, ttl time.Duration) core.BatchSpec {
 	spec := core.BatchSpec{
 		Namespace: b.Namespace, Name: b.Name, Output: strings.TrimSuffix(b.Output, "/"),
-		MaxAttempts: b.MaxAttempts, TTL: ttl, EpisodesPerChunk: b.ChunkSize, Priority: b.Priority, Parallelism: b.Parallelism,
+		MaxAttempts: b.MaxAttempts, BackoffLimit: b.BackoffLimit, TTL: ttl, EpisodesPerChunk: b.ChunkSize,
+		Priority: b.Priority, Parallelism: b.Parallelism,
+	}
+	if b.Terse {
+		spec.MaxAttempts, spec.BackoffLimit, spec.EpisodesPerChunk = 0, 0, 0
 	}
 	for _, source := range b.Sources {
 		spec.Sources = append(spec.Sources, core.Source{URL: source.Prefix, Filter: source.Filter})

@@ -6,6 +6,7 @@ package conversion
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/core"
@@ -38,6 +39,9 @@ type Config struct {
 	OverlapPercent int
 	// Poisoned is how many recordings of a poisoned batch are damaged, at most.
 	Poisoned int
+	// TersePercent of the batches are submitted without what a submission need not
+	// name, and get what Core says; half of the others name all of it.
+	TersePercent int
 	// CancelPercent and ResubmitPercent of the batches are cancelled, or
 	// submitted once more after they have ended.
 	CancelPercent   int
@@ -246,6 +250,7 @@ func (c *Config) Settings() []plan.Setting {
 		number("retry_percent", &c.RetryPercent, 0, 100),
 		{Name: "missing_percent", Int: &c.MissingPercent, Max: 100, Absent: "0"},
 		{Name: "overlap_percent", Int: &c.OverlapPercent, Max: 100, Absent: "0"},
+		{Name: "terse_percent", Int: &c.TersePercent, Max: 100, Absent: "0"},
 		{Name: "poisoned", Int: &c.Poisoned, Min: 1, Max: 1000, Absent: "1"},
 		{Name: "operator_looks", Int: &c.OperatorLooks, Min: 1, Max: 10000, Absent: "30"},
 		{Name: "operator_every", Duration: &c.OperatorEvery, Max: day, Absent: "0s"},
@@ -325,6 +330,10 @@ func (c *Config) Draw(d keyed.Draw) {
 			c.Poisoned = int(d.Between("poisoned units", 2, 8))
 		}
 	}
+	if d.Chance("terse", 400) {
+		c.TersePercent = 60
+		c.Core.EpisodesPerChunk = int(d.LogBetween("episodes_per_chunk", 1, 1000))
+	}
 	if d.Chance("empty", 100) {
 		c.EmptyPercent = 40
 	}
@@ -336,6 +345,9 @@ func (c *Config) Draw(d keyed.Draw) {
 	}
 	if d.Chance("retry", 100) {
 		c.RetryPercent = 70
+		if d.Chance("retry of several", 150) { // one retry is about all that are dead
+			c.PoisonPercent, c.Poisoned = 80, int(d.Between("dead units", 2, 4))
+		}
 	}
 	if d.Chance("watch", 300) {
 		c.WatchPercent = 70
@@ -368,6 +380,9 @@ func (c *Config) Draw(d keyed.Draw) {
 	if d.Chance("relapse", 40) {
 		c.relapse(d)
 	}
+	if d.Chance("crowd", 20) {
+		c.crowd(d)
+	}
 	if d.Chance("haul", 8) {
 		c.haul(d)
 	}
@@ -388,6 +403,7 @@ func (c *Config) storm(d keyed.Draw) {
 	c.Workers, c.Recordings = max(c.Workers, 2), max(c.Recordings, 3)
 	c.PoisonPercent, c.RetryPercent, c.CancelPercent, c.ResubmitPercent, c.WatchPercent, c.ComebackPercent = 30, 60, 40, 50, 50, 60
 	c.OperatorLooks = 10
+	c.TersePercent = 100 // else the attempts would be the workload's
 	k := &c.Core
 	k.MaxAttempts, k.BackoffLimit = int(d.Between("storm attempts", 1, 3)), int(d.Between("storm backoff", 2, 6))
 	k.UnitTimeout = quantised(d, "storm timeout", 2e9, 30e9)
@@ -409,7 +425,7 @@ func (c *Config) brink(d keyed.Draw) {
 	c.Linger = quantised(d, "brink linger", 20e9, 120e9)
 	k := &c.Core
 	if d.Chance("brink attempts", 200) {
-		k.MaxAttempts = 1
+		k.MaxAttempts, c.TersePercent = 1, 100
 	}
 	if d.Chance("brink timeout", 500) {
 		c.hurry(quantised(d, "brink timeout after", 3e9, 8e9))
@@ -431,6 +447,7 @@ func (c *Config) relapse(d keyed.Draw) {
 	c.focus = []ops.Op{ops.Work}
 	k := &c.Core
 	k.MaxAttempts, k.BackoffLimit = int(d.Between("relapse attempts", 3, 8)), int(d.LogBetween("relapse limit", 1, 30))
+	c.TersePercent = 100
 	k.UnitBackoff = quantised(d, "relapse backoff", 5e8, 20e9)
 	if d.Chance("relapse cancel", 450) { // faults end when all clients have left: they stay for what is swept
 		c.CancelPercent, c.ClientPace = 80, quantised(d, "relapse pace", 8e9, 30e9)
@@ -438,7 +455,38 @@ func (c *Config) relapse(d keyed.Draw) {
 		k.UnitBackoff = quantised(d, "relapse long backoff", 10e9, 40e9)
 	}
 	k.UnitBackoffMax = k.UnitBackoff * time.Duration(d.Between("relapse backoff ratio", 1, 8))
-	c.hurry(quantised(d, "relapse timeout", 3e9, 8e9))
+	timeout := quantised(d, "relapse timeout", 3e9, 8e9)
+	switch d.Between("relapse control", 0, 2) {
+	case 0: // looks so often that it tells one back-off from the next
+		k.ControlEvery = max(k.UnitBackoff/8, 200*time.Millisecond).Truncate(10 * time.Millisecond)
+	case 1: // does not see a unit that failed, was tried again, and failed again
+		k.ControlEvery, k.UnitBackoff = 2*timeout, max(k.UnitBackoff, timeout)
+		k.UnitBackoffMax = 4 * k.UnitBackoff
+	}
+	c.hurry(timeout)
+}
+
+// crowd lets many slots look for the units of one batch, which take long and have
+// limits that their shards do not divide evenly: what stays idle, takes what is
+// taken, or does not stop, has the time to show.
+func (c *Config) crowd(d keyed.Draw) {
+	c.Workers, c.Batches, c.Sources, c.Recordings, c.TersePercent = 3, 1, 2, 4, 1
+	c.Frames = int(d.Between("crowd frames", 20, 60))
+	k := &c.Core
+	k.Slots, k.Shards = 2, int(d.Between("crowd shards", 2, 4))
+	k.WorkerPoll, k.OpTimeout = quantised(d, "crowd poll", 2e8, 1e9), quantised(d, "crowd patience", 1e9, 2e9)
+	k.UnitTimeout = max(k.UnitTimeout, 10*time.Minute)
+	switch d.Between("crowd of", 0, 2) {
+	case 0: // who is asked to stop has little time beside what a unit takes
+		k.DrainTimeout = quantised(d, "crowd drain", 1e9, 5e9)
+	case 1: // the outcomes of claims are unknown for longer than their locks last
+		c.unrest = int(d.LogBetween("crowd unrest", 600, 2000))
+		c.Sources, c.Recordings, k.Slots = 1, 2, 3
+		c.RPCTimeout, k.OpTimeout = quantised(d, "crowd timeout", 10e9, 30e9), quantised(d, "crowd doubt", 6e9, 9e9)
+		k.Heartbeat, k.StaleAfter = quantised(d, "crowd heartbeat", 3e8, 1e9), max(k.StaleAfter, 30*time.Second)
+		k.MaxInFlight = max(k.MaxInFlight, k.OpTimeout+k.StorageTimeout+10*time.Second)
+		k.WatchFor = max(k.WatchFor, k.MaxInFlight)
+	}
 }
 
 // hurry gives attempts little time, and units that need less of it than they have,
@@ -533,6 +581,9 @@ func drawCore(d keyed.Draw) core.Config {
 	k.BreakerFailures = int(d.Between("breaker_failures", 3, 6))
 	k.BreakerOpen = span("breaker_open", 2*time.Second, 30*time.Second)
 	k.DrainTimeout = span("drain_timeout", 5*time.Second, 30*time.Second)
+	if d.Chance("short_drain", 300) { // so that a unit takes longer
+		k.DrainTimeout = span("short_drain_timeout", time.Second, 5*time.Second)
+	}
 	k.MaxInFlight = k.OpTimeout + k.StorageTimeout + span("max_in_flight", 10*time.Second, 120*time.Second)
 	k.WatchFor = k.MaxInFlight + span("watch_for", 20*time.Second, 120*time.Second)
 	k.Page = int(d.LogBetween("page", 1, 200))
@@ -550,8 +601,24 @@ func (c *Config) Workload() workload.Spec {
 		MissingPercent: c.MissingPercent, OverlapPercent: c.OverlapPercent,
 	})
 	spec.Format = c.Format
+	if c.TersePercent > 0 {
+		for i := range spec.Batches {
+			c.name(keyed.New(c.WorkloadSeed, "submission").Sub(strconv.Itoa(i)), &spec.Batches[i])
+		}
+	}
 	if c.Alter != nil {
 		c.Alter(&spec)
 	}
 	return spec
+}
+
+// name chooses what the submission of a batch names.
+func (c *Config) name(d keyed.Draw, b *workload.Batch) {
+	switch {
+	case d.Chance("terse", 10*c.TersePercent):
+		b.Terse, b.MaxAttempts, b.ChunkSize = true, c.Core.MaxAttempts, c.Core.EpisodesPerChunk
+	case d.Chance("all", 500):
+		b.MaxAttempts, b.BackoffLimit = int(d.Between("attempts", 2, 5)), int(d.LogBetween("backoff limit", 3, 12))
+		b.Parallelism = int(d.Between("parallelism", 0, 6))
+	}
 }

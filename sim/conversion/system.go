@@ -95,6 +95,8 @@ func (s *System) Prepare(stores *sim.Stores) {
 	for i := range s.workload.Batches {
 		n := neighbour{stores: stores, prefix: s.workload.Batches[i].Output + "staging/00000001/"}
 		n.moveIn()
+		n.prefix = s.workload.Batches[i].Output
+		n.moveInBeside()
 	}
 }
 
@@ -141,9 +143,10 @@ func (s *System) Classify(key string) string {
 // Bounds derives the simulator's times from the configuration.
 func (s *System) Bounds() sim.Bounds {
 	c, k := &s.config, &s.config.Core
-	units, frames := 0, 0
+	units, frames, attempts := 0, 0, k.MaxAttempts
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
+		attempts = max(attempts, b.MaxAttempts)
 		units += b.Units() + 1
 		for _, source := range b.Sources {
 			for _, r := range source.Recordings {
@@ -179,7 +182,7 @@ func (s *System) Bounds() sim.Bounds {
 		MaxEntry:   c.Stores.MaxRow, MaxTxn: c.Stores.MaxTxn,
 		RPCTimeout: c.RPCTimeout, ObjectTimeout: k.StorageTimeout, MaxInFlight: k.MaxInFlight,
 		ChaosFor: 10*k.StaleAfter + time.Hour,
-		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*k.MaxAttempts)*round + work + clients + c.RestartAfter + 10*time.Minute,
+		Settle:   k.MaxInFlight + 2*(k.ScannerLease+k.ScanEvery) + time.Duration(units*attempts)*round + work + clients + c.RestartAfter + 10*time.Minute,
 		Quiesce:  quiesce,
 		GiveUp:   k.OpTimeout, LongWork: k.UnitTimeout, Focus: c.focus, Unrest: c.unrest,
 		Magnitudes: []time.Duration{

@@ -66,11 +66,13 @@ type Batch struct {
 	Name      string
 	Output    string // prefix of the keys under which it is published
 	// ChunkSize is the number of episodes in a data/chunk-NNN, at least 1.
-	ChunkSize   int
-	MaxAttempts int // at least 1
-	Priority    int // 0 to 999, higher is sooner
-	Parallelism int // units at a time; 0 is no limit
-	Sources     []Source
+	ChunkSize    int
+	MaxAttempts  int  // at least 1
+	BackoffLimit int  // failed attempts of the whole batch; 0 is what the system gives it
+	Terse        bool // its submission names neither of these: the system gives it the same
+	Priority     int  // 0 to 999, higher is sooner
+	Parallelism  int  // units at a time; 0 is no limit
+	Sources      []Source
 }
 
 // Source is one place that holds recordings.
