@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -261,6 +262,10 @@ var breaches = []breach{
 	{"fencing", "wrote under another merge's key", func(s *story) { s.converted().claimMerge(w0, 1).write(w1, 1, nil) }},
 	{"fencing", "collected from a living merge", func(s *story) {
 		s.converted().claimMerge(w0, 1).write(w0, 1, nil).delete(w1, datasetPrefix(1)+"manifest.json")
+	}},
+	{"fencing", "collected what no merge wrote", func(s *story) {
+		s.w.Handle(objstore.Request{Kind: objstore.KindPut, Key: datasetPrefix(9) + "somebody's", Body: []byte("kept")})
+		s.published().delete(w0, datasetPrefix(9)+"somebody's")
 	}},
 
 	{"exactly-once", "complete without a manifest", func(s *story) { s.converted().claimMerge(w0, 1).commit(w0, batchRow("complete", "units=2")) }},
@@ -561,8 +566,17 @@ var breaches = []breach{
 		s.process(sim.Booted, w0)
 		s.faultOf("w0", &fault.Terminate{Grace: time.Hour})
 		s.running().claim(w0, unitA, "1 1 0 0").process(sim.Terminated, w0)
-		s.process(sim.Exited, w0)
+		s.pass(5*time.Second).process(sim.Exited, w0)
 		s.reap(w1, w0, unitA, "1 1 0 0", 1).settle()
+	}},
+	{"drains-gracefully", "drain gave up early", func(s *story) {
+		s.process(sim.Booted, w0)
+		s.fault(&fault.LoseRequest{})
+		s.running().claim(w0, unitA, "1 1 0 0").process(sim.Terminated, w0)
+		s.request(w0, "release_unit", ops.KVGet, "unit/"+unitA, 0, done)
+		s.asked = "" // it breaks by what follows
+		s.process(sim.Exited, w0)
+		s.reap(w1, w0, unitA, "1 1 0 0", 1)
 	}},
 	{"limits-enforced", "more units in execution than allowed", func(s *story) {
 		r := s.running().running1()
@@ -591,6 +605,13 @@ var breaches = []breach{
 		s.pass(8*time.Second).request(w0, "stage", ops.UploadPart, stagingKey(unitA, 1), 0, done).settle()
 		if s.err == nil {
 			s.pass(2*time.Second).request(w0, "stage", ops.UploadPart, stagingKey(unitA, 1), 0, done).settle()
+		}
+	}},
+	{"owners-know", "two attempts of one epoch", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		for beat, task := range []string{"worker0-heartbeat", "worker1-heartbeat", "worker0-heartbeat"} {
+			s.task = task
+			s.commit(w0, leaseRow(w0, unitA, 1, beat+2))
 		}
 	}},
 	{"limits-enforced", "batch beyond its back-off limit", func(s *story) {

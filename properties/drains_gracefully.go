@@ -1,6 +1,7 @@
 package properties
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -9,7 +10,9 @@ import (
 
 // drainsGracefully: a process that is asked to stop, and hindered by nothing
 // else, is gone within DrainTimeout, and has given back what it owned: nothing
-// of it must wait until its lease runs out, and no attempt counts for it.
+// of it must wait until its lease runs out, and no attempt counts for it. And
+// whatever hinders it: one that has begun to give a unit back goes on trying for as
+// long as it has.
 //
 // Deployments ask every process to stop, one after another. If each of them
 // cost an attempt, two would kill every unit.
@@ -17,12 +20,14 @@ type drainsGracefully struct {
 	watch
 	drains   map[string]*drain // by incarnation
 	suspects []suspicion
+	stubborn []suspicion // of not stopping, whatever the stores do
 }
 
 // drain is how an incarnation stopped that was asked to.
 type drain struct {
 	asked  sim.Moment
 	exited sim.Moment // by itself
+	tried  []string   // the keys of the rows that were read to give a unit back
 }
 
 var (
@@ -30,6 +35,7 @@ var (
 
 	drainTakesTooLong   = drainsGracefullySays.clause("R14", "drain takes too long")
 	drainBurntAnAttempt = drainsGracefullySays.clause("R12", "drain burnt an attempt")
+	drainGaveUpEarly    = drainsGracefullySays.clause("R12", "drain gave up early")
 )
 
 func newDrainsGracefully(v *view) sim.Invariant {
@@ -42,40 +48,57 @@ func newDrainsGracefully(v *view) sim.Invariant {
 // processes were asked to stop, with enough time: a drain needs the stores, and
 // rows that others may have locked.
 func (i *drainsGracefully) Settled(*sim.World) error {
-	return i.unexcused(i.suspects, i.enough)
+	if err := i.unexcused(i.suspects, i.enough); err != nil {
+		return err
+	}
+	return i.unexcused(i.stubborn, harmless)
 }
 
 // follow notes who is asked to stop, and who is killed for not stopping.
 func (i *drainsGracefully) follow(e *sim.Effect) error {
-	if !i.judges() {
+	if i.cfg.DrainTimeout == 0 {
 		return nil
 	}
 	who := e.Process + "/" + e.Incarnation
 	d := i.drains[who]
 	switch e.Happened {
 	case sim.Terminated:
-		i.drains[who] = &drain{asked: e.Moment()}
+		if d == nil { // its time runs from when it was asked first
+			i.drains[who] = &drain{asked: e.Moment()}
+		}
 	case sim.Exited:
 		if d != nil {
 			d.exited = e.Moment()
+			i.checkLate(e, d, "was gone")
 		}
 	case sim.Killed:
-		if d == nil {
-			return nil
-		}
-		asked := d.asked
-		if took := e.At - asked.At; took > drifted(i.cfg.DrainTimeout)+time.Second+8*i.cfg.MaxLatency {
-			i.suspects = append(i.suspects, suspicion{e.Process, asked.At, e.At, drainTakesTooLong.breach(e, who, asked.Ref("was asked to stop"), "was killed",
-				"%s was asked to stop and is still there %s later; it may take %s", who, took, i.cfg.DrainTimeout)})
+		if d != nil {
+			i.checkLate(e, d, "was killed")
 		}
 	}
 	return nil
 }
 
+// checkLate judges how long a process was still there. What the stores do is no excuse
+// for long: a commit that has begun may take OpTimeout, and then the time runs.
+func (i *drainsGracefully) checkLate(e *sim.Effect, d *drain, what string) {
+	took := e.At - d.asked.At
+	late := took - drifted(i.cfg.DrainTimeout) - time.Second - 8*i.cfg.MaxLatency
+	if late <= 0 || !i.judges() {
+		return
+	}
+	who := e.Process + "/" + e.Incarnation
+	s := suspicion{e.Process, d.asked.At, e.At, drainTakesTooLong.breach(e, who, d.asked.Ref("was asked to stop"), what,
+		"%s was asked to stop and was still there %s later; it may take %s", who, took, i.cfg.DrainTimeout)}
+	if i.suspects = append(i.suspects, s); late > drifted(i.cfg.OpTimeout) {
+		i.stubborn = append(i.stubborn, s)
+	}
+}
+
 // checkUnit judges how an attempt of a drained process ended.
 func (i *drainsGracefully) checkUnit(c *unitChange) error {
 	u := c.unit
-	if c.deleted || !i.judges() || c.before.State != schema.Processing || u.now.State == schema.Processing || u.sub.terminal() || c.byOwner() {
+	if c.deleted || c.before.State != schema.Processing || u.now.State == schema.Processing || u.sub.terminal() || c.byOwner() {
 		return nil
 	}
 	owner := c.before.Worker + "/" + c.before.Incarnation
@@ -83,9 +106,33 @@ func (i *drainsGracefully) checkUnit(c *unitChange) error {
 	if d == nil || d.exited.Event == 0 {
 		return nil
 	}
+	if err := i.checkEarly(c, d); err != nil || !i.judges() {
+		return err
+	}
 	i.suspects = append(i.suspects, suspicion{c.before.Worker, d.asked.At, d.exited.At, drainBurntAnAttempt.breach(c.by, u.uid, d.asked.Ref("was asked to stop"), "took the unit away",
 		"%s was asked to stop, kept unit %s for itself, and was gone; its lease had to run out, which cost an attempt", owner, u.uid)})
 	return nil
+}
+
+// ObserveCall notes what is about to be given back.
+func (i *drainsGracefully) ObserveCall(_ *sim.World, c *sim.Call) {
+	if c.Step != "release_unit" {
+		return
+	}
+	if d := i.drains[who(c)]; d != nil && !slices.Contains(d.tried, c.Key) {
+		d.tried = append(d.tried, c.Key)
+	}
+}
+
+// checkEarly judges whether a process gave up what it could have tried again: it was
+// gone before its time was over. A batch that is about to end takes nothing back.
+func (i *drainsGracefully) checkEarly(c *unitChange, d *drain) error {
+	u, took := c.unit, d.exited.At-d.asked.At
+	if !slices.Contains(d.tried, u.key) || took >= hurried(i.cfg.DrainTimeout) || !u.sub.startsUnits(i.view) {
+		return nil
+	}
+	return drainGaveUpEarly.breach(c.by, u.uid, d.exited.Ref("was gone"), "took the unit away",
+		"%s/%s was asked to stop, began to give unit %s back, has not, and was gone %s later; it could have tried for %s", c.before.Worker, c.before.Incarnation, u.uid, took, i.cfg.DrainTimeout)
 }
 
 // judges reports whether drains are bounded, and nothing is late by itself.

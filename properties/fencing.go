@@ -12,7 +12,8 @@ import (
 // fencing: nothing that an attempt or a merge does takes effect after a later
 // epoch or generation has begun, and nobody acts for an attempt or a merge that
 // is not theirs; objects are written under the key of the writer's own epoch or
-// generation only, or to an upload that the writer's claim inherited.
+// generation only, or to an upload that the writer's claim inherited; and under
+// generations that no merge ever claimed nothing is collected.
 //
 // Without it a process that wakes up after its lease ran out destroys what its
 // successor did: work is lost, or two half results become one.
@@ -37,6 +38,7 @@ var (
 	mergeClaimedForSomebodyElse     = fencingSays.clause("R11", "merge claimed for somebody else")
 	somebodyElsesMergeWritten       = fencingSays.clause("R11", "somebody else's merge written")
 	somebodyElsesMergePublished     = fencingSays.clause("R11", "somebody else's merge published")
+	collectedWhatNoMergeWrote       = fencingSays.clause("R7", "collected what no merge wrote")
 	effectOutsideEveryBatchsOutput  = fencingSays.clause("R1", "effect outside every batch's output")
 )
 
@@ -223,11 +225,14 @@ func (i *fencing) checkDataset(c *objectChange, ends bool) error {
 	if own != nil && own.Is(c.by.Process, c.by.Incarnation) {
 		return nil
 	}
-	if ends && (o.sub.terminal() || len(claims) > 0 && o.Epoch < claims[len(claims)-1].epoch) {
+	if ends && own != nil && (o.sub.terminal() || len(claims) > 0 && o.Epoch < claims[len(claims)-1].epoch) {
 		return nil
 	}
 	broken := wroteUnderAnotherMergesKey
-	if ends {
+	switch {
+	case ends && own == nil:
+		broken = collectedWhatNoMergeWrote
+	case ends:
 		broken = collectedFromALivingMerge
 	}
 	first := sim.EventRef{}

@@ -21,11 +21,15 @@ import (
 // others may take the unit away: it writes nothing of it to the object store any more,
 // unless it was stopped or slow itself, or the request was.
 //
+// An epoch is one attempt: its lease is not kept by two tasks by turns, as two would
+// that each take the claim for theirs.
+//
 // The unit waits for a lease to run out that nobody holds, and an attempt of it
 // is gone; or two work on it at once.
 type ownersKnow struct {
 	watch
 	worked   map[*unit]sim.Moment // when its owner last had an effect on its objects
+	keepers  map[*lease]keeper    // who raised its beat last
 	suspects []suspicion
 	outworks []outwork
 }
@@ -37,16 +41,24 @@ type outwork struct {
 	suspicion
 }
 
+// keeper is who keeps a lease under an epoch.
+type keeper struct {
+	epoch      uint64
+	task, past string // who keeps it, and who did so before
+	sim.Moment        // of its last beat
+}
+
 var (
 	ownersKnowSays = say("owners-know")
 
 	ownerThatWorksAndDoesNotBeat = ownersKnowSays.clause("R8", "owner that works and does not beat")
 	ownerThatDoesNotKnow         = ownersKnowSays.clause("R4", "owner that does not know")
+	twoAttemptsOfOneEpoch        = ownersKnowSays.clause("R14", "two attempts of one epoch")
 	ownerThatOutworksItsLease    = ownersKnowSays.clause("R8", "owner that outworks its lease")
 )
 
 func newOwnersKnow(v *view) sim.Invariant {
-	i := &ownersKnow{worked: map[*unit]sim.Moment{}}
+	i := &ownersKnow{worked: map[*unit]sim.Moment{}, keepers: map[*lease]keeper{}}
 	i.watch = v.watch(ownersKnowSays, on{object: i.noteWork, unit: i.check, lease: i.noteRenewed})
 	return i
 }
@@ -79,11 +91,36 @@ func (i *ownersKnow) holds() time.Duration {
 
 // noteRenewed clears those writes that a renewal allows.
 func (i *ownersKnow) noteRenewed(c *leaseChange) error {
-	if !c.deleted && len(i.outworks) > 0 {
+	if c.deleted {
+		return nil
+	}
+	if len(i.outworks) > 0 {
 		i.outworks = slices.DeleteFunc(i.outworks, func(o outwork) bool {
 			return o.lease == c.key && c.by.At <= o.until && o.until <= c.by.At+i.holds()
 		})
 	}
+	return i.checkKeeper(c)
+}
+
+// checkKeeper judges by whom a lease is kept: a task may pass it on to another, and
+// may not go on itself then.
+func (i *ownersKnow) checkKeeper(c *leaseChange) error {
+	l, task := c.lease, c.by.Task
+	if !c.existed || c.before.Epoch != l.now.Epoch || l.now.Beat == c.before.Beat {
+		return nil // a claim, or nothing new
+	}
+	k := i.keepers[l]
+	if k.epoch == l.now.Epoch && k.past == task && k.task != task {
+		return twoAttemptsOfOneEpoch.breach(c.by, c.unit.uid, k.Ref(k.task+" raised the beat"), task+" raised the beat",
+			"%s and %s of %s/%s keep the lease of unit %s by turns: each takes epoch %d for its own", k.task, task, c.by.Process, c.by.Incarnation, c.unit.uid, k.epoch)
+	}
+	past := ""
+	if k.epoch == l.now.Epoch {
+		if past = k.past; k.task != task {
+			past = k.task
+		}
+	}
+	i.keepers[l] = keeper{l.now.Epoch, task, past, c.by.Moment()}
 	return nil
 }
 

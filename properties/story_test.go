@@ -65,6 +65,7 @@ type story struct {
 	event uint64
 	ts    uint64
 	step  string
+	task  string
 	asked string // the step of the last request
 	err   error
 	units map[string]string // their rows
@@ -97,7 +98,7 @@ func (s *story) show(e sim.Effect, who string) {
 	}
 	s.event++
 	s.at += time.Millisecond
-	e.Event, e.At, e.Step = s.event, s.at, s.step
+	e.Event, e.At, e.Step, e.Task = s.event, s.at, s.step, s.task
 	e.Process, e.Incarnation, _ = strings.Cut(who, "/")
 	if e.TS == 0 {
 		e.TS = s.ts
