@@ -18,6 +18,32 @@ func TestDefaultConfigIsValid(t *testing.T) {
 	require.NoError(t, c.Validate())
 }
 
+// TestDefaultsAreTheProtocols: no universe runs with all of the defaults, and each
+// would pass with others. They are what operators were told.
+func TestDefaultsAreTheProtocols(t *testing.T) {
+	c := DefaultConfig()
+	for name, want := range map[string][2]any{
+		"poll":       {5 * time.Second, c.WorkerPoll},
+		"heartbeat":  {30 * time.Second, c.Heartbeat},
+		"stale":      {300 * time.Second, c.StaleAfter},
+		"reaper":     {time.Minute, c.ReapEvery},
+		"controller": {5 * time.Second, c.ControlEvery},
+		"scanner":    {time.Minute, c.ScanEvery},
+		"lead":       {180 * time.Second, c.ScannerLease},
+		"merger":     {30 * time.Second, c.MergePoll},
+		"attempts":   {3, c.MaxAttempts}, "limit": {10, c.BackoffLimit}, "chunk": {1000, c.EpisodesPerChunk},
+		"back-off": {time.Second, c.UnitBackoff}, "most": {time.Minute, c.UnitBackoffMax},
+		"timeout": {time.Hour, c.UnitTimeout}, "frames": {100, c.CheckpointFrames}, "checkpoint": {10 * time.Second, c.CheckpointEvery},
+		"part": {int64(64 << 20), c.PartSize}, "multipart": {int64(100 << 20), c.MultipartAbove}, "in flight": {4, c.PartsInFlight},
+		"tries": {5, c.StorageTries}, "pause": {100 * time.Millisecond, c.StorageBackoff}, "longest": {30 * time.Second, c.StorageBackoffMax},
+		"conflicts": {10, c.ConflictTries}, "between": {50 * time.Millisecond, c.ConflictBackoff},
+		"failures": {5, c.BreakerFailures}, "open": {30 * time.Second, c.BreakerOpen}, "successes": {3, c.BreakerSuccesses},
+		"drain": {30 * time.Second, c.DrainTimeout},
+	} {
+		require.Equal(t, want[0], want[1], name)
+	}
+}
+
 func TestConfigErrorsNameTheField(t *testing.T) {
 	for name, spoil := range map[string]func(c *Config){
 		"Slots":          func(c *Config) { c.Slots = 0 },

@@ -45,6 +45,33 @@ func TestMergerOfAnEarlierSubmission(t *testing.T) {
 	require.Equal(t, "complete", s.Phase(0))
 }
 
+// A controller that has seen a dead unit, and is suspended before it fails the batch
+// for it, goes on when the batch has been cancelled, the name submitted again, and the
+// new submission runs. The verdict is about the earlier one: it ends nothing (R2, R3).
+func TestVerdictOnAnEarlierSubmission(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 1, 4)
+	batch.Sources[0].Recordings[0].Poison = 1
+	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(func() bool { return len(s.World().Keys("dead/")) > 0 })
+	stall := w0.After(core.StepControl).On("kv.commit").Suspend()
+	s.Until(stall.Fired)
+	cancel := s.Cancel(0)
+	s.Until(cancel.Returned)
+	require.NoError(t, cancel.Err())
+	again := s.Submit(0)
+	s.Until(again.Returned)
+	require.NoError(t, again.Err())
+	w1.Resume()
+	s.Until(phaseIs(s, 0, "running"))
+	w0.Resume()
+	s.Advance(200 * time.Millisecond)
+	require.Equal(t, "running", s.Phase(0))
+	s.Settle()
+	require.Equal(t, "failed", s.Phase(0))
+}
+
 // A worker whose claim came back undetermined, and had not landed, finds a rival's
 // in its place. The rival's epoch is the one that its own would have had: it must
 // not take the unit for its own (R4).
