@@ -324,7 +324,7 @@ func (c *Config) Draw(d keyed.Draw) {
 		Core: drawCore(d), Poisoned: 1, OperatorLooks: usualLooks,
 	}
 	c.Stores.draw(d.Sub("stores"))
-	if d.Chance("poison", 110) {
+	if d.Chance("poison", 80) {
 		c.PoisonPercent = 60
 		if d.Chance("poisoned", 300) { // a batch's failures are counted over its units
 			c.Poisoned = int(d.Between("poisoned units", 2, 8))
@@ -340,7 +340,7 @@ func (c *Config) Draw(d keyed.Draw) {
 	if d.Chance("overlap", 40) {
 		c.OverlapPercent = 70
 	}
-	if d.Chance("cancel", 200) {
+	if d.Chance("cancel", 120) {
 		c.CancelPercent = 70
 	}
 	if d.Chance("retry", 100) {
