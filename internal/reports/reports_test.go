@@ -23,7 +23,7 @@ const root = "../.."
 var (
 	rewrite = flag.Bool("rewrite", false, "write the files under testdata anew")
 	nth     = flag.Int("every", 0, "explain every so many-th planted bug that the sweep finds, for the times: 1 for all")
-	sweep   = flag.Int("sweep", 2000, "of how many universes, from 1 on, that sweep is")
+	sweep   = flag.Int("sweep", 10_000, "of how many universes, from 1 on, that sweep is")
 )
 
 // kept are the planted bugs whose reports are kept, those that a quick run looks at
