@@ -366,7 +366,7 @@ func (c *Config) Draw(d keyed.Draw) {
 			c.CancelPercent = 70
 		}
 	}
-	if d.Chance("storm", 60) {
+	if d.Chance("storm", 50) {
 		c.storm(d)
 	}
 	if c.ComebackPercent > 0 || d.Chance("comeback", 15) {
@@ -374,7 +374,7 @@ func (c *Config) Draw(d keyed.Draw) {
 		c.hasten()
 		c.Linger = quantised(d, "comeback_linger", 1e9, 60e9)
 	}
-	if d.Chance("brink", 60) {
+	if d.Chance("brink", 50) {
 		c.brink(d)
 	}
 	if d.Chance("relapse", 40) {
