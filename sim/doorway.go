@@ -209,6 +209,7 @@ type message struct {
 	copied   bool // arrives once more, for nobody
 	sent     int64
 	sentStep uint64
+	replied  int64
 
 	number   int            // in the history, from 1 on; 0 for none
 	answered bool           // with "unavailable", without being handled
@@ -533,6 +534,7 @@ func (u *Universe) drop(m *message) {
 
 // reply sends the answer back to the caller.
 func (u *Universe) reply(m *message) {
+	m.replied = u.sched.now
 	m.event = event{pos: -1, kind: evReply, msg: m, id: keyed.Mix(m.call.id, keyed.ForReply), task: m.task, gen: m.gen}
 	m.event.tie = u.sched.tie(m.event.id)
 	hold := time.Duration(0)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
@@ -104,7 +105,7 @@ func (o *orders) hold(u *Universe, e *event) bool {
 	}
 	o.now = key
 	if o.tell != nil {
-		o.tell(Happening{fault.Moment{Call: cl.anchor(), Leg: leg}, u.events + 1, u.phase != chaosPhase})
+		o.tell(Happening{Moment: fault.Moment{Call: cl.anchor(), Leg: leg}, Event: u.events + 1, Healed: u.phase != chaosPhase, Way: wayOf(u, e)})
 	}
 	return false
 }
@@ -193,6 +194,19 @@ type Happening struct {
 	Event uint64
 	// Healed tells that the world was healed before: no ordering holds it.
 	Healed bool
+	// Way is how long a message was under way; 0 for timers.
+	Way time.Duration
+}
+
+// wayOf is how long the message of an event was under way.
+func wayOf(u *Universe, e *event) time.Duration {
+	switch e.kind {
+	case evRequest:
+		return time.Duration(u.sched.now - e.msg.sent)
+	case evReply:
+		return time.Duration(u.sched.now - e.msg.replied)
+	}
+	return 0
 }
 
 // Moments replays a plan and returns what an ordering could name, in the order in

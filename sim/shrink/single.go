@@ -29,7 +29,7 @@ func (s *shrinking) anyOf(drawn []*fault.Fault) bool {
 
 // single looks for one fault in the place of several deviations: it places the
 // decisive forms of every kind at calls of the default run. Calls like those that
-// deviations strike in the failing run come first, then those like its last ones before
+// deviations strike in the failing run, or that were late there, come first, then those like its last ones before
 // the violation, then those by which a protocol takes effect.
 func (s *shrinking) single() bool { return s.place(s.stages(), false) }
 
@@ -48,7 +48,7 @@ func (s *shrinking) place(stages []*stage, troubled bool) bool {
 		return false
 	}
 	ones, others := sides(moments, failed.Violation)
-	last, end := slices.Concat(ones, others), s.share
+	last, late, end := slices.Concat(ones, others), s.late(moments), s.share
 	for i, st := range stages {
 		if s.share = end; s.spent() {
 			return false
@@ -60,7 +60,7 @@ func (s *shrinking) place(stages []*stage, troubled bool) bool {
 		if s.events < end { // the stages share what there is
 			s.share = s.events + (end-s.events)/uint64(len(stages)-i)
 		}
-		for _, f := range s.suspects(survey, st, last, troubled) {
+		for _, f := range s.suspects(survey, st, late, last, troubled) {
 			if s.spent() {
 				break
 			}
@@ -95,8 +95,8 @@ func (s *shrinking) survey(p *plan.Plan) *sim.Survey {
 // comes before its repetitions, and before what others do alike. Where work goes wrong by
 // itself, what is done for the last time comes as early; and so do faults that leave a
 // process gone or asleep, before all others: what else they bring about is there already.
-func (s *shrinking) suspects(survey *sim.Survey, st *stage, last []fault.Moment, troubled bool) (list []*fault.Fault) {
-	rank := s.ranking(st, last)
+func (s *shrinking) suspects(survey *sim.Survey, st *stage, late, last []fault.Moment, troubled bool) (list []*fault.Fault) {
+	rank := s.ranking(st, late, last)
 	place, kin, kins := map[*fault.Fault]int{}, map[fault.Anchor]uint{}, map[fault.Anchor]uint{}
 	for i := range survey.Calls {
 		kins[kinOf(survey.Calls[i].Anchor())]++
@@ -125,7 +125,7 @@ func (s *shrinking) suspects(survey *sim.Survey, st *stage, last []fault.Moment,
 }
 
 // ranking says how early calls are tried, by what the failing run was like.
-func (s *shrinking) ranking(st *stage, last []fault.Moment) func(*fault.Crossing) int {
+func (s *shrinking) ranking(st *stage, late, last []fault.Moment) func(*fault.Crossing) int {
 	struck, near := map[fault.Anchor]bool{}, map[fault.Anchor]bool{}
 	for _, f := range s.best.Plan.Faults {
 		struck[siteOf(st.fault(f).At)] = true
@@ -134,6 +134,9 @@ func (s *shrinking) ranking(st *stage, last []fault.Moment) func(*fault.Crossing
 		for _, m := range st.moments([]fault.Moment{o.Hold}) {
 			struck[siteOf(m.Call)] = true
 		}
+	}
+	for _, m := range st.moments(late) {
+		struck[siteOf(m.Call)] = true
 	}
 	for _, m := range st.moments(last) {
 		near[siteOf(m.Call)] = true
