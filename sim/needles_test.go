@@ -27,12 +27,7 @@ func TestMergerOfAnEarlierSubmission(t *testing.T) {
 	w1.Pause()
 	stall := w0.Before(core.StepFlip).Suspend()
 	s.Until(stall.Fired)
-	cancel := s.Cancel(0)
-	s.Until(cancel.Returned)
-	require.NoError(t, cancel.Err())
-	again := s.Submit(0)
-	s.Until(again.Returned)
-	require.NoError(t, again.Err())
+	submitAnew(t, s)
 	flip := w1.Before(core.StepFlip).Pause()
 	w1.Resume()
 	s.Until(flip.Fired)
@@ -43,6 +38,17 @@ func TestMergerOfAnEarlierSubmission(t *testing.T) {
 	w1.Resume()
 	s.Settle()
 	require.Equal(t, "complete", s.Phase(0))
+}
+
+// submitAnew cancels the first batch and submits it once more.
+func submitAnew(t *testing.T, s *conversion.Script) {
+	t.Helper()
+	cancel := s.Cancel(0)
+	s.Until(cancel.Returned)
+	require.NoError(t, cancel.Err())
+	again := s.Submit(0)
+	s.Until(again.Returned)
+	require.NoError(t, again.Err())
 }
 
 // A controller that has seen a dead unit, and is suspended before it fails the batch
@@ -57,12 +63,7 @@ func TestVerdictOnAnEarlierSubmission(t *testing.T) {
 	s.Until(func() bool { return len(s.World().Keys("dead/")) > 0 })
 	stall := w0.After(core.StepControl).On("kv.commit").Suspend()
 	s.Until(stall.Fired)
-	cancel := s.Cancel(0)
-	s.Until(cancel.Returned)
-	require.NoError(t, cancel.Err())
-	again := s.Submit(0)
-	s.Until(again.Returned)
-	require.NoError(t, again.Err())
+	submitAnew(t, s)
 	w1.Resume()
 	s.Until(phaseIs(s, 0, "running"))
 	w0.Resume()

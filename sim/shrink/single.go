@@ -29,8 +29,8 @@ func (s *shrinking) anyOf(drawn []*fault.Fault) bool {
 
 // single looks for one fault in the place of several deviations: it places the
 // decisive forms of every kind at calls of the default run. Calls like those that
-// deviations strike in the failing run, or that were late there, come first, then those like its last ones before
-// the violation, then those by which a protocol takes effect.
+// deviations strike in the failing run, or that were late there, come first, then those
+// like its last ones before the violation, then those by which a protocol takes effect.
 func (s *shrinking) single() bool { return s.place(s.stages(), false) }
 
 // beside looks for one fault beside work that goes wrong by itself.
