@@ -98,7 +98,11 @@ func (l *liveness) throughput() error {
 		work := time.Duration(frames+factor*longest*k.Slots+factor*frames) * frameTimes[l.scenario]
 		polls := time.Duration(b.Units()) * (k.WorkerPoll + k.Heartbeat)
 		bound := c.ClientPace + work + takeover + polls + 2*(k.ScanEvery+k.ControlEvery+k.MergePoll) + time.Minute
-		if end := l.ends[schema.BatchTable.Key(b.Namespace+"/"+b.Name)]; end == 0 || end > bound {
+		end, published := l.ends[schema.BatchTable.Key(b.Namespace+"/"+b.Name)]
+		if !published {
+			return refuse("unpublished", "with one worker %d times slower, %s (%d frames) was not published", factor, b.Name, frames)
+		}
+		if end > bound {
 			return refuse("straggler", "with one worker %d times slower, %s (%d frames) ended at %s; the bound is %s", factor, b.Name, frames, end, bound)
 		}
 	}

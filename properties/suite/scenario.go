@@ -66,6 +66,8 @@ func stage(s chaos.Scenario, c *conversion.Config) {
 	c.MissingPercent, c.OverlapPercent, c.ComebackPercent, c.Linger = 0, 0, 0, 0
 	k := &c.Core
 	k.UnitTimeout = core.DefaultConfig().UnitTimeout
+	// A story fails attempts on purpose: a batch that allows for one would end with it.
+	k.BackoffLimit = max(k.BackoffLimit, core.DefaultConfig().BackoffLimit)
 	k.PartSize, k.MultipartAbove = min(k.PartSize, 200), min(k.MultipartAbove, 200)
 	k.CheckpointFrames = min(k.CheckpointFrames, 4)
 	k.ReadChunk = min(k.ReadChunk, 400)
