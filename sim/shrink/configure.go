@@ -264,7 +264,7 @@ func (s *shrinking) small() bool {
 			return true
 		}
 		for _, setting := range settings {
-			if setting.Provokes != "" && s.tryPlainSeed(st.With(setting.Name, setting.Provokes)) {
+			if s.provokes(&setting) && s.tryPlainSeed(st.With(setting.Name, setting.Provokes)) {
 				return true
 			}
 		}
@@ -298,6 +298,12 @@ func (s *shrinking) trade() bool {
 	return false
 }
 
+// provokes reports whether the setting may let the work itself go wrong. Where the
+// target varies what is drawn, a scenario's for one, it pins on purpose what would.
+func (s *shrinking) provokes(setting *plan.Setting) bool {
+	return setting.Provokes != "" && s.target.Vary == nil
+}
+
 // provoke lets the work itself go wrong, where a setting can bring that about, in
 // the place of whatever made it go wrong: of faults, and of chance.
 func (s *shrinking) provoke() bool {
@@ -306,7 +312,7 @@ func (s *shrinking) provoke() bool {
 		return false
 	}
 	for _, setting := range settings {
-		if setting.Provokes == "" || setting.Provokes == setting.String() {
+		if !s.provokes(&setting) || setting.Provokes == setting.String() {
 			continue
 		}
 		provoked := s.bare().With(setting.Name, setting.Provokes)

@@ -211,7 +211,7 @@ func (s *shrinking) world(p *plan.Plan, seed uint64, more int64) *world {
 			return strconv.FormatInt(setting.Min+more, 10)
 		case slices.Contains(s.counts(), setting.Name):
 			return "false"
-		case setting.Provokes != "" && d.Chance(setting.Name, 333):
+		case s.provokes(setting) && d.Chance(setting.Name, 333):
 			return setting.Provokes
 		}
 		return ""
@@ -316,7 +316,7 @@ func (s *shrinking) provoked() (list []*stage) {
 	}
 	bare := s.reaching(s.bare())
 	for _, setting := range settings {
-		if setting.Provokes == "" {
+		if !s.provokes(&setting) {
 			continue
 		}
 		if st := s.plain(bare); st != nil {
