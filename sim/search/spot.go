@@ -22,9 +22,13 @@ type spot struct {
 // seldom says how much likelier than others the operations are drawn that systems
 // call seldom.
 var seldom = map[ops.Op]int{
-	ops.Work: 2, ops.Rollback: 3, ops.CheckTxn: 6, ops.Resolve: 12, ops.SafePoint: 8,
+	ops.Work: 2, ops.Rollback: 3, ops.CheckTxn: 6, ops.Resolve: 16, ops.SafePoint: 16,
 	ops.CompleteUpload: 3, ops.CreateUpload: 2, ops.AbortUpload: 2, ops.Head: 2, ops.List: 2,
 }
+
+// faint says how much likelier than others the kinds are drawn that mostly change
+// nothing: who never reads its clock again has not met its step.
+var faint = map[string]int{"skew": 2, "drift": 1}
 
 // In how many of a thousand runs there is a spot, and in how many of those whose
 // configuration is made for certain operations.
@@ -77,7 +81,10 @@ func drawSpot(d keyed.Draw, scale fault.Scale, o Options, lots []ops.Op, seldome
 	s := &spot{scale: scale, draw: fault.Draw, op: lots[d.Intn("spot op", len(lots))]}
 	var able []*fault.Info
 	for _, k := range fault.Kinds() {
-		if o.allows(k) && k.Strikes(s.op) {
+		if !o.allows(k) || !k.Strikes(s.op) {
+			continue
+		}
+		for range 1 + faint[k.Name] {
 			able = append(able, k)
 		}
 	}
