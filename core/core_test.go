@@ -127,6 +127,7 @@ func TestBreakerTakesVitalCallsForProbes(t *testing.T) {
 	b := breaker{failures: 1, openFor: time.Hour, successes: 2}
 	b.report(0, false)
 	b.report(1, true)
+	require.True(t, b.down(), "one success is not enough, and what failed before is not counted with it")
 	b.report(2, true)
 	require.False(t, b.down())
 }

@@ -1,13 +1,16 @@
 package properties
 
 import (
+	"fmt"
+
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // boundedWrites: nothing that is written to the object store at once is larger
-// than a part may be: neither an episode nor a dataset passes through a
+// than a part may be, and no more of a unit's parts are kept for being written
+// together than may be: neither an episode nor a dataset passes through a
 // process's memory as a whole.
 //
 // What is held in memory is bounded by the configuration, not by the size of
@@ -19,6 +22,7 @@ var (
 	boundedWritesSays = say("bounded-writes")
 
 	writeLargerThanAPart = boundedWritesSays.clause("R5", "write larger than a part")
+	tooManyPartsAtOnce   = boundedWritesSays.clause("R5", "too many parts at once")
 )
 
 func newBoundedWrites(v *view) sim.Invariant {
@@ -36,6 +40,11 @@ func (i *boundedWrites) check(c *objectChange) error {
 		return nil
 	}
 	o := c.effect()
+	if o.Kind == objstore.EffectUploadPart && c.object.unit != nil {
+		if err := i.checkTogether(c); err != nil {
+			return err
+		}
+	}
 	most := i.cfg.PartSize
 	switch {
 	case o.Kind == objstore.EffectPut, o.Kind == objstore.EffectUploadPart && o.Number == 1:
@@ -49,4 +58,16 @@ func (i *boundedWrites) check(c *objectChange) error {
 	}
 	return writeLargerThanAPart.breach(c.by, o.Key, sim.EventRef{}, "wrote "+o.Key,
 		"%s wrote %d bytes to %s at once; a part is cut at %d", c.who(), o.Size, o.Key, most)
+}
+
+// checkTogether judges a part of a unit's output by those before it: parts that are
+// written together arrive in any order, and the first of the next lot is written when
+// all of the last have arrived.
+func (i *boundedWrites) checkTogether(c *objectChange) error {
+	number, most := c.effect().Number, i.cfg.PartsInFlight
+	if most == 0 || number <= most || c.upload.find(number-most) != nil {
+		return nil
+	}
+	return tooManyPartsAtOnce.breach(c.by, c.object.unit.uid, c.upload.created.Ref("opened the upload"), fmt.Sprintf("stored part %d", number),
+		"%s stored part %d of upload %s before part %d; no more than %d are written at once", c.who(), number, c.upload.id, number-most, most)
 }

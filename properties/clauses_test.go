@@ -681,9 +681,20 @@ var breaches = []breach{
 		s.commit(w0, s.unitRow(unitA, "pending", "1 0 1 0", w0, ""), queueRow(unitA, 1), gone(leaseRow(w0, unitA, 1, 1)))
 		s.settle()
 	}},
+	{"work-saved", "whole output made again", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").put(w0, stagingKey(unitA, 1), "x")
+		s.request(w0, "complete_unit", ops.Head, stagingKey(unitA, 1), 0, done)
+		s.request(w0, "convert", ops.CreateUpload, stagingKey(unitA, 1), 0, done).settle()
+	}},
 	{"work-saved", "saved work not continued", func(s *story) { s.takenOver().complete(w1, unitA, "2 2 0 0") }},
 	{"bounded-writes", "write larger than a part", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").put(w0, stagingKey(unitA, 1), strings.Repeat("x", 6000))
+	}},
+	{"bounded-writes", "too many parts at once", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		up := s.open(w0, stagingKey(unitA, 1))
+		s.part(w0, stagingKey(unitA, 1), up, 1, "part")
+		s.part(w0, stagingKey(unitA, 1), up, 9, "part")
 	}},
 	{"store-spared", "unavailable store called again", func(s *story) {
 		s.running()

@@ -6,6 +6,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // workSaved: as long as nothing is in its way, an attempt saves how far it has
@@ -13,7 +14,8 @@ import (
 // CheckpointEvery has passed and another part is stored, and before its process gives
 // the unit back because it was asked to stop; and a successor whose
 // claim found a checkpoint with an open upload completes that upload, rather
-// than begin anew.
+// than begin anew. Nor does an attempt begin anew that has found its whole output
+// under its key, as one does whose completion was applied and not answered.
 //
 // Without it a recording that takes longer than machines live is never
 // converted, and every crash costs hours.
@@ -21,6 +23,8 @@ type workSaved struct {
 	watch
 	unsaved  map[*upload]*unsaved
 	newest   map[*unit]*upload // of those that parts were stored of
+	whole    map[*unit]found
+	remade   []error
 	suspects []suspicion
 	drained  []suspicion
 }
@@ -34,21 +38,31 @@ type unsaved struct {
 	known  bool       // its owner knows that one is stored: it has stored what comes after
 }
 
+// found is the output of a unit that an attempt saw whole.
+type found struct {
+	ref   sim.EventRef
+	epoch uint64
+}
+
 var (
 	workSavedSays = say("work-saved")
 
 	workNotSaved          = workSavedSays.clause("R5", "work not saved")
 	savedWorkNotContinued = workSavedSays.clause("R5", "saved work not continued")
 	workGivenAwayUnsaved  = workSavedSays.clause("R5", "work given away unsaved")
+	wholeOutputMadeAgain  = workSavedSays.clause("R5", "whole output made again")
 )
 
 func newWorkSaved(v *view) sim.Invariant {
-	i := &workSaved{unsaved: map[*upload]*unsaved{}, newest: map[*unit]*upload{}}
+	i := &workSaved{unsaved: map[*upload]*unsaved{}, newest: map[*unit]*upload{}, whole: map[*unit]found{}}
 	i.watch = v.watch(workSavedSays, on{object: i.checkStored, checkpoint: i.noteSaved, unit: i.checkUnit})
 	return i
 }
 
 func (i *workSaved) Settled(*sim.World) error {
+	if len(i.remade) > 0 {
+		return i.remade[0]
+	}
 	if err := i.unexcused(i.suspects, nil); err != nil {
 		return err
 	}
@@ -60,6 +74,27 @@ func (i *workSaved) noteSaved(c *checkpointChange) error {
 		delete(i.unsaved, i.uploads[c.unit.checkpoint.now.Upload])
 	}
 	return nil
+}
+
+// ObserveCall judges an attempt that opens another upload although it has seen what it
+// staged. Every object under a unit's keys is its whole output, whoever completed it:
+// conversions are deterministic. A request that nobody waits for is of earlier times.
+func (i *workSaved) ObserveCall(_ *sim.World, c *sim.Call) {
+	if c.Op != ops.Head && c.Op != ops.CreateUpload || c.Late || !c.OK() {
+		return
+	}
+	u := i.unitOf[schema.SplitObjectKey(c.Key).UID]
+	if u == nil || !u.ownedBy(c.Process, c.Incarnation) {
+		return
+	}
+	seen := i.whole[u]
+	switch {
+	case c.Op == ops.Head:
+		i.whole[u] = found{sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " found " + c.Key}, u.now.Epoch}
+	case seen.epoch == u.now.Epoch:
+		i.remade = append(i.remade, wholeOutputMadeAgain.breachOfCall(c, seen.ref, "opened an upload",
+			"%s began the output of unit %s anew, after it had found it whole", who(c), u.uid))
+	}
 }
 
 // checkStored judges a part of an upload to the staging area. Parts are stored
