@@ -256,6 +256,10 @@ func (s *shrinking) small() bool {
 	if err != nil {
 		return false
 	}
+	if s.best.Result.Violation.Standstill == nil { // what fails by itself does so early
+		s.most = min(s.room(), maxWorld)
+		defer func() { s.most = 0 }()
+	}
 	for _, st := range []*stage{s.plain(bare), s.narrow(bare)} {
 		if st == nil {
 			continue
@@ -272,9 +276,13 @@ func (s *shrinking) small() bool {
 	return false
 }
 
-// trade puts more of something else in the place of processes: what several do beside
-// each other one may do that has room for as many.
+// trade puts one process more of one kind in the place of all others, or more of
+// something else in the place of processes: what several do beside each other one may do
+// that has room for as many.
 func (s *shrinking) trade() bool {
+	if slices.ContainsFunc(s.couples(s.best.Plan), func(st *stage) bool { return s.try(recast(st.Plan, st.parts)) }) {
+		return true
+	}
 	st := s.narrow(s.best.Plan)
 	if st == nil || s.target.Hasty { // to have more to do looks like standing still
 		return false

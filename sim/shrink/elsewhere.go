@@ -1,6 +1,7 @@
 package shrink
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,9 +81,9 @@ func (s *shrinking) astray() bool {
 	if !s.much() {
 		return false
 	}
-	strays, weight := 0, s.weight()
+	strays, weight, heavy := 0, s.weight(), s.heavy()
 	draw := func(seed uint64, more int64) *world {
-		if seed%2 == 0 || s.best.ByDefault() {
+		if seed%2 == 0 || heavy || s.best.ByDefault() {
 			return s.drawn(seed, more)
 		}
 		return s.again(seed, more)
@@ -103,6 +104,12 @@ func (s *shrinking) astray() bool {
 		s.tried[world.String()] = true
 		return false
 	})
+}
+
+// heavy reports whether there is no room to take deviations away one by one: then the
+// failure is looked for in other worlds before anything else, which are small.
+func (s *shrinking) heavy() bool {
+	return s.best.Result.Violation.Standstill == nil && s.best.Result.Events*uint64(s.best.Plan.Deviations()) > maxEvents/2
 }
 
 // much reports whether what there is, is more than one deviation between two: then
@@ -290,12 +297,13 @@ type stage struct {
 
 // stages are where one deviation is looked for in the place of what there is: the
 // default run of the configuration that is left, and before that, if there is much, the
-// one with all settings at their simplest, and the one with as few processes as there
-// can be.
+// one with all settings at their simplest, the one with as few processes as there can
+// be, and those with one more.
 func (s *shrinking) stages() (list []*stage) {
 	bare := s.reaching(s.bare())
 	if s.much() {
 		list = slices.DeleteFunc([]*stage{s.plain(bare), s.narrow(bare)}, func(st *stage) bool { return st == nil })
+		list = append(list, s.couples(bare)...)
 	}
 	cast, err := sim.Cast(s.target, bare)
 	if err != nil {
@@ -359,35 +367,65 @@ func (st *stage) fault(f *fault.Fault) *fault.Fault {
 	return other
 }
 
-// narrow is a plan with as few processes as there can be; the first of each role
-// plays the parts of all. It returns nil if the plan has no more than those.
+// narrow is a plan with as few processes as there can be; those that are left play the
+// parts of all. It returns nil if the plan has no more than those.
 func (s *shrinking) narrow(p *plan.Plan) *stage {
-	st := s.simpler(p, func(name string) bool { return slices.Contains(s.counts(), name) })
+	st := s.simpler(p, s.fewest)
 	if st == nil || len(st.parts) == 0 {
 		return nil
 	}
 	return st
 }
 
-// plain is a plan whose settings are all at their simplest: what takes several faults
-// otherwise, such as attempts that run out, may take one there.
-func (s *shrinking) plain(p *plan.Plan) *stage {
-	return s.simpler(p, func(name string) bool { return !ours(name) })
-}
-
-// simpler is a plan with some settings at their simplest; nil if there can be no such
-// world.
-func (s *shrinking) simpler(p *plan.Plan, chosen func(name string) bool) *stage {
+// couples are a plan with one process more of one kind than as few as there can be,
+// where that is fewer than it has: those that meet need two, whatever else there is.
+func (s *shrinking) couples(p *plan.Plan) (list []*stage) {
 	before, err := sim.Cast(s.target, p)
 	if err != nil {
 		return nil
 	}
-	p = s.set(p, func(setting *plan.Setting) string {
-		if !chosen(setting.Name) {
+	for _, name := range s.counts() {
+		st := s.simpler(p, func(setting *plan.Setting) string {
+			if setting.Name == name && setting.Int != nil {
+				return strconv.FormatInt(setting.Min+1, 10)
+			}
+			return s.fewest(setting)
+		})
+		if st != nil && st.cast > 1 && st.cast < len(before) {
+			list = append(list, st)
+		}
+	}
+	return list
+}
+
+// fewest is the value of a setting with which there are the fewest processes; "" for
+// others.
+func (s *shrinking) fewest(setting *plan.Setting) string {
+	if !slices.Contains(s.counts(), setting.Name) {
+		return ""
+	}
+	return setting.Simplest()
+}
+
+// plain is a plan whose settings are all at their simplest: what takes several faults
+// otherwise, such as attempts that run out, may take one there.
+func (s *shrinking) plain(p *plan.Plan) *stage {
+	return s.simpler(p, func(setting *plan.Setting) string {
+		if ours(setting.Name) {
 			return ""
 		}
 		return setting.Simplest()
 	})
+}
+
+// simpler is a plan with some settings at other values; nil if there can be no such
+// world.
+func (s *shrinking) simpler(p *plan.Plan, value func(*plan.Setting) string) *stage {
+	before, err := sim.Cast(s.target, p)
+	if err != nil {
+		return nil
+	}
+	p = s.set(p, value)
 	if p == nil {
 		return nil
 	}
@@ -395,12 +433,33 @@ func (s *shrinking) simpler(p *plan.Plan, chosen func(name string) bool) *stage 
 	if err != nil {
 		return nil
 	}
-	st := &stage{Plan: p, parts: map[string]string{}, cast: len(cast)}
-	for _, name := range before {
-		i := slices.IndexFunc(cast, func(other string) bool { return role(other) == role(name) })
-		if i >= 0 && !slices.Contains(cast, name) {
-			st.parts[name] = cast[i]
-		}
+	return &stage{Plan: p, parts: s.casting(before, cast), cast: len(cast)}
+}
+
+// casting says who plays the parts of processes that there are no more: those that
+// deviations name choose first. A process of the same role plays a part before one of
+// another, and one that has no part yet before one that has.
+func (s *shrinking) casting(before, cast []string) map[string]string {
+	parts, taken := map[string]string{}, map[string]bool{}
+	first := slices.DeleteFunc(actors(s.best.Plan), func(name string) bool { return !slices.Contains(before, name) })
+	for _, name := range first {
+		taken[name] = true
 	}
-	return st
+	for _, name := range slices.Concat(first, before) {
+		if slices.Contains(cast, name) || parts[name] != "" || len(cast) == 0 {
+			continue
+		}
+		rank := func(other string) (n int) {
+			if role(other) != role(name) {
+				n = 2
+			}
+			if taken[other] {
+				n++
+			}
+			return n
+		}
+		part := slices.MinFunc(cast, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+		parts[name], taken[part] = part, true
+	}
+	return parts
 }

@@ -181,7 +181,10 @@ func (s *shrinking) shrink() {
 	if s.target.Hasty {
 		least = 40
 	}
-	if !s.within(least, s.small) && !s.tryPlainSeed(s.bare()) && !s.provoke() && !s.tryPlainSeed(byDefault(s.best.Plan)) {
+	if !s.within(least, s.small) && !s.tryPlainSeed(s.bare()) && !s.within(maxConfigure, s.provoke) && !s.tryPlainSeed(byDefault(s.best.Plan)) {
+		if s.heavy() {
+			_ = s.within(shares[2], s.elsewhere) || s.within(shares[2], s.astray)
+		}
 		s.dropFaults()
 		if events := s.best.Result.Events; events > large && events < long {
 			s.resize()

@@ -200,6 +200,28 @@ func TestNarrow(t *testing.T) {
 	require.Nil(t, s.narrow(st.Plan))
 }
 
+// Two of a kind play the parts of three, and a deviation's process its own; where there are
+// two already there is no such stage.
+func TestCouples(t *testing.T) {
+	target := counter.Target(true)
+	r := careless(t)[0]
+	s := newShrinking(target, r, 2000)
+	s.best.Plan.Faults = []*fault.Fault{{Kind: &fault.Crash{}, At: fault.Anchor{Process: "w0"}}, {Kind: &fault.Crash{}, At: fault.Anchor{Process: "w2"}}}
+	list := s.couples(r.Plan.With("counter.workers", "3"))
+	require.Len(t, list, 1)
+	require.Equal(t, 2, list[0].cast)
+	require.Equal(t, map[string]string{"w2": "w1"}, list[0].parts)
+	require.Empty(t, s.couples(r.Plan.With("counter.workers", "2")))
+}
+
+// Parts go to processes of the same role first, and then to those that have none yet.
+func TestCasting(t *testing.T) {
+	s := newShrinking(counter.Target(true), careless(t)[0], 2000)
+	s.best.Plan.Faults = nil
+	require.Equal(t, map[string]string{"c0": "w0", "c1": "w1", "c2": "w0"}, s.casting([]string{"c0", "c1", "c2"}, []string{"w0", "w1"}))
+	require.Equal(t, map[string]string{"c1": "c0", "w0": "w1"}, s.casting([]string{"c0", "c1", "w0"}, []string{"c0", "w1"}))
+}
+
 // A failure can be reduced to one without the setting that lets two incarnations of one
 // name be. Some keep it: then the second one plays another worker's part.
 func TestReplacementsAreDropped(t *testing.T) {
