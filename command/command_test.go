@@ -198,7 +198,7 @@ func TestExitCodes(t *testing.T) {
 		{"skips", "explain", 0, "FAIL by-one, system: "},
 		{"skips", "explain 0x1", 0, "point of no return"},
 		{"skips", "explain " + whole, 0, "FAIL by-one, system: "},
-		{"skips", "shrink", 0, "\nexpect by-one\n"},
+		{"skips", "shrink", 0, "\nexpect by-one skipped\n"},
 		{"skips", "keep --out " + dir, 0, "sim: kept " + filepath.Join(dir, "by-one-0000000000000001.plan")},
 		{"skips", "keep --out " + dir, 2, "a kept plan is never overwritten"},
 		{"skips", "explain --html " + dir + "/run.html --jsonl " + dir + "/run.jsonl --chrome " + dir + "/run.json", 0, "sim: wrote " + dir + "/run.json\n"},

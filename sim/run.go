@@ -462,7 +462,7 @@ func (u *Universe) result(p *plan.Plan) *Result {
 	r.Injected = u.faults
 	p.Faults = slices.DeleteFunc(slices.Clone(u.faults), func(f *fault.Fault) bool { return f.Ambient })
 	if u.judge.violation != nil {
-		p.Expect = u.judge.violation.Invariant
+		p.Expects(u.judge.violation.Identity())
 	}
 	u.system.Describe(&u.world, &r.Summary)
 	if u.recorder != nil {

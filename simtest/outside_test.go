@@ -96,7 +96,7 @@ func TestOutside(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, file))
 	require.NoError(t, err)
 	require.LessOrEqual(t, strings.Count(string(text), "\nfault "), 1, "the plan is not reduced:\n%s", text)
-	require.Contains(t, string(text), "\nexpect holder-raises\n")
+	require.Contains(t, string(text), "\nexpect holder-raises not the holder\n")
 
 	replayed, code := shell(t, dir, "go test ./leasesim -case="+file)
 	require.Equal(t, 1, code, replayed)

@@ -35,8 +35,8 @@ type Plan struct {
 	// and the seed come to.
 	Orders []*fault.Ordering
 	// Expect names the invariant that the plan broke when it was kept; "none"
-	// or "" if it must pass.
-	Expect string
+	// or "" if it must pass. Shape says how it broke it, "" in older plans.
+	Expect, Shape string
 	// Why tells the plan's story, one line each.
 	Why []string
 
@@ -62,6 +62,12 @@ func (p *Plan) Clone() *Plan {
 	return &c
 }
 
+// Expects sets the identity of the failure that the plan is to show: an invariant and a
+// shape, which stand on one line.
+func (p *Plan) Expects(failure [2]string) {
+	p.Expect, p.Shape = failure[0], strings.TrimSpace(Printable(failure[1]))
+}
+
 // With returns a copy of the plan in which a setting has another value.
 func (p *Plan) With(name, value string) *Plan {
 	c := p.Clone()
@@ -83,7 +89,7 @@ func (p *Plan) String() string {
 	}
 	fmt.Fprintf(&b, "seed 0x%016x\nsystem %s\n", p.Seed, p.System)
 	if p.Expect != "" {
-		fmt.Fprintf(&b, "expect %s\n", p.Expect)
+		fmt.Fprintf(&b, "%s\n", strings.TrimSpace("expect "+p.Expect+" "+p.Shape))
 	}
 	for _, s := range p.Settings {
 		fmt.Fprintf(&b, "set %s = %s\n", s.Name, s.Value)
@@ -173,7 +179,7 @@ func (p *Plan) parseLine(number int, line string) error {
 		p.System = rest
 		return once("system")
 	case "expect":
-		p.Expect = rest
+		p.Expect, p.Shape, _ = strings.Cut(rest, " ")
 		return once("expect")
 	case "set":
 		name, value, ok := strings.Cut(rest, "=")

@@ -99,7 +99,7 @@ func (s *shrinking) tryRecast(candidate *plan.Plan) bool {
 		return false
 	}
 	var missing, free []string
-	named := actors(candidate)
+	named := candidate.Actors()
 	before, err := sim.Cast(s.target, s.best.Plan)
 	if err != nil {
 		return false
@@ -125,10 +125,10 @@ func (s *shrinking) tryRecast(candidate *plan.Plan) bool {
 // tryParts tries every way to give the parts of the missing to those that are free.
 func (s *shrinking) tryParts(candidate *plan.Plan, missing, free []string, parts map[string]string) bool {
 	if len(missing) == 0 {
-		return s.try(recast(candidate, parts))
+		return s.try(candidate.Recast(parts))
 	}
 	for i, name := range free {
-		if role(name) != role(missing[0]) {
+		if plan.Role(name) != plan.Role(missing[0]) {
 			continue
 		}
 		parts[missing[0]] = name
@@ -137,53 +137,6 @@ func (s *shrinking) tryParts(candidate *plan.Plan, missing, free []string, parts
 		}
 	}
 	return false
-}
-
-// role is a process's name without its number.
-func role(name string) string { return strings.TrimRight(name, "0123456789") }
-
-// actors names the processes of a plan's deviations, in their order.
-func actors(p *plan.Plan) []string {
-	var names []string
-	add := func(name string) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	for _, f := range p.Faults {
-		add(f.At.Process)
-	}
-	for _, o := range p.Orders {
-		add(o.Hold.Call.Process)
-		add(o.After.Call.Process)
-	}
-	return names
-}
-
-// recast is the plan with the processes of its deviations renamed.
-func recast(p *plan.Plan, parts map[string]string) *plan.Plan {
-	if len(parts) == 0 {
-		return p
-	}
-	rename := func(name *string) {
-		if other, ok := parts[*name]; ok {
-			*name = other
-		}
-	}
-	c := p.Clone()
-	c.Faults, c.Orders = nil, nil
-	for _, f := range p.Faults {
-		other := f.Again()
-		rename(&other.At.Process)
-		c.Faults = append(c.Faults, other)
-	}
-	for _, o := range p.Orders {
-		other := o.Again()
-		rename(&other.Hold.Call.Process)
-		rename(&other.After.Call.Process)
-		c.Orders = append(c.Orders, other)
-	}
-	return c
 }
 
 // rename lets the first processes of each role play in the deviations, in the
@@ -195,22 +148,22 @@ func (s *shrinking) rename() {
 	}
 	parts, next := map[string]string{}, map[string]int{}
 	changed := false
-	for _, name := range actors(s.best.Plan) {
+	for _, name := range s.best.Plan.Actors() {
 		var alike []string
 		for _, other := range cast {
-			if role(other) == role(name) {
+			if plan.Role(other) == plan.Role(name) {
 				alike = append(alike, other)
 			}
 		}
 		if !slices.Contains(alike, name) {
 			continue // a client
 		}
-		parts[name] = alike[next[role(name)]]
-		next[role(name)]++
+		parts[name] = alike[next[plan.Role(name)]]
+		next[plan.Role(name)]++
 		changed = changed || parts[name] != name
 	}
 	if changed {
-		s.try(recast(s.best.Plan, parts))
+		s.try(s.best.Plan.Recast(parts))
 	}
 }
 
@@ -280,7 +233,7 @@ func (s *shrinking) small() bool {
 // something else in the place of processes: what several do beside each other one may do
 // that has room for as many.
 func (s *shrinking) trade() bool {
-	if slices.ContainsFunc(s.couples(s.best.Plan), func(st *stage) bool { return s.try(recast(st.Plan, st.parts)) }) {
+	if slices.ContainsFunc(s.couples(s.best.Plan), func(st *stage) bool { return s.try(st.Plan.Recast(st.parts)) }) {
 		return true
 	}
 	st := s.narrow(s.best.Plan)
@@ -298,7 +251,7 @@ func (s *shrinking) trade() bool {
 		}
 		for _, more := range slices.Compact([]int{gone, 1}) {
 			value := *setting.Int + more
-			if more > 0 && int64(value) <= setting.Max && s.try(recast(st.With(setting.Name, strconv.Itoa(value)), st.parts)) {
+			if more > 0 && int64(value) <= setting.Max && s.try(st.With(setting.Name, strconv.Itoa(value)).Recast(st.parts)) {
 				return true
 			}
 		}

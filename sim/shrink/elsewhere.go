@@ -441,7 +441,7 @@ func (s *shrinking) simpler(p *plan.Plan, value func(*plan.Setting) string) *sta
 // another, and one that has no part yet before one that has.
 func (s *shrinking) casting(before, cast []string) map[string]string {
 	parts, taken := map[string]string{}, map[string]bool{}
-	first := slices.DeleteFunc(actors(s.best.Plan), func(name string) bool { return !slices.Contains(before, name) })
+	first := slices.DeleteFunc(s.best.Plan.Actors(), func(name string) bool { return !slices.Contains(before, name) })
 	for _, name := range first {
 		taken[name] = true
 	}
@@ -450,7 +450,7 @@ func (s *shrinking) casting(before, cast []string) map[string]string {
 			continue
 		}
 		rank := func(other string) (n int) {
-			if role(other) != role(name) {
+			if plan.Role(other) != plan.Role(name) {
 				n = 2
 			}
 			if taken[other] {

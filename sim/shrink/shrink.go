@@ -313,7 +313,7 @@ func (s *shrinking) try(candidate *plan.Plan) bool {
 		return false
 	}
 	kept := candidate.Clone()
-	kept.Expect = result.Violation.Invariant
+	kept.Expects(result.Violation.Identity())
 	s.best.Plan, s.best.Result = kept, result
 	s.remember()
 	return true

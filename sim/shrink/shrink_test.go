@@ -117,12 +117,6 @@ func TestReadable(t *testing.T) {
 	})
 }
 
-// Roles are what names have in common.
-func TestRole(t *testing.T) {
-	require.Equal(t, "w", role("w12"))
-	require.Equal(t, "client", role("client"))
-}
-
 // A mode is a line of the plan: replayed, it injects the same again. Written out as
 // single faults it is the same run, and no reduced plan has one.
 func TestModesAreWrittenOut(t *testing.T) {
