@@ -33,7 +33,8 @@
 //	failure   invariant, shape, count, seeds (the first five), plan (a file, or ""), report ("" if it is as one before)
 //	placements  schedules, failing (without any fault), singles, pairs (each: tried, of, unchanged, repeated, violations, inconclusive), events, fired, cpu_s, sentence
 //	total     seeds, outcomes, violations, inconclusive, events, virtual_s, cpu_s, states, shapes, hashes, fired, marks, shard (i/n), residual (state and shape: estimate, at_most; failure: at_most)
-//	moved     file, what, from, to: a plan's call that is made under another name now
+//	moved     file, what, from, to: what is changed of a plan: a call that is made under another name now, or what a search nearby varied
+//	nearby    file, runs: a plan that holds as it stands fails with what was moved, which so many runs have found
 //	plan      file, seed, text
 //	kept      file, seed
 //	report    seed, text

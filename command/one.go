@@ -154,11 +154,17 @@ func (c *command) replay(file string) (*sim.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, moves, err := harness.Replay(c.suite.Target, p, c.patience)
-	for _, m := range moves {
-		c.say(object{"type": "moved", "file": file, "what": m.What, "from": m.From.String(), "to": m.To.String()}, "sim: moved: "+m.String())
+	replayed, err := harness.Replay(c.suite.Target, p, c.patience)
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	for _, m := range replayed.Moves {
+		c.say(object{"type": "moved", "file": file, "what": m.What, "from": m.From, "to": m.To}, "sim: moved: "+m.String())
+	}
+	if replayed.Nearby > 0 {
+		c.say(object{"type": "nearby", "file": file, "runs": replayed.Nearby}, replayed.Advice())
+	}
+	return replayed.Result, nil
 }
 
 func (c *command) shrinkCommand() *cobra.Command {

@@ -62,28 +62,29 @@ func watched[T any](target sim.Target, seed uint64, patience time.Duration, repl
 }
 
 // Replay runs a plan twice, under watch. Faults whose calls are made under another
-// name now move there: see package relocate. The error is the plan's, a
-// *sweep.Stuck or a *sim.Nondeterminism.
-func Replay(target sim.Target, p *plan.Plan, patience time.Duration) (*sim.Result, []relocate.Move, error) {
-	var first, second *sim.Result
-	var moves []relocate.Move
+// name now move there, and a failure that the plan holds without is searched for
+// nearby: see package relocate. The error is the plan's, a *sweep.Stuck or a
+// *sim.Nondeterminism.
+func Replay(target sim.Target, p *plan.Plan, patience time.Duration) (*relocate.Replayed, error) {
+	var first *relocate.Replayed
+	var second *sim.Result
 	var err error
 	stuck := sweep.Watch(target, p.Seed, patience, func(watched sim.Target) {
-		if first, moves, err = relocate.Replay(watched, p); err == nil {
-			second, err = sim.Replay(watched, first.Plan)
+		if first, err = relocate.Replay(watched, p); err == nil {
+			second, err = sim.Replay(watched, first.Result.Plan)
 		}
 	})
 	if stuck != nil {
-		return nil, nil, stuck
+		return nil, stuck
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if first.Hash != second.Hash {
-		n := &sim.Nondeterminism{Seed: p.Seed, First: first.Hash, Second: second.Hash}
-		return nil, nil, n.LocateReplay(target, first.Plan)
+	if first.Result.Hash != second.Hash {
+		n := &sim.Nondeterminism{Seed: p.Seed, First: first.Result.Hash, Second: second.Hash}
+		return nil, n.LocateReplay(target, first.Result.Plan)
 	}
-	return first, moves, nil
+	return first, nil
 }
 
 // Keep writes a report's reduced plan to a folder and returns the file's name.

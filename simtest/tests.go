@@ -155,12 +155,16 @@ func fired(r *sim.Result) (n int) {
 
 // replay runs a plan and holds it to its expect line.
 func (s *session) replay(t *testing.T, name string, p *plan.Plan) *sim.Result {
-	r, moves, err := harness.Replay(s.suite.Target, p, *patienceFlag)
+	replayed, err := harness.Replay(s.suite.Target, p, *patienceFlag)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range moves {
+	r := replayed.Result
+	for _, m := range replayed.Moves {
 		s.say("sim: moved: " + m.String())
+	}
+	if replayed.Nearby > 0 {
+		s.say(replayed.Advice())
 	}
 	s.say(r.Line())
 	switch {
