@@ -116,19 +116,27 @@ func (b *bench) find(binary string, m mutants.Mutant) (*found, error) {
 	return nil, errUnfound
 }
 
-// again runs a universe again, in a folder, and reports how it failed. lost says that
-// the plan was refused, and why.
-func again(folder, binary string, args ...string) (how way, lost string, err error) {
+// rerun is what became of a universe that was run again.
+type rerun struct {
+	way
+	nearby bool   // the plan holds as it stands: the failure was searched for
+	lost   string // why the plan was refused
+}
+
+// again runs a universe again, in a folder, and reports how it failed.
+func again(folder, binary string, args ...string) (r rerun, err error) {
 	printed, err := lines(folder, binary, args...)
 	for _, l := range printed {
-		if l.Type == "universe" && l.Violation != nil {
-			return *l.Violation, "", err
-		}
-		if l.Type == "error" {
-			lost = l.Text
+		switch {
+		case l.Type == "nearby":
+			r.nearby = true
+		case l.Type == "error":
+			r.lost = l.Text
+		case l.Type == "universe" && l.Violation != nil:
+			r.way = *l.Violation
 		}
 	}
-	return way{}, lost, err
+	return r, err
 }
 
 // mutant tries one mutant under edits.
@@ -161,18 +169,19 @@ func (b *bench) mutant(m mutants.Mutant, t *table, mu *sync.Mutex, edits iter.Se
 			return err
 		}
 		// From its folder, which is gone soon: what is said of the plan names the file alone.
-		plan, lost, err := again(filepath.Dir(f.plan), edited, "replay", filepath.Base(f.plan))
+		plan, err := again(filepath.Dir(f.plan), edited, "replay", filepath.Base(f.plan))
 		if err != nil {
 			return err
 		}
-		seed, _, err := again("", edited, "run", "--seed", f.seed)
+		seed, err := again("", edited, "run", "--seed", f.seed)
 		if err != nil {
 			return err
 		}
 		mu.Lock()
-		t.add(i, plan == f.way, seed == f.way)
-		if plan != f.way {
-			t.lost = append(t.lost, fmt.Sprintf("%s under %s: %s", m.Name, t.edits[i].Name, why(plan, lost)))
+		kept := plan.way == f.way
+		t.add(i, kept && !plan.nearby, kept, seed.way == f.way)
+		if !kept {
+			t.lost = append(t.lost, fmt.Sprintf("%s under %s: %s", m.Name, t.edits[i].Name, plan.why()))
 		}
 		mu.Unlock()
 		if err := os.RemoveAll(filepath.Dir(edited)); err != nil {
@@ -182,14 +191,15 @@ func (b *bench) mutant(m mutants.Mutant, t *table, mu *sync.Mutex, edits iter.Se
 	return nil
 }
 
-func why(plan way, lost string) string {
+// why says why a plan is not kept.
+func (r *rerun) why() string {
 	switch {
-	case lost != "":
-		return lost
-	case plan.Invariant == "":
-		return "passes"
+	case r.Invariant != "":
+		return "fails by " + r.Invariant + " (" + r.Shape + ")"
+	case r.lost != "":
+		return r.lost
 	}
-	return "fails by " + plan.Invariant + " (" + plan.Shape + ")"
+	return "passes"
 }
 
 // check sweeps an edited core that has no bug, and returns what the sweep came to.

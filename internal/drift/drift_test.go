@@ -22,11 +22,12 @@ func TestKeptPlansLast(t *testing.T) {
 // TestTables: both tables say what was not measured, and why.
 func TestTables(t *testing.T) {
 	tab := &table{edits: []mutants.Mutant{{Name: "e", What: "an edit"}}, rows: make([]row, 1), mutants: 2, command: "go run x", unfound: []string{"rare", "seldom"}}
-	tab.add(0, true, false)
-	tab.add(0, true, true)
+	tab.add(0, false, true, false)
+	tab.add(0, true, true, true)
 	require.Contains(t, tab.String(), "drift: not measured, since none of 4000 universes fails: rare seldom\n")
-	require.Contains(t, tab.String(), "drift: 2 mutants, 1 edits: plans 2 of 2 (100 %), plain seeds 1 of 2 (50 %)")
+	require.Contains(t, tab.String(), "drift: 2 mutants, 1 edits: plans 2 of 2 (100 %), as they stand 1 of 2 (50 %), plain seeds 1 of 2 (50 %)")
 	require.Contains(t, tab.markdown(), "\nNot measured, since none of 4000 universes fails: rare, seldom.\n")
+	require.Contains(t, tab.markdown(), "| an edit | 1 of 2 (50 %) | 2 of 2 (100 %) | 1 of 2 (50 %) |\n")
 	require.Contains(t, tab.markdown(), "`go run x` wrote this page")
 }
 

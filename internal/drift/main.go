@@ -8,7 +8,9 @@
 //	go run ./internal/drift -mutants sample  those of testdata/mutants/sample
 //	go run ./internal/drift -check 20000     only: each edit alone passes so many universes
 //
-// The same way means by the same invariant, with the same shape. A plan that the
+// The same way means by the same invariant, with the same shape. Plans are counted
+// as they stand, and with those whose failure the replay finds nearby; -least is about
+// the second. A plan that the
 // replay refuses, since one of its calls is no more, counts as lost. A pair of
 // patches that touch the same lines cannot be measured, and is counted apart.
 package main
