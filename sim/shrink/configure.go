@@ -292,6 +292,22 @@ func (s *shrinking) end() {
 	}
 }
 
+// soon makes a search in a chaos phase that ends with the violation: there are fewer calls
+// to strike, and what takes no longer is looked for. The phase is as long again for what
+// comes after the search.
+func (s *shrinking) soon(search func() bool) bool {
+	before, lasts := *s.best, setting(s.best.Plan, "sim.chaos_for")
+	if before.Result.Violation.Standstill == nil {
+		s.end()
+	}
+	if search() {
+		s.try(s.best.Plan.With("sim.chaos_for", lasts))
+		return true
+	}
+	*s.best = before
+	return false
+}
+
 // steps are what durations are rounded to.
 var steps = []time.Duration{
 	10 * time.Minute, time.Minute, 10 * time.Second, time.Second, 100 * time.Millisecond, 10 * time.Millisecond,

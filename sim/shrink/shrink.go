@@ -232,6 +232,13 @@ func (s *shrinking) search() bool {
 	if s.searched[key] {
 		return false
 	}
+	found := s.soon(s.rounds)
+	s.searched[key] = !found
+	return found || s.byChance()
+}
+
+// rounds are the passes of a search.
+func (s *shrinking) rounds() bool {
 	for round, share := range shares {
 		if round == len(shares)-1 && !s.best.ByDefault() && s.byChance() {
 			return true // a race that happens to be lost is better than an order without a name
@@ -245,8 +252,7 @@ func (s *shrinking) search() bool {
 			}
 		}
 	}
-	s.searched[key] = true
-	return s.byChance()
+	return false
 }
 
 // within makes a pass that may take so many percent of all events. A twentieth of them
