@@ -703,6 +703,16 @@ var breaches = []breach{
 		}
 		s.settle()
 	}},
+	{"store-spared", "next round too soon", func(s *story) {
+		s.running().request(w0, "collect", ops.KVScan, "sweep/", 0, done).pass(time.Millisecond)
+		s.request(w0, "collect", ops.KVScan, "sweep/", 0, done).settle()
+	}},
+	{"store-spared", "next round too soon", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		s.commit(w0, leaseRow(w0, unitA, 1, 2))
+		s.commit(w0, leaseRow(w0, unitA, 1, 3))
+		s.settle()
+	}},
 	{"store-spared", "looked for work in an outage", func(s *story) {
 		s.running()
 		for range 9 {

@@ -11,15 +11,18 @@ import (
 
 // storeSpared: a process that has found the object store unavailable again and
 // again leaves it alone for as long as its circuit breaker says, and looks for
-// no unit meanwhile: what it would claim could not be worked on.
+// no unit meanwhile: what it would claim could not be worked on. And whoever has
+// looked at a store, or renewed what it holds, pauses before it does so again.
 //
-// A store that comes back must not be kept down by those who wait for it, and
-// an attempt that begins in an outage is one that is lost.
+// A store that comes back must not be kept down by those who wait for it, an
+// attempt that begins in an outage is one that is lost, and a fleet that asks a
+// hundred times as often as it should is an outage of its own.
 type storeSpared struct {
 	watch
 	refused  map[incarnation]*refusals
 	suspects []suspicion
 	again    []calledAgain
+	rounds   roundsPaced
 }
 
 // incarnation is one of a process: two may live at once.
@@ -53,12 +56,27 @@ var (
 
 	unavailableStoreCalledAgain = storeSparedSays.clause("R12", "unavailable store called again")
 	lookedForWorkInAnOutage     = storeSparedSays.clause("R12", "looked for work in an outage")
+	roundTooSoon                = storeSparedSays.clause("R13", "next round too soon")
 )
 
 func newStoreSpared(v *view) sim.Invariant {
-	i := &storeSpared{refused: map[incarnation]*refusals{}}
-	i.watch = v.watch(storeSparedSays, on{})
+	i := &storeSpared{refused: map[incarnation]*refusals{}, rounds: roundsPaced{last: map[round]sim.EventRef{}}}
+	i.watch = v.watch(storeSparedSays, on{lease: i.checkBeat, merge: i.checkRenewal})
 	return i
+}
+
+func (i *storeSpared) checkBeat(c *leaseChange) error {
+	if l := c.lease.now; !c.deleted && c.existed && l.Epoch == c.before.Epoch && i.world.Timely() {
+		i.rounds.renewed(&c.rowChange, c.before.Beat, l.Beat, c.beaten, i.cfg.Heartbeat)
+	}
+	return nil
+}
+
+func (i *storeSpared) checkRenewal(c *mergeChange) error {
+	if m := c.sub.merge.now; !c.deleted && c.existed && m.Gen == c.before.Gen && i.world.Timely() {
+		i.rounds.renewed(&c.rowChange, c.before.Beat, m.Beat, c.beaten, i.cfg.Heartbeat)
+	}
+	return nil
 }
 
 // Settled judges the looks at the queue: where nothing but refusals befell the
@@ -67,11 +85,17 @@ func (i *storeSpared) Settled(*sim.World) error {
 	if len(i.again) > 0 {
 		return i.again[0].violation
 	}
+	if err := i.unexcused(i.rounds.suspects, nil); err != nil {
+		return err
+	}
 	return i.unexcused(i.suspects, refuses)
 }
 
-// ObserveCall follows the requests to the object store.
+// ObserveCall follows the requests to the object store, and the rounds.
 func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
+	if w.Timely() && c.OK() && !c.Late {
+		i.rounds.look(i.cfg, c)
+	}
 	if i.cfg.BreakerFailures == 0 {
 		return
 	}

@@ -22,6 +22,7 @@ type leaseChange struct {
 	unit    *unit
 	before  schema.Lease
 	existed bool
+	beaten  sim.Moment // when the beat had last moved before
 }
 
 func (c *leaseChange) show(on *on) error { return handle(on.lease, c) }
@@ -36,7 +37,7 @@ func takeLease(v *view, c rowChange, rest, row string) error {
 		}
 		v.leases[c.key] = l
 	}
-	l.last = leaseChange{rowChange: c, lease: l, unit: l.unit, before: l.now, existed: l.exists}
+	l.last = leaseChange{rowChange: c, lease: l, unit: l.unit, before: l.now, existed: l.exists, beaten: l.beaten}
 	v.changes = append(v.changes, &l.last)
 	l.exists = !c.deleted
 	switch {

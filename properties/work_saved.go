@@ -23,8 +23,8 @@ type workSaved struct {
 	watch
 	unsaved  map[*upload]*unsaved
 	newest   map[*unit]*upload // of those that parts were stored of
-	whole    map[*unit]found
-	remade   []error
+	whole    map[sight]sim.EventRef
+	remade   []remade
 	suspects []suspicion
 	drained  []suspicion
 }
@@ -38,10 +38,18 @@ type unsaved struct {
 	known  bool       // its owner knows that one is stored: it has stored what comes after
 }
 
-// found is the output of a unit that an attempt saw whole.
-type found struct {
-	ref   sim.EventRef
-	epoch uint64
+// sight is that a task saw a unit's output.
+type sight struct {
+	process, incarnation, task string
+	unit                       *unit
+}
+
+// remade is an upload that a task opened after it had seen the unit's output.
+type remade struct {
+	by        sight
+	seen      sim.EventRef
+	epoch     uint64 // of the attempt
+	violation error
 }
 
 var (
@@ -54,14 +62,14 @@ var (
 )
 
 func newWorkSaved(v *view) sim.Invariant {
-	i := &workSaved{unsaved: map[*upload]*unsaved{}, newest: map[*unit]*upload{}, whole: map[*unit]found{}}
+	i := &workSaved{unsaved: map[*upload]*unsaved{}, newest: map[*unit]*upload{}, whole: map[sight]sim.EventRef{}}
 	i.watch = v.watch(workSavedSays, on{object: i.checkStored, checkpoint: i.noteSaved, unit: i.checkUnit})
 	return i
 }
 
 func (i *workSaved) Settled(*sim.World) error {
-	if len(i.remade) > 0 {
-		return i.remade[0]
+	if err := i.checkRemade(); err != nil {
+		return err
 	}
 	if err := i.unexcused(i.suspects, nil); err != nil {
 		return err
@@ -76,25 +84,40 @@ func (i *workSaved) noteSaved(c *checkpointChange) error {
 	return nil
 }
 
-// ObserveCall judges an attempt that opens another upload although it has seen what it
-// staged. Every object under a unit's keys is its whole output, whoever completed it:
+// ObserveCall notes what a task sees of a unit's output, and that it opens another upload
+// afterwards. Every object under a unit's keys is its whole output, whoever completed it:
 // conversions are deterministic. A request that nobody waits for is of earlier times.
 func (i *workSaved) ObserveCall(_ *sim.World, c *sim.Call) {
 	if c.Op != ops.Head && c.Op != ops.CreateUpload || c.Late || !c.OK() {
 		return
 	}
-	u := i.unitOf[schema.SplitObjectKey(c.Key).UID]
-	if u == nil || !u.ownedBy(c.Process, c.Incarnation) {
+	k := schema.SplitObjectKey(c.Key)
+	u := i.unitOf[k.UID]
+	if k.Area != schema.Staging || u == nil {
 		return
 	}
-	seen := i.whole[u]
-	switch {
-	case c.Op == ops.Head:
-		i.whole[u] = found{sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " found " + c.Key}, u.now.Epoch}
-	case seen.epoch == u.now.Epoch:
-		i.remade = append(i.remade, wholeOutputMadeAgain.breachOfCall(c, seen.ref, "opened an upload",
-			"%s began the output of unit %s anew, after it had found it whole", who(c), u.uid))
+	by := sight{c.Process, c.Incarnation, c.Task, u}
+	if c.Op == ops.Head {
+		i.whole[by] = sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " found " + c.Key}
+		return
 	}
+	if seen, ok := i.whole[by]; ok {
+		i.remade = append(i.remade, remade{by, seen, k.Epoch, wholeOutputMadeAgain.breachOfCall(c, seen, "opened an upload",
+			"%s began the output of unit %s anew, after it had found it whole", who(c), u.uid)})
+	}
+}
+
+// checkRemade judges an upload that was opened after all claims are known: what was seen
+// counts for the attempt that saw it.
+func (i *workSaved) checkRemade() error {
+	for n := range i.remade {
+		r := &i.remade[n]
+		own := claimOf(r.by.unit.claims, r.epoch)
+		if own != nil && own.Is(r.by.process, r.by.incarnation) && own.Event < r.seen.Event {
+			return r.violation
+		}
+	}
+	return nil
 }
 
 // checkStored judges a part of an upload to the staging area. Parts are stored
