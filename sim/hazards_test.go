@@ -911,7 +911,7 @@ func TestReleaseDoesNotBurnAttempt(t *testing.T) {
 // A process that is asked to stop while it records that an attempt failed records
 // it all the same: nothing waits for a lease that nobody holds.
 func TestDrainWhileFailing(t *testing.T) {
-	for _, op := range []string{"kv.get", "kv.prewrite"} { // while it reads, and while it writes
+	for _, op := range []string{"step", "kv.get", "kv.prewrite"} { // before it begins, while it reads, and while it writes
 		batch := conversion.NewBatch("lab", "data", 1, 4)
 		batch.Sources[0].Recordings[0].Poison = 3
 		s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
