@@ -2,6 +2,7 @@ package shrink
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,9 +14,8 @@ import (
 )
 
 const (
-	// maxWorlds is how many seeds' configurations are tried at most; fewWorlds if there
-	// is little to be won.
-	maxWorlds, fewWorlds = 160, 64
+	// maxWorlds is how many seeds' configurations are tried at most.
+	maxWorlds = 160
 	// maxWorld is how many events one of them may take: most that fail do so early.
 	maxWorld = 10_000
 	// maxStrays is how many failures of other worlds are reduced in the place of one.
@@ -32,9 +32,6 @@ const (
 // happens to be lost there: its plan would not say so, and would not last, so it is
 // only kept for want of a better one.
 func (s *shrinking) elsewhere() bool {
-	if !s.much() && s.size() != 2 && s.best.Plan.Deviations() > 0 {
-		return false // a named deviation between two tells more than a default run
-	}
 	return s.inWorlds(s.fewerThan(), s.drawn, func(world *plan.Plan) bool {
 		world = byDefault(world)
 		world.Seed = plainSeed
@@ -46,7 +43,7 @@ func (s *shrinking) elsewhere() bool {
 			return true
 		}
 		s.tried[world.String()] = true
-		if s.chance == nil {
+		if cast := s.castOf(world); s.chance == nil || cast < s.castOf(s.chance) {
 			s.chance = world
 		}
 		return false
@@ -54,13 +51,10 @@ func (s *shrinking) elsewhere() bool {
 }
 
 // byChance takes a race that happens to be lost in another world: in the place of much,
-// or of a default run, which may owe as much to chance.
+// of a default run, which may owe as much to chance, or of a deviation between two, if
+// one alone does it there.
 func (s *shrinking) byChance() bool {
-	if s.chance == nil || !s.much() && s.best.Plan.Deviations() > 0 {
-		return false
-	}
-	cast, err := sim.Cast(s.target, s.chance)
-	if err != nil || len(cast) >= s.fewerThan() {
+	if s.chance == nil || s.size() == 2 && s.best.Plan.Deviations() > 0 || s.castOf(s.chance) >= s.fewerThan() {
 		return false
 	}
 	delete(s.tried, s.chance.String())
@@ -68,8 +62,23 @@ func (s *shrinking) byChance() bool {
 }
 
 // fewerThan bounds the processes of a default run in the place of what there is: in
-// that of an order that nobody can name it may have as many.
-func (s *shrinking) fewerThan() int { return min(s.weight(), s.size()+1) }
+// that of an order that nobody can name it may have as many. A named deviation between
+// two tells more than a default run of two does.
+func (s *shrinking) fewerThan() int {
+	if !s.much() && s.best.Plan.Deviations() > 0 {
+		return 2
+	}
+	return min(s.weight(), s.size()+1)
+}
+
+// castOf is how many processes of the system a plan has.
+func (s *shrinking) castOf(p *plan.Plan) int {
+	cast, err := sim.Cast(s.target, p)
+	if err != nil {
+		return math.MaxInt
+	}
+	return len(cast)
+}
 
 // otherLatency is the latency by which a default run must fail, too, to owe nothing to
 // the usual one.
@@ -109,7 +118,7 @@ func (s *shrinking) astray() bool {
 // heavy reports whether there is no room to take deviations away one by one: then the
 // failure is looked for in other worlds before anything else, which are small.
 func (s *shrinking) heavy() bool {
-	return s.best.Result.Violation.Standstill == nil && s.best.Result.Events*uint64(s.best.Plan.Deviations()) > maxEvents/2
+	return s.best.Result.Events*uint64(s.best.Plan.Deviations()) > maxEvents/2
 }
 
 // much reports whether what there is, is more than one deviation between two: then
@@ -127,11 +136,7 @@ func (s *shrinking) failsSoon(world *plan.Plan) bool {
 
 // inWorlds tries worlds, one for each seed, that have fewer processes than a number.
 func (s *shrinking) inWorlds(processes int, draw func(seed uint64, more int64) *world, try func(*plan.Plan) bool) bool {
-	seeds := uint64(maxWorlds)
-	if s.weight() == 2 && s.best.Plan.Deviations() > 0 {
-		seeds = fewWorlds
-	}
-	for seed := uint64(1); seed <= seeds; seed++ {
+	for seed := uint64(1); seed <= maxWorlds; seed++ {
 		// As few of each process as there can be, and for some one more.
 		for more := range int64(1 + seed%2) {
 			if s.spent() {
@@ -172,8 +177,8 @@ type world struct {
 	cast int
 }
 
-// drawn is what a seed draws, without a fault. Most have most numbers at their simplest,
-// so that they take few events.
+// drawn is what a seed draws, without a fault. Every other has most numbers at their
+// simplest, so that it takes few events; those that are left as they are lose more races.
 func (s *shrinking) drawn(seed uint64, more int64) *world {
 	key := [2]uint64{seed, uint64(more)}
 	w, known := s.worlds[key]
@@ -189,7 +194,7 @@ func (s *shrinking) draft(seed uint64) *plan.Plan {
 	if err != nil {
 		return nil
 	}
-	if p.Why = s.best.Plan.Why; seed%4 == 0 {
+	if p.Why = s.best.Plan.Why; seed%2 == 0 {
 		return p
 	}
 	d := keyed.New(seed, "simple")

@@ -182,7 +182,10 @@ func (s *shrinking) shrink() {
 		least = 40
 	}
 	if !s.within(least, s.small) && !s.tryPlainSeed(s.bare()) && !s.within(maxConfigure, s.provoke) && !s.tryPlainSeed(byDefault(s.best.Plan)) {
-		if s.heavy() {
+		switch standstill := s.best.Result.Violation.Standstill != nil; {
+		case s.heavy() && standstill:
+			s.within(least, s.halts)
+		case s.heavy():
 			_ = s.within(shares[2], s.elsewhere) || s.within(shares[2], s.astray)
 		}
 		s.dropFaults()

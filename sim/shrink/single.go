@@ -33,12 +33,16 @@ func (s *shrinking) anyOf(drawn []*fault.Fault) bool {
 // like its last ones before the violation, then those by which a protocol takes effect.
 func (s *shrinking) single() bool { return s.place(s.stages(), false) }
 
+// halts looks for one fault in the place of many that a standstill has: one that leaves
+// a process gone or asleep before any other.
+func (s *shrinking) halts() bool { return s.place(s.stages(), true) }
+
 // beside looks for one fault beside work that goes wrong by itself.
 func (s *shrinking) beside() bool { return s.place(s.provoked(), true) }
 
-// place places single faults on stages; troubled tells that work goes wrong by itself
-// there.
-func (s *shrinking) place(stages []*stage, troubled bool) bool {
+// place places single faults on stages; stopsFirst is for those where what others bring
+// about is there already, or matters less.
+func (s *shrinking) place(stages []*stage, stopsFirst bool) bool {
 	stages = slices.DeleteFunc(stages, func(st *stage) bool { return !s.smaller(st, 1) })
 	if len(stages) == 0 {
 		return false
@@ -60,7 +64,7 @@ func (s *shrinking) place(stages []*stage, troubled bool) bool {
 		if s.events < end { // the stages share what there is
 			s.share = s.events + (end-s.events)/uint64(len(stages)-i)
 		}
-		for _, f := range s.suspects(survey, st, late, last, troubled) {
+		for _, f := range s.suspects(survey, st, late, last, stopsFirst) {
 			if s.spent() {
 				break
 			}
@@ -92,10 +96,10 @@ func (s *shrinking) survey(p *plan.Plan) *sim.Survey {
 
 // suspects are the faults that are looked for, the likeliest first: at each call
 // one form of each kind, before the others. What a process does for the first time
-// comes before its repetitions, and before what others do alike. Where work goes wrong by
-// itself, what is done for the last time comes as early; and so do faults that leave a
-// process gone or asleep, before all others: what else they bring about is there already.
-func (s *shrinking) suspects(survey *sim.Survey, st *stage, late, last []fault.Moment, troubled bool) (list []*fault.Fault) {
+// comes before its repetitions, and before what others do alike. Where faults that leave a
+// process gone or asleep come before all others, what is done for the last time comes as
+// early, too.
+func (s *shrinking) suspects(survey *sim.Survey, st *stage, late, last []fault.Moment, stopsFirst bool) (list []*fault.Fault) {
 	rank := s.ranking(st, late, last)
 	place, kin, kins := map[*fault.Fault]int{}, map[fault.Anchor]uint{}, map[fault.Anchor]uint{}
 	for i := range survey.Calls {
@@ -106,7 +110,7 @@ func (s *shrinking) suspects(survey *sim.Survey, st *stage, late, last []fault.M
 		alike := kinOf(call.Anchor())
 		kin[alike]++
 		nth := kin[alike]
-		if troubled {
+		if stopsFirst {
 			nth = min(nth, kins[alike]-nth+1)
 		}
 		for _, info := range fault.Kinds() {
@@ -114,7 +118,7 @@ func (s *shrinking) suspects(survey *sim.Survey, st *stage, late, last []fault.M
 			for form, kind := range decisive {
 				f := &fault.Fault{Kind: kind, At: call.Anchor()}
 				place[f], list = rank(call)+bits.Len(nth)+form, append(list, f)
-				if troubled && !stops(kind) {
+				if stopsFirst && !stops(kind) {
 					place[f] += 2
 				}
 			}
@@ -124,10 +128,14 @@ func (s *shrinking) suspects(survey *sim.Survey, st *stage, late, last []fault.M
 	return list
 }
 
+// mostStruck is how many faults point to where one of them may do: hundreds strike
+// everywhere.
+const mostStruck = 40
+
 // ranking says how early calls are tried, by what the failing run was like.
 func (s *shrinking) ranking(st *stage, late, last []fault.Moment) func(*fault.Crossing) int {
 	struck, near := map[fault.Anchor]bool{}, map[fault.Anchor]bool{}
-	for _, f := range s.best.Plan.Faults {
+	for _, f := range s.best.Plan.Faults[:min(len(s.best.Plan.Faults), mostStruck)] {
 		struck[siteOf(st.fault(f).At)] = true
 	}
 	for _, o := range s.best.Plan.Orders {
