@@ -14,6 +14,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/script"
 )
 
 // These scripts tell what universes hardly reach: each takes several things at once.
@@ -163,7 +164,7 @@ func TestNoStatusOfTheForgotten(t *testing.T) {
 // it by what it has seen before.
 func TestRetryIsHeardInACrowd(t *testing.T) {
 	s := begin(t, conversion.Setup{Batches: []workload.Batch{{
-		Namespace: "lab", Name: "data", Output: "out/data/", ChunkSize: 1, MaxAttempts: 3,
+		Namespace: "lab", Name: "data", Output: "out/data/", ChunkSize: 1, MaxAttempts: 3, BackoffLimit: 1,
 		Sources: []workload.Source{{Prefix: "in/", Recordings: []workload.Recording{{Name: "a.rec", ID: 1, Frames: 2, Poison: 1}}}},
 	}}})
 	w0 := s.Worker(0)
@@ -174,12 +175,9 @@ func TestRetryIsHeardInACrowd(t *testing.T) {
 	stall := w0.Before(core.StepControl).On("kv.prewrite").Nth(4).Pause()
 	s.Until(stall.Fired)
 	require.Equal(t, "running", s.Phase(0))
-	retry := s.Client("retry", "lab/data", func(ctx context.Context, api *core.Client) (int64, error) {
-		n, err := api.Retry(ctx, "lab", "data")
-		return int64(n), err
-	})
-	s.Until(retry.Returned)
-	require.NoError(t, retry.Err())
+	retried := retry(s)
+	s.Until(retried.Returned)
+	require.NoError(t, retried.Err())
 	w0.Resume()
 	s.Settle()
 	requireUnit(t, s, 0, "state", "dead", "epoch", "2", "retries", "1")
@@ -256,5 +254,185 @@ func TestDrainSavesWhatIsDone(t *testing.T) {
 	w1.Resume()
 	s.Until(unitIs(s, 0, "state", "complete"))
 	requireUnit(t, s, 0, "epoch", "2", "staged", saved.get("key"))
+	s.Settle()
+}
+
+// A reaper that is about to take a unit away goes on when its batch has been cancelled and
+// the name submitted again. The name lives, but not the unit's submission: the unit is
+// cancelled, and not queued again (R2, R13).
+func TestReaperOfAnEarlierSubmission(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 40})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w0.Crash()
+	unit := s.Unit(0, 0)
+	stall := w1.Before(core.StepReap).On("kv.get").Pause()
+	w1.Resume()
+	s.Until(stall.Fired)
+	submitAnew(t, s)
+	w1.Resume()
+	s.Until(func() bool { return storedRow(s, unit).get("state") != "processing" })
+	require.Equal(t, "cancelled", storedRow(s, unit).get("state"))
+	w0.Restart()
+	s.Settle()
+	reaped := commits(s, "w1", core.StepReap)
+	require.Len(t, reaped, 1)
+	require.Empty(t, wrote(&reaped[0], "queue"))
+	require.Equal(t, "complete", s.Phase(0))
+}
+
+// retry lets the client give the dead units of the first batch another chance.
+func retry(s *conversion.Script) *script.Job {
+	return s.Client("retry", "lab/data", func(ctx context.Context, api *core.Client) (int64, error) {
+		n, err := api.Retry(ctx, "lab", "data")
+		return int64(n), err
+	})
+}
+
+// An operator's retry has seen a dead unit, and goes on when the batch has been cancelled
+// and the name submitted again. The unit is of the earlier submission: it stays dead (R2).
+func TestRetryOfAnEarlierSubmission(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 2, 40)
+	batch.Sources[0].Recordings[0].Poison = 1
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}})
+	client := s.Process("client")
+	s.Until(unitIs(s, 0, "state", "dead"))
+	unit := s.Unit(0, 0)
+	for nth := range 2 { // a second each
+		client.Before(core.StepRetry).On("kv.get").Nth(nth + 2).LoseRequest()
+	}
+	asked := retry(s)
+	s.Until(func() bool { return calls(s, "client", core.StepRetry) > 3 })
+	submitAnew(t, s)
+	require.False(t, asked.Returned())
+	s.Until(asked.Returned)
+	require.ErrorIs(t, asked.Err(), core.ErrEnded)
+	require.Equal(t, "dead", storedRow(s, unit).get("state"))
+	s.Settle()
+}
+
+// A submission whose outcome is unknown is looked into when its batch has been cancelled and
+// the name submitted again. It may have happened, and is not refused as if it had not (R4).
+func TestSubmissionBeforeAnother(t *testing.T) {
+	s := begin(t, conversion.Setup{Unsubmitted: true, Frames: 40})
+	client := s.Process("client")
+	for nth := range 12 { // four tries a second apart, of each submission
+		client.Before(core.StepSubmit).On("kv.commit").Nth(nth + 1).LoseReply()
+	}
+	first := s.Submit(0)
+	s.Until(func() bool { return s.Phase(0) != "" })
+	cancel := s.Cancel(0)
+	s.Until(cancel.Returned)
+	require.NoError(t, cancel.Err())
+	s.Submit(0)
+	s.Until(func() bool { return storedRow(s, "batch/lab/data").get("gen") == "2" })
+	require.False(t, first.Returned())
+	s.Until(first.Returned)
+	require.ErrorIs(t, first.Err(), env.ErrUndetermined)
+	s.Settle()
+}
+
+// A cancel has to be tried again, and by then somebody else has cancelled the batch and
+// submitted the name anew. It was not meant for the new submission (R16).
+func TestCancelOfAnEarlierSubmission(t *testing.T) {
+	s := begin(t, conversion.Setup{})
+	client := s.Process("client")
+	s.Until(phaseIs(s, 0, "running"))
+	lost := client.Before(core.StepCancel).On("kv.prewrite").LoseRequest()
+	client.Before(core.StepCancel).On("kv.prewrite").Nth(3).LoseRequest() // the second is the other cancel's
+	late := s.Cancel(0)
+	s.Until(lost.Fired)
+	submitAnew(t, s)
+	require.False(t, late.Returned())
+	s.Until(late.Returned)
+	require.ErrorIs(t, late.Err(), core.ErrSuperseded)
+	s.Settle()
+	require.Equal(t, "complete", s.Phase(0))
+}
+
+// Two submissions at once, of which one writes where the other does, or reads: one of them
+// is refused, whichever comes first (R3).
+func TestOutputsAreTakenOnce(t *testing.T) {
+	batch := func(name, source, output string) workload.Batch {
+		b := conversion.NewBatch("lab", name, 1, 4)
+		b.Sources[0].Prefix, b.Output = source, output
+		return b
+	}
+	for _, c := range [][2]workload.Batch{
+		{batch("a", "a/", "out/x/"), batch("b", "b/", "out/x/y/")},
+		{batch("a", "a/", "out/x/y/"), batch("b", "b/", "out/x/")},
+		{batch("a", "in/a/", "out/"), batch("b", "b/", "in/")},
+	} {
+		s := begin(t, conversion.Setup{Unsubmitted: true, Batches: c[:]})
+		client := s.Process("client")
+		late := client.Before(core.StepSubmit).On("kv.prewrite").LoseRequest()
+		first := s.Submit(0)
+		s.Until(late.Fired)
+		second := s.Submit(1)
+		s.Until(second.Returned)
+		require.NoError(t, second.Err())
+		require.False(t, first.Returned())
+		s.Until(first.Returned)
+		require.Error(t, first.Err(), "%s beside %s", c[0].Output, c[1].Output)
+		require.NotErrorIs(t, first.Err(), env.ErrUndetermined)
+		s.Until(phaseIs(s, 1, "complete"))
+	}
+}
+
+// A checkpoint whose commit came back undetermined, and had landed, is written again: it is
+// the attempt's own, and no reason to give up (R4).
+func TestUndeterminedCheckpointIsRecognised(t *testing.T) {
+	s := begin(t, conversion.Setup{Frames: 12})
+	w0 := s.Worker(0)
+	for nth := range 5 {
+		w0.Before(core.StepCheckpoint).On("kv.commit").Nth(nth + 1).LoseReply()
+	}
+	s.Until(phaseIs(s, 0, "complete"))
+	w0.Saw(env.ErrUndetermined, core.StepCheckpoint)
+	requireUnit(t, s, 0, "epoch", "1", "attempts", "1")
+	s.Settle()
+}
+
+// A checkpoint that failed saved nothing: the next part is a reason for another, and a
+// process that is asked to stop gives its unit back even if it cannot save (R5, R12).
+func TestFailedCheckpointSavesNothing(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 12, Tune: func(k *core.Config) { k.ConflictTries = 1 }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	w0.Before(core.StepCheckpoint).On("kv.prewrite").Conflict()
+	checkpoint := func() row { return storedRow(s, strings.Replace(s.Unit(0, 0), "unit/", "checkpoint/", 1)) }
+	s.Until(func() bool { return checkpoint() != nil })
+	require.Equal(t, "3", checkpoint().get("frames"))
+	stop := w0.Before(core.StepConvert).On("objects.upload_part").Nth(2).Terminate(30 * time.Second)
+	s.Until(stop.Fired)
+	w0.Before(core.StepCheckpoint).On("kv.prewrite").Conflict()
+	s.Until(func() bool { return !w0.Alive() })
+	requireUnit(t, s, 0, "state", "pending", "attempts", "0", "releases", "1")
+	w1.Resume()
+	s.Settle()
+}
+
+// A merge is not claimed any more once the row of its batch says that it is about to be
+// cancelled (R16).
+func TestNoMergeOfWhatIsAboutToEnd(t *testing.T) {
+	s := begin(t, conversion.Setup{})
+	w0, client := s.Worker(0), s.Process("client")
+	claim := w0.Before(core.StepTryClaim).On("kv.prewrite").Pause()
+	s.Until(claim.Fired)
+	for try := 1; try <= 2; try++ {
+		client.Before(core.StepCancel).On("kv.prewrite").Nth(try).Conflict()
+	}
+	end := client.Before(core.StepCancel).On("kv.prewrite").Nth(4).LoseRequest()
+	cancel := s.Cancel(0)
+	s.Until(end.Fired)
+	client.Partition(ops.KV)
+	require.Equal(t, "cancelled", storedRow(s, "batch/lab/data").get("closing"))
+	w0.Resume()
+	s.Until(phaseIs(s, 0, "cancelled"))
+	require.Empty(t, mergeRow(s).get("gen"))
+	client.Heal()
+	s.Until(cancel.Returned)
+	require.NoError(t, cancel.Err())
 	s.Settle()
 }
