@@ -75,12 +75,13 @@ func (u *Universe) Wait(until time.Duration) { u.sched.now = max(u.sched.now, in
 func (u *Universe) SettleBound() time.Duration { return u.bounds.Settle }
 
 // Settle lifts every fault, brings back every process that crashed, lets the
-// system finish and clean up, and gives the invariants their last word.
+// system finish and clean up, and gives the invariants their last word, unless the
+// target's bound on events is reached before.
 func (u *Universe) Settle() {
 	if u.runSettle() {
 		u.runQuiesce()
 	}
-	if u.judge.violation == nil {
+	if u.judge.violation == nil && !u.spent() {
 		u.judge.close()
 		u.judge.settled()
 	}

@@ -33,11 +33,17 @@ var actions = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) action {
 // machineEvents bounds what happens between two actions.
 const machineEvents = 5000
 
+// machineBound ends a universe that has this many events. Some wait days for leaks,
+// under a bug that hides them for ever, and what is driven by hand keeps its trace:
+// one took 24 GB.
+const machineBound = 1_000_000
+
 // machine lets rapid say what happens: processes are paused, killed, drained and
 // brought back between stretches of time. Nothing draws the order of events: what
 // was sent first arrives first, at once.
 func machine(seed uint64) (*sim.Result, error) {
 	target := suite.Target()
+	target.Events = machineBound
 	assemble := target.Assemble
 	target.Assemble = func() sim.Assembly {
 		a := assemble()
