@@ -1,16 +1,19 @@
 package properties
 
 import (
+	"time"
+
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
 
 // outcomesJustified: a batch is cancelled only if a client asked for it, and
-// fails only if a recording is poisoned or faults ended every counted attempt
-// of the unit that it failed for, or of more attempts than its back-off limit
-// allows; a unit dies only of poison or after its last attempt, is cancelled
-// only after its batch has ended, and what failed tells why.
+// fails only if a recording is poisoned or faults, or a UnitTimeout too short for
+// its requests, ended every counted attempt of the unit that it failed for, or of
+// more attempts than its back-off limit allows; a unit dies only of poison or
+// after its last attempt, is cancelled only after its batch has ended, and what
+// failed tells why.
 //
 // A system may always be right by giving up. This one may not.
 type outcomesJustified struct {
@@ -133,7 +136,7 @@ func (i *outcomesJustified) explained(w *sim.World, s *submission) bool {
 		struck := int64(0)
 		for n := range u.claims {
 			c := &u.claims[n]
-			if c.ended.Event != 0 && c.endedIn != schema.Complete && i.struckBetween(c.At, c.ended.At) {
+			if c.ended.Event != 0 && c.endedIn != schema.Complete && (i.outOfTime(c) || i.struckBetween(c.At, c.ended.At)) {
 				struck++
 			}
 		}
@@ -143,4 +146,13 @@ func (i *outcomesJustified) explained(w *sim.World, s *submission) bool {
 		failed += struck
 	}
 	return failed > s.now.BackoffLimit
+}
+
+// unhurried is the least UnitTimeout that suffices for an attempt that nothing befalls.
+// What is drawn to be less may be less than its requests take.
+const unhurried = 30 * time.Second
+
+// outOfTime reports whether an attempt had too little time, and took it all.
+func (i *outcomesJustified) outOfTime(c *claim) bool {
+	return 0 < i.cfg.UnitTimeout && i.cfg.UnitTimeout < unhurried && c.ended.At-c.At >= hurried(i.cfg.UnitTimeout)
 }

@@ -35,7 +35,7 @@ const machineEvents = 5000
 
 // machineBound ends a universe that has this many events. Some wait days for leaks,
 // under a bug that hides them for ever, and what is driven by hand keeps its trace:
-// one took 24 GB.
+// one took 24 GB. It is then no kill.
 const machineBound = 1_000_000
 
 // machine lets rapid say what happens: processes are paused, killed, drained and
