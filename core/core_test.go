@@ -375,3 +375,41 @@ func TestShardsAreEqualRanges(t *testing.T) {
 		require.Less(t, other, shards)
 	})
 }
+
+// TestTurnsBeginBehindTheLast: workers take turns at the batches of one priority, or the
+// first of them would starve the others for as long as its queue is.
+func TestTurnsBeginBehindTheLast(t *testing.T) {
+	live := []liveBatch{{"a", 0}, {"b", 0}, {"c", 0}, {"d", 7}}
+	takeTurns(live, "b")
+	require.Equal(t, []liveBatch{{"d", 7}, {"c", 0}, {"a", 0}, {"b", 0}}, live)
+}
+
+// TestChunksAreNamedByContent: scratch space outlives a process, and a recording may be
+// replaced under its URL.
+func TestChunksAreNamedByContent(t *testing.T) {
+	name := func(url, etag string, size int64) string {
+		a := attempt{node: &Node{cfg: Config{ReadChunk: size}}, unit: unitRow{url: url, etag: etag}}
+		return a.chunkName(1)
+	}
+	one := name("in/a.rec", "1", 64)
+	require.Equal(t, one, name("in/a.rec", "1", 64))
+	require.NotEqual(t, one, name("in/a.rec", "2", 64))
+	require.NotEqual(t, one, name("in/b.rec", "1", 64))
+	require.NotEqual(t, one, name("in/a.rec", "1", 65), "chunks of another size begin elsewhere")
+}
+
+// TestReadyWhileBothStoresAnswer: an outage of either store is a reason for no more work.
+func TestReadyWhileBothStoresAnswer(t *testing.T) {
+	cfg := DefaultConfig()
+	for _, down := range []bool{false, true} {
+		for _, name := range []string{"key-value", "object"} {
+			kv, objs := newBreaker(&cfg), newBreaker(&cfg)
+			of := map[string]*breaker{"key-value": kv, "object": objs}[name]
+			for range cfg.BreakerFailures {
+				of.report(0, !down)
+			}
+			n := Node{kv: &store{breaker: kv}, objects: &objects{breaker: objs}}
+			require.Equal(t, Health{Alive: true, Ready: !down, Reason: map[bool]string{true: "the " + name + " store is down"}[down]}, n.Health())
+		}
+	}
+}

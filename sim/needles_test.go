@@ -436,3 +436,147 @@ func TestNoMergeOfWhatIsAboutToEnd(t *testing.T) {
 	require.NoError(t, cancel.Err())
 	s.Settle()
 }
+
+// A cancel that landed, and was not answered, is not refused because the store goes away
+// while it is looked into: that would say that nothing has happened (R4).
+func TestUndeterminedCancelIsNotRefused(t *testing.T) {
+	s := begin(t, conversion.Setup{Frames: 40, Tune: func(k *core.Config) { k.ConflictTries = 2 }})
+	client := s.Process("client")
+	s.Until(phaseIs(s, 0, "running"))
+	for nth := range 5 {
+		client.Before(core.StepCancel).On("kv.commit").Nth(nth + 1).LoseReply()
+	}
+	cancel := s.Cancel(0)
+	s.Until(phaseIs(s, 0, "cancelled"))
+	s.Advance(3500 * time.Millisecond)
+	require.False(t, cancel.Returned())
+	client.Partition(ops.KV)
+	s.Advance(30 * time.Second)
+	client.Heal()
+	s.Until(cancel.Returned)
+	require.NoError(t, cancel.Err())
+	s.Settle()
+}
+
+// A claim of unknown outcome is looked into although the store counts as down since: its
+// lease runs (R4, R8).
+func TestUndeterminedClaimIsLookedIntoAtOnce(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Tune: func(k *core.Config) { k.BreakerFailures, k.BreakerOpen = 1, 30*time.Second }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w0.Pause()
+	stall := w1.Before(core.StepClaimUnit).On("kv.prewrite").Pause() // it leads: a leader's renewals close its breaker
+	s.Until(stall.Fired)
+	w0.Resume()
+	for nth := range 5 {
+		w0.Before(core.StepClaimUnit).On("kv.commit").Nth(nth + 1).LoseReply()
+	}
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w1.Resume()
+	s.Until(unitIs(s, 0, "state", "complete"))
+	w0.Saw(env.ErrUndetermined, core.StepClaimUnit)
+	requireUnit(t, s, 0, "epoch", "1", "attempts", "1")
+	s.Settle()
+}
+
+// An attempt that has failed, and whose failure is hard to record, beats until it is:
+// nobody takes it for dead, which would cost a second attempt (R8, R12).
+func TestFailingOwnerKeepsItsLease(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 1, 4)
+	batch.Sources[0].Recordings[0].Poison = 3
+	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
+	s.Inject(storm{step: core.StepFailUnit, until: time.Minute})
+	s.Until(unitIs(s, 0, "state", "dead"))
+	requireUnit(t, s, 0, "epoch", "1", "attempts", "1")
+	s.Settle()
+}
+
+// The limit of failed attempts is of all units of a batch together: once they are more it
+// fails, whatever else is still under way (R12).
+func TestBackOffLimitIsOfAllUnits(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 3, 400)
+	batch.BackoffLimit = 1
+	for unit := range 2 {
+		batch.Sources[0].Recordings[unit].Poison = 1
+	}
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}, Tune: func(k *core.Config) { k.Slots = 3 }})
+	s.Until(func() bool { return len(s.World().Keys("dead/")) == 2 })
+	s.Until(phaseIs(s, 0, "failed"))
+	require.Contains(t, storedRow(s, "batch/lab/data").get("error"), "more than 1 failed attempts")
+	requireUnit(t, s, 2, "state", "processing")
+	s.Settle()
+}
+
+// A batch that was submitted anew has no counts in a list before a controller has looked at
+// it: those of the last submission are not its own. And the frames of one that has ended are
+// those of its complete units (R17).
+func TestAnswersAboutWhatHasEnded(t *testing.T) {
+	s := begin(t, conversion.Setup{Frames: 40})
+	w0 := s.Worker(0)
+	s.Until(func() bool { return len(s.World().Keys("checkpoint/")) > 0 })
+	w0.Pause()
+	cancel := s.Cancel(0)
+	s.Until(cancel.Returned)
+	var status core.BatchStatus
+	ask := func(call func(ctx context.Context, api *core.Client) error) {
+		asked := s.Client("ask", "lab", func(ctx context.Context, api *core.Client) (int64, error) { return 0, call(ctx, api) })
+		s.Until(asked.Returned)
+		require.NoError(t, asked.Err())
+	}
+	ask(func(ctx context.Context, api *core.Client) (err error) {
+		status, err = api.Status(ctx, "lab", "data")
+		return err
+	})
+	require.Zero(t, status.Frames)
+	again := s.Submit(0)
+	s.Until(again.Returned)
+	ask(func(ctx context.Context, api *core.Client) error {
+		all, err := api.List(ctx, "lab")
+		if err == nil {
+			status = all[0]
+		}
+		return err
+	})
+	require.Equal(t, uint64(2), status.Generation)
+	require.Zero(t, status.Counts)
+	w0.Resume()
+	s.Settle()
+}
+
+// A retry whose first look was cut off counts every unit once.
+func TestRetryCountsOnce(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 3, 400)
+	for unit := range 2 {
+		batch.Sources[0].Recordings[unit].Poison = 1
+	}
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}, Tune: func(k *core.Config) { k.Slots, k.Page = 3, 1 }})
+	client := s.Process("client")
+	s.Until(func() bool { return len(s.World().Keys("dead/")) == 2 })
+	for nth := range 5 {
+		client.Before(core.StepRetry).On("kv.scan").Nth(nth + 2).LoseRequest()
+	}
+	retried := 0
+	asked := s.Client("retry", "lab/data", func(ctx context.Context, api *core.Client) (_ int64, err error) {
+		retried, err = api.Retry(ctx, "lab", "data")
+		return int64(retried), err
+	})
+	s.Until(asked.Returned)
+	require.NoError(t, asked.Err())
+	require.Equal(t, 2, retried)
+	s.Settle()
+}
+
+// A successor goes on with the upload of a checkpoint, and it is gone: the conversion starts
+// afresh, once, with an upload of its own (R5).
+func TestExpiredUploadOfACheckpoint(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 12})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(func() bool { return len(s.World().Keys("checkpoint/")) > 0 })
+	w0.Crash()
+	expired := w1.Before(core.StepConvert).On("objects.upload_part").ExpireUpload()
+	w1.Resume()
+	s.Until(expired.Fired)
+	s.Until(phaseIs(s, 0, "complete"))
+	requireUnit(t, s, 0, "epoch", "2", "attempts", "2")
+	s.Settle()
+}

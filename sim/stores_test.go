@@ -81,6 +81,36 @@ func TestOrphanUploadIsDroppedByKey(t *testing.T) {
 	}
 }
 
+// TestOrphanUploadOfTheLastMerge: so is one of a merge that nobody took over.
+func TestOrphanUploadOfTheLastMerge(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 6, Stores: func(st *conversion.Stores) { st.UploadsByKey = true }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	crash := w0.Applied(core.StepMerge).On("objects.create_upload").Crash()
+	s.Until(crash.Fired)
+	cancel := s.Cancel(0)
+	s.Until(cancel.Returned)
+	require.NoError(t, cancel.Err())
+	w1.Resume()
+	require.NotEmpty(t, s.World().Uploads())
+	s.Settle()
+	require.Empty(t, s.World().Uploads())
+}
+
+// TestProbeIsDropped: what a process that died leaves open of its probe, its next life
+// aborts.
+func TestProbeIsDropped(t *testing.T) {
+	s := begin(t, conversion.Setup{Stores: func(st *conversion.Stores) { st.Probe = true }})
+	w0 := s.Worker(0)
+	crash := w0.Applied(core.StepProbe).On("objects.create_upload").Crash()
+	s.Until(crash.Fired)
+	require.Len(t, s.World().Uploads(), 1)
+	w0.Restart()
+	s.Until(phaseIs(s, 0, "complete"))
+	require.Empty(t, s.World().Uploads())
+	s.Settle()
+}
+
 // TestBystandersStay: what somebody keeps beside the staged episodes is not the
 // janitor's.
 func TestBystandersStay(t *testing.T) {
