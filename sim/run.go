@@ -388,7 +388,7 @@ func (u *Universe) runSettle() bool {
 	half := u.sched.now + int64(u.settleFor())/2
 	until := u.sched.now + int64(u.settleFor())
 	limit := u.events + u.settleEvents()
-	for u.judge.violation == nil {
+	for u.judge.violation == nil && !u.spent() {
 		if u.ask(u.system.Done) {
 			return true
 		}
@@ -402,8 +402,6 @@ func (u *Universe) runSettle() bool {
 			u.judge.probe = u.watch()
 		}
 		switch {
-		case u.spent():
-			return false
 		case u.sched.now >= until:
 			u.judge.fail(u.standstill(NotDone, u.judge.probe))
 		case u.events >= limit:
