@@ -713,6 +713,11 @@ var breaches = []breach{
 		s.commit(w0, leaseRow(w0, unitA, 1, 3))
 		s.settle()
 	}},
+	{"store-spared", "next round too soon", func(s *story) {
+		s.running().commit(w0, leaderRow(w0, 1, 2))
+		s.commit(w0, leaderRow(w0, 1, 3))
+		s.settle()
+	}},
 	{"store-spared", "looked for work in an outage", func(s *story) {
 		s.running()
 		for range 9 {
@@ -768,6 +773,9 @@ var breaches = []breach{
 		s.published().collected().forgotten()
 		s.commit(w0, statusRow("expired", ""))
 		s.settle()
+	}},
+	{"summaries-agree", "status of a kept batch deleted", func(s *story) {
+		s.running().commit(w0, gone(statusRow("running", "")))
 	}},
 	{"summaries-agree", "end announced too soon", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "dead", "1 1 0 0", 1)

@@ -61,7 +61,7 @@ var (
 
 func newStoreSpared(v *view) sim.Invariant {
 	i := &storeSpared{refused: map[incarnation]*refusals{}, rounds: roundsPaced{last: map[round]sim.EventRef{}}}
-	i.watch = v.watch(storeSparedSays, on{lease: i.checkBeat, merge: i.checkRenewal})
+	i.watch = v.watch(storeSparedSays, on{lease: i.checkBeat, merge: i.checkRenewal, leader: i.checkLead})
 	return i
 }
 
@@ -75,6 +75,15 @@ func (i *storeSpared) checkBeat(c *leaseChange) error {
 func (i *storeSpared) checkRenewal(c *mergeChange) error {
 	if m := c.sub.merge.now; !c.deleted && c.existed && m.Gen == c.before.Gen && i.world.Timely() {
 		i.rounds.renewed(&c.rowChange, c.before.Beat, m.Beat, c.beaten, i.cfg.Heartbeat)
+	}
+	return nil
+}
+
+// checkLead judges the leader's: it renews at the begin of a round, and within one that
+// takes longer than a third of the lease.
+func (i *storeSpared) checkLead(c *leaderChange) error {
+	if !c.deleted && c.existed && !c.taken() && i.world.Timely() {
+		i.rounds.renewed(&c.rowChange, c.before.Beat, c.now.Beat, c.beaten, min(i.cfg.ScanEvery, i.cfg.ScannerLease/3))
 	}
 	return nil
 }

@@ -9,12 +9,12 @@ import (
 )
 
 // summariesAgree: what is derived says what is so: a status row tells the
-// generation, phase, error and counts that its writer's snapshot had, and once
-// all has come to rest those of the batch; a batch that says that it is about to
-// fail has passed its limit of failed attempts, or its discovery's leader says so;
-// at rest the index holds exactly the living batches, the progress of the discovery
-// adds up to the units that there are, and every batch tells when it was submitted
-// and when it ended.
+// generation, phase, error and counts that its writer's snapshot had, is there
+// until its batch expires, and tells those of the batch once all has come to rest;
+// a batch that says that it is about to fail has passed its limit of failed
+// attempts, or its discovery's leader says so; at rest the index holds exactly the
+// living batches, the progress of the discovery adds up to the units that there
+// are, and every batch tells when it was submitted and when it ended.
 //
 // People, and the system's own roles, look at the summaries first: a batch that
 // is missing from the index is never worked on again.
@@ -45,6 +45,7 @@ var (
 	unitsDoNotAddUp          = summariesAgreeSays.clause("R13", "units do not add up")
 	statusOfNoBatch          = summariesAgreeSays.clause("R13", "status of no batch")
 	statusOfTheForgotten     = summariesAgreeSays.clause("R13", "status of a forgotten batch")
+	statusOfTheLiving        = summariesAgreeSays.clause("R13", "status of a kept batch deleted")
 	statusWasNeverSo         = summariesAgreeSays.clause("R13", "status was never so")
 	endAnnouncedTooSoon      = summariesAgreeSays.clause("R3", "end announced too soon")
 )
@@ -121,7 +122,7 @@ func (i *summariesAgree) remember(e *sim.Effect, s *submission) {
 // checkWritten compares a status row with what its writer saw.
 func (i *summariesAgree) checkWritten(c *statusChange) error {
 	if c.deleted {
-		return nil
+		return i.checkDeleted(c)
 	}
 	t, name := &c.status.now, c.status.name
 	s := i.submissions[schema.BatchID(name, t.Gen)]
@@ -132,6 +133,21 @@ func (i *summariesAgree) checkWritten(c *statusChange) error {
 		return statusWasNeverSo.breach(c.by, name, s.born.Ref("submitted "+s.bid), "wrote the status",
 			"%s tells %s, %s, error %q; in the snapshot it was written from it was %s, %s, error %q",
 			c.key, t.Phase, countsText(&t.Counts), t.Error, was.phase, countsText(&was.counts), was.err)
+	}
+	return nil
+}
+
+// checkDeleted judges who takes the status of a name away: it goes with its batch, and
+// not with an earlier one of that name.
+func (i *summariesAgree) checkDeleted(c *statusChange) error {
+	for _, s := range slices.Backward(i.order) {
+		if s.name != c.status.name {
+			continue
+		}
+		if s.exists && s.now.Phase != "expired" {
+			return statusOfTheLiving.breach(c.by, c.status.name, s.born.Ref("submitted "+s.bid), "deleted its status", "%s is %s, and its status row was deleted", s.bid, s.now.Phase)
+		}
+		return nil
 	}
 	return nil
 }
