@@ -65,10 +65,23 @@ func (i *limitsEnforced) watchBatches(e *sim.Effect) error {
 }
 
 func (i *limitsEnforced) Settled(w *sim.World) error {
-	if err := i.unexcused(i.suspects, func(_ *suspicion, f *strike) bool { return fault.Is[*fault.Slow](f.fault) }); err != nil {
+	if err := i.unexcused(i.suspects, i.stopsAllTheSame); err != nil {
 		return err
 	}
 	return i.check(w.Now())
+}
+
+// stopsAllTheSame reports whether an attempt is stopped in time whatever a fault does:
+// work ends in the middle, however slow it is, and what befell a message is over when
+// the time is, unless it was shortly before. Only what befalls clocks shifts that.
+func (i *limitsEnforced) stopsAllTheSame(s *suspicion, f *strike) bool {
+	switch f.fault.Kind.(type) {
+	case *fault.Slow:
+		return true
+	case *fault.Pause, *fault.Skew, *fault.Drift:
+		return false
+	}
+	return !i.nearby(f, s.from+hurried(i.cfg.UnitTimeout), s.until)
 }
 
 // checkDuration judges an attempt that has ended.

@@ -28,10 +28,11 @@ func (n *neighbour) put(key string, cond env.Condition) {
 }
 
 // moveInBeside leaves what looks like a merge's or an attempt's, but for one thing:
-// no merge writes such a path, and nobody such a generation, epoch or unit.
+// no merge writes such a path, and nobody such a generation (99 was one: a merge that
+// took seventeen minutes had that many claims), epoch or unit.
 func (n *neighbour) moveInBeside() {
 	for _, key := range []string{
-		"g00000001-00000099/kept.rec", "g00000001-kept/manifest.json", "g00000001-7/manifest.json", "g00000001-00000001kept",
+		"g00000001-99999999/kept.rec", "g00000001-kept/manifest.json", "g00000001-7/manifest.json", "g00000001-00000001kept",
 		"staging/00000001/0123456789abcdef/e7/episode", "staging/00000001/0123456789abcdef/e00000001/kept",
 		"staging/00000001/0123456789abcdeg/e00000001/episode", "staging/00000001/0123/e00000001/episode",
 	} {

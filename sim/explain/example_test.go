@@ -45,7 +45,7 @@ func replay() *sim.Result {
 
 // A failure is reduced and then explained in at most 30 lines.
 func ExampleFailure() {
-	report, err := explain.Failure(counter.Target(true), replay(), 100)
+	report, err := explain.Failure(counter.Target(true), replay(), 400)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -54,7 +54,7 @@ func ExampleFailure() {
 	// Output:
 	// FAIL counters-agree, system: the counter is 2 after 4 raises
 	//   seed 0x000000000000002a  arm=default  workers=2
-	//   needed: 1 of the 1 faults that fired (1-minimal: without it it does not fail this way; 72 runs, 4299 events)
+	//   needed: 1 of the 1 faults that fired (1-minimal: without it it does not fail this way; 232 runs, 42200 events)
 	//     delay-reply at w0/main raise kv.get counter #2 for=65ms
 	//   second: event 69 at 0.162s: w0 raised the counter to 2
 	//   the steps that matter (virtual time):
