@@ -385,9 +385,7 @@ func TestOutputsAreTakenOnce(t *testing.T) {
 func TestUndeterminedCheckpointIsRecognised(t *testing.T) {
 	s := begin(t, conversion.Setup{Frames: 12})
 	w0 := s.Worker(0)
-	for nth := range 5 {
-		w0.Before(core.StepCheckpoint).On("kv.commit").Nth(nth + 1).LoseReply()
-	}
+	loseCommitReplies(w0.Process, core.StepCheckpoint)
 	s.Until(phaseIs(s, 0, "complete"))
 	w0.Saw(env.ErrUndetermined, core.StepCheckpoint)
 	requireUnit(t, s, 0, "epoch", "1", "attempts", "1")
@@ -437,15 +435,21 @@ func TestNoMergeOfWhatIsAboutToEnd(t *testing.T) {
 	s.Settle()
 }
 
+// loseCommitReplies leaves the outcome of a commit unknown: what is asked again about it
+// gets no reply, either.
+func loseCommitReplies(p *script.Process, step env.Step) {
+	for nth := range 5 {
+		p.Before(step).On("kv.commit").Nth(nth + 1).LoseReply()
+	}
+}
+
 // A cancel that landed, and was not answered, is not refused because the store goes away
 // while it is looked into: that would say that nothing has happened (R4).
 func TestUndeterminedCancelIsNotRefused(t *testing.T) {
 	s := begin(t, conversion.Setup{Frames: 40, Tune: func(k *core.Config) { k.ConflictTries = 2 }})
 	client := s.Process("client")
 	s.Until(phaseIs(s, 0, "running"))
-	for nth := range 5 {
-		client.Before(core.StepCancel).On("kv.commit").Nth(nth + 1).LoseReply()
-	}
+	loseCommitReplies(client, core.StepCancel)
 	cancel := s.Cancel(0)
 	s.Until(phaseIs(s, 0, "cancelled"))
 	s.Advance(3500 * time.Millisecond)
@@ -467,9 +471,7 @@ func TestUndeterminedClaimIsLookedIntoAtOnce(t *testing.T) {
 	stall := w1.Before(core.StepClaimUnit).On("kv.prewrite").Pause() // it leads: a leader's renewals close its breaker
 	s.Until(stall.Fired)
 	w0.Resume()
-	for nth := range 5 {
-		w0.Before(core.StepClaimUnit).On("kv.commit").Nth(nth + 1).LoseReply()
-	}
+	loseCommitReplies(w0.Process, core.StepClaimUnit)
 	s.Until(unitIs(s, 0, "state", "processing"))
 	w1.Resume()
 	s.Until(unitIs(s, 0, "state", "complete"))
