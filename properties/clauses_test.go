@@ -607,6 +607,13 @@ var breaches = []breach{
 			s.pass(2*time.Second).request(w0, "stage", ops.UploadPart, stagingKey(unitA, 1), 0, done).settle()
 		}
 	}},
+	{"owners-know", "merger that outworks its claim", func(s *story) {
+		s.converted().claimMerge(w0, 1).commit(w0, mergeRow(w0, 1, "claimed", 2, 2))
+		s.pass(8*time.Second).request(w0, "merge", ops.Put, datasetPrefix(1)+"meta/info.json", 0, done).settle()
+		if s.err == nil {
+			s.pass(2*time.Second).request(w0, "merge", ops.Put, datasetPrefix(1)+"meta/info.json", 0, done).settle()
+		}
+	}},
 	{"owners-know", "two attempts of one epoch", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0")
 		for beat, task := range []string{"worker0-heartbeat", "worker1-heartbeat", "worker0-heartbeat"} {
@@ -622,6 +629,9 @@ var breaches = []breach{
 	}},
 	{"attempts-bounded", "queued again before its back-off", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1).pass(-1900*time.Millisecond).requeue(unitA, "1 1 0 0", 1)
+	}},
+	{"attempts-bounded", "queued again long after its back-off", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1).pass(10*time.Second).requeue(unitA, "1 1 0 0", 1).settle()
 	}},
 	{"attempts-bounded", "to be tried again after its last attempt", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").reap(w1, w0, unitA, "1 1 0 0", 1)

@@ -3,6 +3,7 @@ package properties
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -17,9 +18,9 @@ import (
 // claim came back with an unknown outcome, and it looked no further. One that
 // stores parts of its output and beats no more has lost its heartbeat.
 //
-// And an owner that could not renew its lease stops by itself, FenceMargin before
-// others may take the unit away: it writes nothing of it to the object store any more,
-// unless it was stopped or slow itself, or the request was.
+// And an owner that could not renew its lease, or its claim of a merge, stops by itself,
+// FenceMargin before others may take the unit or the merge away: it writes nothing of it
+// to the object store any more, unless it was stopped or slow itself, or the request was.
 //
 // An epoch is one attempt: its lease is not kept by two tasks by turns, as two would
 // that each take the claim for theirs.
@@ -30,6 +31,7 @@ type ownersKnow struct {
 	watch
 	worked   map[*unit]sim.Moment // when its owner last had an effect on its objects
 	keepers  map[*lease]keeper    // who raised its beat last
+	merges   map[generation]sim.Moment
 	suspects []suspicion
 	outworks []outwork
 }
@@ -38,7 +40,14 @@ type ownersKnow struct {
 // judged later than they happen.
 type outwork struct {
 	lease string // its key
+	merge generation
 	suspicion
+}
+
+// generation is one claim of a merge.
+type generation struct {
+	key string
+	gen uint64
 }
 
 // keeper is who keeps a lease under an epoch.
@@ -55,11 +64,12 @@ var (
 	ownerThatDoesNotKnow         = ownersKnowSays.clause("R4", "owner that does not know")
 	twoAttemptsOfOneEpoch        = ownersKnowSays.clause("R14", "two attempts of one epoch")
 	ownerThatOutworksItsLease    = ownersKnowSays.clause("R8", "owner that outworks its lease")
+	mergerThatOutworksItsClaim   = ownersKnowSays.clause("R8", "merger that outworks its claim")
 )
 
 func newOwnersKnow(v *view) sim.Invariant {
-	i := &ownersKnow{worked: map[*unit]sim.Moment{}, keepers: map[*lease]keeper{}}
-	i.watch = v.watch(ownersKnowSays, on{object: i.noteWork, unit: i.check, lease: i.noteRenewed})
+	i := &ownersKnow{worked: map[*unit]sim.Moment{}, keepers: map[*lease]keeper{}, merges: map[generation]sim.Moment{}}
+	i.watch = v.watch(ownersKnowSays, on{object: i.noteWork, unit: i.check, lease: i.noteRenewed, merge: i.noteMergeRenewed})
 	return i
 }
 
@@ -102,6 +112,22 @@ func (i *ownersKnow) noteRenewed(c *leaseChange) error {
 	return i.checkKeeper(c)
 }
 
+// noteMergeRenewed notes a claim, or its renewal, and clears those writes that it allows.
+func (i *ownersKnow) noteMergeRenewed(c *mergeChange) error {
+	m := &c.sub.merge
+	if c.deleted || c.existed && m.now.Gen == c.before.Gen && m.now.Beat == c.before.Beat {
+		return nil
+	}
+	of := generation{c.key, m.now.Gen}
+	i.merges[of] = c.by.Moment()
+	if len(i.outworks) > 0 {
+		i.outworks = slices.DeleteFunc(i.outworks, func(o outwork) bool {
+			return o.merge == of && c.by.At <= o.until && o.until <= c.by.At+i.holds()
+		})
+	}
+	return nil
+}
+
 // checkKeeper judges by whom a lease is kept: a task may pass it on to another, and
 // may not go on itself then.
 func (i *ownersKnow) checkKeeper(c *leaseChange) error {
@@ -136,8 +162,9 @@ func harmless(s *suspicion, f *strike) bool {
 	return true
 }
 
-// ObserveCall judges what an attempt writes to the object store by its lease: the
-// owner counts from when it sent the last renewal, which was before that landed.
+// ObserveCall judges what an attempt writes to the object store by its lease, and what a
+// merge does by its claim: the owner counts from when it sent the last renewal, which was
+// before that landed.
 func (i *ownersKnow) ObserveCall(w *sim.World, c *sim.Call) {
 	if i.cfg.FenceMargin == 0 || !w.Timely() || c.Late {
 		return
@@ -147,9 +174,17 @@ func (i *ownersKnow) ObserveCall(w *sim.World, c *sim.Call) {
 	default:
 		return
 	}
-	k := schema.SplitObjectKey(c.Key)
+	switch k := schema.SplitObjectKey(c.Key); k.Area {
+	case schema.Staging:
+		i.checkOutwork(c, &k)
+	case schema.Dataset:
+		i.checkMergeOutwork(c, &k)
+	}
+}
+
+func (i *ownersKnow) checkOutwork(c *sim.Call, k *schema.ObjectKey) {
 	u := i.unitOf[k.UID]
-	if k.Area != schema.Staging || u == nil {
+	if u == nil {
 		return
 	}
 	at := len(u.claims) - 1
@@ -166,9 +201,28 @@ func (i *ownersKnow) ObserveCall(w *sim.World, c *sim.Call) {
 		renewed = l.beaten
 	}
 	if worked := c.At - renewed.At; worked > i.holds() {
-		i.outworks = append(i.outworks, outwork{key, suspicion{c.Process, renewed.At, c.At, ownerThatOutworksItsLease.breachOfCall(c, renewed.Ref("renewed the lease"), "wrote "+c.Key,
+		i.outworks = append(i.outworks, outwork{lease: key, suspicion: suspicion{c.Process, renewed.At, c.At, ownerThatOutworksItsLease.breachOfCall(c, renewed.Ref("renewed the lease"), "wrote "+c.Key,
 			"%s did %s for unit %s %s after it had renewed its lease for the last time; it must stop by itself after %s, %s before others may take the unit away",
 			who(c), c.Op, u.uid, worked, i.cfg.StaleAfter-i.cfg.FenceMargin, i.cfg.FenceMargin)}})
+	}
+}
+
+func (i *ownersKnow) checkMergeOutwork(c *sim.Call, k *schema.ObjectKey) {
+	for _, s := range i.order {
+		if s.gen != k.Gen || strings.TrimSuffix(s.now.Output, "/") != k.Output {
+			continue
+		}
+		own := claimOf(s.merge.claims, k.Epoch)
+		if own == nil || !own.Is(c.Process, c.Incarnation) {
+			continue // its claim is not judged yet
+		}
+		of := generation{s.merge.key, k.Epoch}
+		renewed := i.merges[of]
+		if worked := c.At - renewed.At; worked > i.holds() {
+			i.outworks = append(i.outworks, outwork{merge: of, suspicion: suspicion{c.Process, renewed.At, c.At, mergerThatOutworksItsClaim.breachOfCall(c, renewed.Ref("renewed the claim"), "wrote "+c.Key,
+				"%s did %s for generation %d of the merge of %s %s after it had renewed its claim for the last time; it must stop by itself after %s, %s before others may take the merge over",
+				who(c), c.Op, k.Epoch, s.bid, worked, i.cfg.StaleAfter-i.cfg.FenceMargin, i.cfg.FenceMargin)}})
+		}
 	}
 }
 
