@@ -318,8 +318,9 @@ func (s *shrinking) stages() (list []*stage) {
 }
 
 // provoked are stages on which the work itself goes wrong, if there is much: there one
-// fault strikes at what else takes some more to come to.
-func (s *shrinking) provoked() (list []*stage) {
+// fault strikes at what else takes some more to come to. With already they are those
+// alone by what goes wrong now and then in what is left.
+func (s *shrinking) provoked(already bool) (list []*stage) {
 	if !s.much() {
 		return nil
 	}
@@ -329,10 +330,10 @@ func (s *shrinking) provoked() (list []*stage) {
 	}
 	bare := s.reaching(s.bare())
 	for _, setting := range settings {
-		if !s.provokes(&setting) {
+		if !s.provokes(&setting) || already && setting.Simplest() == "" {
 			continue
 		}
-		if st := s.plain(bare); st != nil {
+		if st := s.plain(bare); st != nil && s.smaller(st, 1) {
 			st.Plan = st.With(setting.Name, setting.Provokes)
 			list = append(list, st)
 		}

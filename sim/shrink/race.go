@@ -1,10 +1,14 @@
 package shrink
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // near is how many moments before the violation, of each of the two that meet in
@@ -26,15 +30,15 @@ func (s *shrinking) race() bool {
 	}
 	atOne, atOther := sides(moments, failed.Violation)
 	for _, base := range bases {
-		made, passed := s.moments(base.Plan)
-		if passed == nil {
-			return false
+		place, _ := s.places(base.Plan)
+		if place != nil && s.raceOn(base, overtakings(base.moments(atOne), base.moments(atOther)), place) {
+			return true
 		}
-		place, last := map[fault.Moment]int{}, map[fault.Moment]fault.Moment{}
-		for i, m := range made {
-			if !m.Healed {
-				place[m.Moment], last[siteOfMoment(m.Moment)] = i, m.Moment
-			}
+	}
+	for _, base := range bases {
+		place, last := s.places(base.Plan)
+		if place == nil {
+			return false
 		}
 		ones, others := base.moments(atOne), base.moments(atOther)
 		late, lates := atLast(ones, last), atLast(others, last)
@@ -46,6 +50,80 @@ func (s *shrinking) race() bool {
 		}
 	}
 	return false
+}
+
+// maxTimes is for how many seeds of the workload an ordering is looked for, and mostNear
+// how many orderings on each: those of what is near to each other without them come first.
+const (
+	maxTimes = 8
+	mostNear = 24
+)
+
+// raceBeside looks for one ordering beside work that goes wrong by itself: what cancels a
+// batch seldom, and late, cancels each there. When clients call is the workload seed's:
+// held back for long, a call times out, so the two must come near each other anyway.
+func (s *shrinking) raceBeside() bool {
+	stages := s.provoked(true)
+	if len(stages) == 0 {
+		return false
+	}
+	moments, failed := s.failing()
+	if failed == nil {
+		return false
+	}
+	atOne, atOther := sides(moments, failed.Violation)
+	for time := range maxTimes {
+		for _, st := range stages {
+			timed := *st
+			if timed.Plan = s.atTime(st.Plan, time); timed.Plan == nil {
+				return false
+			}
+			place, last := s.places(timed.Plan)
+			if place == nil {
+				return false
+			}
+			ones, others := atLast(timed.moments(atOne), last), atLast(timed.moments(atOther), last)
+			tries := pairs(ones, others)
+			apart := func(orders []*fault.Ordering) int { return place[orders[0].After] - place[orders[0].Hold] }
+			tries = slices.DeleteFunc(tries, func(orders []*fault.Ordering) bool {
+				return apart(orders) < 0 || taskOf(orders[0].Hold) == taskOf(orders[0].After)
+			})
+			slices.SortStableFunc(tries, func(a, b []*fault.Ordering) int { return cmp.Compare(apart(a), apart(b)) })
+			if s.raceOn(&timed, tries[:min(len(tries), mostNear)], place) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// atTime is a plan with another seed of the workload, if it is not the first.
+func (s *shrinking) atTime(p *plan.Plan, time int) *plan.Plan {
+	if time == 0 {
+		return p
+	}
+	return s.set(p, func(setting *plan.Setting) string {
+		if setting.Seed == nil {
+			return ""
+		}
+		return strconv.Itoa(time)
+	})
+}
+
+// places are where the moments of a plan's run come before the healing, and the last of
+// each kind; nil if there is no such run.
+func (s *shrinking) places(p *plan.Plan) (place map[fault.Moment]int, last map[fault.Moment]fault.Moment) {
+	made, passed := s.moments(p)
+	if passed == nil {
+		return nil, nil
+	}
+	place, last = map[fault.Moment]int{}, map[fault.Moment]fault.Moment{}
+	for i, m := range made {
+		if !m.Healed {
+			place[m.Moment], last[siteOfMoment(m.Moment)] = i, m.Moment
+		}
+	}
+	return place, last
 }
 
 // raceOn adds orderings to a plan, whose run without them has its moments at those
@@ -111,9 +189,11 @@ func atLast(list []fault.Moment, last map[fault.Moment]fault.Moment) (other []fa
 	return other
 }
 
-// siteOfMoment is a moment that stands for all of its kind.
+// siteOfMoment is a moment that stands for all of its kind, whichever of several tasks
+// alike it is of: there may be one of them elsewhere.
 func siteOfMoment(m fault.Moment) fault.Moment {
 	m.Call = siteOf(m.Call)
+	m.Call.Task = strings.TrimRight(m.Call.Task, "0123456789")
 	return m
 }
 
@@ -198,10 +278,29 @@ func addNear(list []fault.Moment, m fault.Moment, matters bool) []fault.Moment {
 // who is a task of a process.
 type who struct{ process, task string }
 
+// overtakings let what has taken effect come before what would have come next of another
+// task's that is alike: that it was too early may be the violation.
+func overtakings(ones, others []fault.Moment) (list [][]*fault.Ordering) {
+	seen := map[who]bool{}
+	for _, one := range ones {
+		for _, m := range others {
+			if alike := kinOf(m.Call) == kinOf(one.Call); !alike || !writes(m) || taskOf(m) == taskOf(one) || seen[taskOf(m)] {
+				continue
+			}
+			seen[taskOf(m)] = true
+			m.Call.Nth++
+			list = append(list, []*fault.Ordering{{Hold: m, After: one}})
+		}
+	}
+	return list
+}
+
+func taskOf(m fault.Moment) who { return who{m.Call.Process, m.Call.Task} }
+
 // actor is who made the moment that an event was.
 func actor(moments []sim.Happening, event uint64) (who, bool) {
 	if i := slices.IndexFunc(moments, func(m sim.Happening) bool { return m.Event == event }); i >= 0 {
-		return who{moments[i].Call.Process, moments[i].Call.Task}, true
+		return taskOf(moments[i].Moment), true
 	}
 	return who{}, false
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/counter"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -236,4 +237,30 @@ func TestReplacementsAreDropped(t *testing.T) {
 		}
 	}
 	require.Positive(t, dropped)
+}
+
+// What would have come next of another task's comes after what has come of this one's, if
+// they are alike and take effect; the last of each task alone.
+func TestOvertakings(t *testing.T) {
+	at := func(task string, op ops.Op, nth int) fault.Moment {
+		return fault.Moment{Call: fault.Anchor{Process: "w0", Task: task, Op: op, Nth: nth}, Leg: fault.Request}
+	}
+	ones := []fault.Moment{at("b", ops.Put, 2), at("b", ops.Get, 1)}
+	others := []fault.Moment{at("b", ops.Put, 2), at("a", ops.Put, 1), at("a", ops.Put, 0), at("a", ops.Get, 4), at("c", ops.Delete, 1)}
+	require.Equal(t, [][]*fault.Ordering{{{Hold: at("a", ops.Put, 2), After: at("b", ops.Put, 2)}}}, overtakings(ones, others))
+}
+
+// Another time is another seed of the workload, and nothing else.
+func TestAtTime(t *testing.T) {
+	target := counter.Target(true)
+	r := careless(t)[0]
+	s := newShrinking(target, r, 2000)
+	require.Equal(t, r.Plan, s.atTime(r.Plan, 0))
+	other := s.atTime(r.Plan, 3)
+	require.Equal(t, r.Plan.Seed, other.Seed)
+	settings, err := sim.Settings(target, r.Plan)
+	require.NoError(t, err)
+	for i, setting := range settings {
+		require.Equal(t, setting.Seed != nil, r.Plan.Settings[i] != other.Settings[i], setting.Name)
+	}
 }

@@ -38,7 +38,7 @@ func (s *shrinking) single() bool { return s.place(s.stages(), false) }
 func (s *shrinking) halts() bool { return s.place(s.stages(), true) }
 
 // beside looks for one fault beside work that goes wrong by itself.
-func (s *shrinking) beside() bool { return s.place(s.provoked(), true) }
+func (s *shrinking) beside() bool { return s.place(s.provoked(false), true) }
 
 // place places single faults on stages; stopsFirst is for those where what others bring
 // about is there already, or matters less.
