@@ -18,7 +18,9 @@ const near = 12
 // race looks for one ordering, or two, in the place of several deviations. Most
 // races are between two. Either what one of them does at last comes after what the
 // other one does; or all that the other one does falls between two moments of the
-// first: then one ordering lets them meet, and one holds the first in the middle.
+// first: then one ordering lets them meet, and one holds the first in the middle. Or
+// what one of them would have done next came too late: that is tried first, as there are
+// few such orderings.
 func (s *shrinking) race() bool {
 	bases := s.bases()
 	if len(bases) == 0 {
@@ -52,12 +54,23 @@ func (s *shrinking) race() bool {
 	return false
 }
 
-// maxTimes is for how many seeds of the workload an ordering is looked for, and mostNear
-// how many orderings on each: those of what is near to each other without them come first.
 const (
+	// maxTimes is for how many seeds of the workload an ordering is looked for.
 	maxTimes = 8
+	// mostNear is how many orderings are tried on each.
 	mostNear = 24
 )
+
+// nearest lets moments of two tasks change places that come near each other without that,
+// the nearest first: they are likelier to meet than what comes long before or after.
+func nearest(ones, others []fault.Moment, place map[fault.Moment]int) [][]*fault.Ordering {
+	apart := func(orders []*fault.Ordering) int { return place[orders[0].After] - place[orders[0].Hold] }
+	list := slices.DeleteFunc(pairs(ones, others), func(orders []*fault.Ordering) bool {
+		return apart(orders) < 0 || taskOf(orders[0].Hold) == taskOf(orders[0].After)
+	})
+	slices.SortStableFunc(list, func(a, b []*fault.Ordering) int { return cmp.Compare(apart(a), apart(b)) })
+	return list[:min(len(list), mostNear)]
+}
 
 // raceBeside looks for one ordering beside work that goes wrong by itself: what cancels a
 // batch seldom, and late, cancels each there. When clients call is the workload seed's:
@@ -83,13 +96,7 @@ func (s *shrinking) raceBeside() bool {
 				return false
 			}
 			ones, others := atLast(timed.moments(atOne), last), atLast(timed.moments(atOther), last)
-			tries := pairs(ones, others)
-			apart := func(orders []*fault.Ordering) int { return place[orders[0].After] - place[orders[0].Hold] }
-			tries = slices.DeleteFunc(tries, func(orders []*fault.Ordering) bool {
-				return apart(orders) < 0 || taskOf(orders[0].Hold) == taskOf(orders[0].After)
-			})
-			slices.SortStableFunc(tries, func(a, b []*fault.Ordering) int { return cmp.Compare(apart(a), apart(b)) })
-			if s.raceOn(&timed, tries[:min(len(tries), mostNear)], place) {
+			if s.raceOn(&timed, nearest(ones, others, place), place) {
 				return true
 			}
 		}
