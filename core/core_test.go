@@ -263,6 +263,68 @@ func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 	require.False(t, c.backedOff("1", &again), "another attempt failed: its back-off begins now")
 }
 
+// Whoever tries a store again waits longer each time, up to a maximum: a store that comes
+// back is not kept down by those who wait for it, and is noticed.
+func TestRetriesBackOffUpToTheMaximum(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.BreakerFailures = 1000
+	const tries = 20
+	requirePauses := func(base time.Duration, clock *napClock) {
+		require.Len(t, clock.naps, tries)
+		for _, nap := range clock.naps {
+			require.GreaterOrEqual(t, nap, base/2)
+			require.LessOrEqual(t, nap, base)
+			base = min(2*base, cfg.StorageBackoffMax)
+		}
+	}
+	refuse := func(clock *napClock, err error) error {
+		if len(clock.naps) == tries {
+			return env.ErrNotFound
+		}
+		return err
+	}
+	clock := &napClock{}
+	e := &env.Env{Clock: clock, Rand: evenRand{}, Metrics: noMetrics{}}
+	o := objects{env: e, cfg: &cfg, breaker: newBreaker(&cfg), patient: true}
+	err := o.retry(context.Background(), func(context.Context, bool) error { return refuse(clock, env.ErrUnavailable) })
+	require.ErrorIs(t, err, env.ErrNotFound)
+	requirePauses(cfg.StorageBackoff, clock)
+
+	clock = &napClock{}
+	e = &env.Env{Clock: clock, Rand: evenRand{}, Metrics: noMetrics{}, KV: noKV{func() error { return refuse(clock, env.ErrConflict) }}}
+	err = newStore(e, &cfg).update(context.Background(), &txn{patient: true})
+	require.ErrorIs(t, err, env.ErrNotFound)
+	requirePauses(cfg.ConflictBackoff, clock)
+}
+
+// napClock notes for how long it was slept.
+type napClock struct {
+	handClock
+	naps []time.Duration
+}
+
+func (c *napClock) Sleep(_ context.Context, d time.Duration) error {
+	c.naps = append(c.naps, d)
+	return nil
+}
+
+func (*napClock) WithTimeout(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
+	return ctx, func() {}
+}
+
+type evenRand struct{ env.Rand }
+
+func (evenRand) Uint64() uint64 { return 1 << 20 }
+
+type noMetrics struct{ env.Metrics }
+
+func (noMetrics) Add(string, int64) {}
+
+// noKV begins no transaction.
+type noKV struct{ refuse func() error }
+
+func (k noKV) Begin(context.Context) (env.Txn, error) { return nil, k.refuse() }
+
 func TestObserversCountUnchangedBeats(t *testing.T) {
 	clock := &handClock{}
 	o := newObserver(clock)

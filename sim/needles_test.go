@@ -582,3 +582,32 @@ func TestExpiredUploadOfACheckpoint(t *testing.T) {
 	requireUnit(t, s, 0, "epoch", "2", "attempts", "2")
 	s.Settle()
 }
+
+// A process that is asked to stop while the answer to a claim is on its way looks whether
+// it has the unit, and gives it back: else it would wait for a lease that nobody holds, and
+// an attempt be burnt (R4, R12).
+func TestDrainLooksForItsClaim(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	loseCommitReplies(w0.Process, core.StepClaimUnit)
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w0.Terminate(30 * time.Second)
+	s.Until(unitIs(s, 0, "state", "pending"))
+	requireUnit(t, s, 0, "epoch", "1", "attempts", "0", "releases", "1")
+	w1.Resume()
+	s.Settle()
+}
+
+// An attempt whose time is over while the object store is known to be down is given back: it
+// is not consumed (R12).
+func TestOutageConsumesNoAttempt(t *testing.T) {
+	s := begin(t, conversion.Setup{Frames: 12, Tune: func(k *core.Config) { k.BreakerFailures, k.UnitTimeout = 1, 30*time.Second }})
+	w0 := s.Worker(0)
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w0.Partition(ops.Objects)
+	s.Until(unitIs(s, 0, "state", "pending"))
+	requireUnit(t, s, 0, "epoch", "1", "attempts", "0", "releases", "1")
+	w0.Heal()
+	s.Settle()
+}
