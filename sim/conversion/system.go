@@ -289,17 +289,26 @@ func unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 
 // shown are the fields of each table's rows that reports show.
 var shown = map[string][]string{
-	"batch": {"gen", "phase"}, "active": {}, "unit": {"state", "epoch", "worker"}, "lease": {"epoch", "beat"},
-	"merge": {"gen", "state", "worker"}, "leader": {"epoch", "worker"}, "checkpoint": {"epoch", "seq", "frames"}, "status": {"phase"},
+	"batch": {"gen", "phase", "closing"}, "active": {}, "unit": {"state", "epoch", "attempts", "worker"}, "lease": {"epoch", "beat"},
+	"merge": {"gen", "state", "worker", "beat"}, "leader": {"epoch", "worker"}, "checkpoint": {"epoch", "seq", "frames"},
+	"queue": {"epoch"}, "discovery": {"found", "done"}, "failed": {"epoch", "attempts"}, "dead": {"epoch", "attempts"}, "sweep": {"state"},
+	"status": append([]string{"gen", "phase"}, counted...), "shard": append(slices.Clone(counted), "failures", "taken", "frames"),
 }
+
+// counted are the fields of rows that count units; what is 0 is not shown.
+var counted = []string{"pending", "processing", "complete", "failed", "dead", "cancelled"}
 
 // Show says in a few words what a row holds.
 func (s *System) Show(key string, value []byte) string {
 	var words []string
-	for _, name := range shown[s.Classify(key)] {
-		if text := schema.Field(value, name); text != "" {
+	table := s.Classify(key)
+	for _, name := range shown[table] {
+		if text := schema.Field(value, name); text != "" && (text != "0" || name == "epoch" || name == "beat") {
 			words = append(words, name+"="+text)
 		}
+	}
+	if len(words) == 0 && table == "shard" {
+		return "all 0"
 	}
 	return strings.Join(words, " ")
 }
