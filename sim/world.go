@@ -162,7 +162,10 @@ type Violation struct {
 	// lists further ones whose story belongs to the violation's.
 	Subject string
 	Also    []string
-	Stack   string // of a panic
+	// Expected says what somebody should have gone on with after First, nil if that is
+	// not what the violation is about.
+	Expected *Expected
+	Stack    string // of a panic
 	// Waits are what every task waits for, and Absent the processes that do not run
 	// ("client has finished"), where something has not happened in time.
 	Waits  []Wait
@@ -171,6 +174,16 @@ type Violation struct {
 	Standstill *Standstill
 	Event      uint64
 	At         time.Duration
+}
+
+// Expected is what was expected of a process after the first event of a violation: that
+// it goes on with something. Reports say what it did ask about that.
+type Expected struct {
+	Process string // "" for anybody
+	// Step is the step in which it should, "" for any.
+	Step string
+	// About is a key or a part of one.
+	About string
 }
 
 // EventRef names an event of the run.

@@ -35,6 +35,7 @@ func (s *story) edge() *Edge {
 	if !ok {
 		return nil
 	}
+	named := s.v.First.Event != 0
 	first, ok := s.transaction(s.v.First.Event)
 	if !ok {
 		first, ok = s.transaction(s.lastRival(second))
@@ -47,6 +48,8 @@ func (s *story) edge() *Edge {
 	read := s.shared(first.Wrote, second.Read)
 	concurrent := second.Start < first.Commit
 	switch {
+	case read != "" && !concurrent && !named:
+		return nil // it knew: no conflict would have helped
 	case read != "" && !concurrent:
 		e.Key, e.Missing = read, "the second one read it after the first one's commit, and went on: it should have compared what it read"
 	case both != "" && concurrent:
@@ -127,15 +130,14 @@ func (s *story) shared(a, b []string) string {
 	return s.own(slices.DeleteFunc(slices.Clone(a), func(key string) bool { return !slices.Contains(b, key) }))
 }
 
-// own is the first of the keys that is about the subject, or the first.
+// own is the first of the keys that is about the subject, or about another one whose
+// story belongs to it, or the first.
 func (s *story) own(keys []string) string {
-	for _, key := range keys {
-		if s.about(key) {
-			return key
+	its := func(key string) bool { return s.v.Subject != "" && sim.About(key, s.v.Subject) }
+	for _, wanted := range []func(string) bool{its, s.about, func(string) bool { return true }} {
+		if i := slices.IndexFunc(keys, wanted); i >= 0 {
+			return keys[i]
 		}
-	}
-	if len(keys) > 0 {
-		return keys[0]
 	}
 	return ""
 }

@@ -14,6 +14,8 @@ import (
 type Neighbour struct {
 	// Fault is the fault as the failing run has it.
 	Fault string
+	// Namesake is set if another one is of the same kind and process.
+	Namesake bool
 	// Without tells that the run does not fail this way without the fault, and
 	// WithoutBreaks which invariant it breaks in another way, "" if it passes.
 	Without       bool
@@ -75,6 +77,7 @@ func (l *laboratory) neighbours(s *story) ([]Neighbour, error) {
 		}
 		all = append(all, n)
 	}
+	nameApart(all)
 	return all, nil
 }
 
@@ -196,15 +199,39 @@ func (s *story) cross(f *fault.Fault, b *Boundary) {
 	}
 }
 
+// named names the fault: "w1's pause", and where it strikes if another one is named so.
+func (n *Neighbour) named() string {
+	kind, at, _ := strings.Cut(n.Fault, " at ")
+	process, _, _ := strings.Cut(at, "/")
+	name := process + "'s " + kind
+	if !n.Namesake {
+		return name
+	}
+	words := strings.Fields(at)
+	if i := slices.IndexFunc(words, func(word string) bool { return strings.HasPrefix(word, "#") }); i >= 0 {
+		name += " at " + strings.Join(words[:i+1], " ")
+	}
+	return name
+}
+
+// nameApart notes which faults are of the same kind and process as another.
+func nameApart(all []Neighbour) {
+	counts := map[string]int{}
+	for i := range all {
+		counts[all[i].named()]++
+	}
+	for i := range all {
+		all[i].Namesake = counts[all[i].named()] > 1
+	}
+}
+
 // lines render what was found about a fault.
 func (n *Neighbour) lines() []string {
 	what := passes(n.WithoutBreaks)
 	if !n.Without {
 		what = "fails all the same"
 	}
-	kind, at, _ := strings.Cut(n.Fault, " at ")
-	process, _, _ := strings.Cut(at, "/")
-	line := fmt.Sprintf("  without %s's %s: %s", process, kind, what)
+	line := fmt.Sprintf("  without %s: %s", n.named(), what)
 	switch {
 	case n.Milder == 0:
 	case n.MilderFail == 0 && n.MilderBreak > 0:
@@ -220,11 +247,15 @@ func (n *Neighbour) lines() []string {
 			lines = append(lines, fmt.Sprintf("  the same, %s=0: fails all the same", b.Name))
 			continue
 		}
-		text := fmt.Sprintf("  the same, %s=%s: %s", b.Name, secondsOf(b.Passes), passes(b.Breaks))
+		in := secondsOf
+		if in(b.Passes) == in(b.Fails) {
+			in = time.Duration.String
+		}
+		text := fmt.Sprintf("  the same, %s=%s: %s", b.Name, in(b.Passes), passes(b.Breaks))
 		if b.FailsUntil > 0 {
 			text += fmt.Sprintf(" (until %s)", seconds(b.PassesUntil))
 		}
-		text += fmt.Sprintf("; %s: fails", secondsOf(b.Fails))
+		text += fmt.Sprintf("; %s: fails", in(b.Fails))
 		if b.FailsUntil > 0 {
 			text += fmt.Sprintf(" (until %s)", seconds(b.FailsUntil))
 		}

@@ -15,7 +15,7 @@ const (
 	timeWidth   = 17
 	narrowWidth = 12
 	wideWidth   = 44
-	storeWidth  = 76
+	storeWidth  = 92
 )
 
 // String renders the explanation, at most 60 lines.
@@ -23,6 +23,9 @@ func (x *Explanation) String() string {
 	lines := x.head()
 	if x.Reduced.Result.Violation.Standstill != nil {
 		lines = append(lines, x.standstillLines()...)
+	}
+	if v := x.Reduced.Result.Violation; v.Standstill == nil {
+		lines = slices.Concat(lines, x.eventLines(), x.sinceLines(), x.waitLines())
 	}
 	tail := x.findings()
 	room := maxExplanationLines - len(lines) - len(tail)

@@ -1,7 +1,9 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +68,7 @@ func (r *Report) String() string {
 	if v.Standstill != nil {
 		head = append(head, r.standstillLines()...)
 	} else {
-		head = slices.Concat(head, r.eventLines(), r.waitLines())
+		head = slices.Concat(head, r.eventLines(), r.sinceLines(), r.waitLines())
 	}
 	if v.Stack != "" {
 		tail = append(firstLines(v.Stack, 8), tail...)
@@ -143,9 +145,24 @@ func (r *Report) faultLines() []string {
 		deviations = append(deviations, "    order "+o.String())
 	}
 	if n := len(deviations); n > 7 {
-		deviations = append(deviations[:6], fmt.Sprintf("    and %d more", n-6))
+		deviations = append(deviations[:6], fmt.Sprintf("    and %d more: %s", n-6, kindsOf(deviations[6:])))
 	}
 	return append(lines, deviations...)
+}
+
+// kindsOf counts deviations by their kind, the most frequent first.
+func kindsOf(lines []string) string {
+	counts := map[string]int{}
+	for _, line := range lines {
+		counts[faultKind(strings.TrimSpace(line))]++
+	}
+	var parts []string
+	for _, kind := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	}) {
+		parts = append(parts, fmt.Sprintf("%s %d", kind, counts[kind]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // steps picks the recorded events that matter: those on the violation's
@@ -154,12 +171,16 @@ func (r *Report) faultLines() []string {
 func (r *Report) steps(room int) []string {
 	v := r.Reduced.Result.Violation
 	var picked []sim.TraceEvent
-	active := changers(r.Trace)
+	active, changed := changers(r.Trace), changed(r.Reduced.Result.History)
+	asked := asking(r.Trace, v)
 	for _, e := range r.Trace {
 		if e.Event > v.Event {
 			break
 		}
-		if matters(e, v, active) {
+		if e.Level == sim.TraceCall && (v.Second.Event != 0 && e.Event > v.Second.Event || follows(e, changed)) {
+			continue
+		}
+		if matters(e, v, active) || e.Level == sim.TraceCall && asked(e) {
 			picked = append(picked, e)
 		}
 	}
@@ -178,10 +199,67 @@ func (r *Report) steps(room int) []string {
 	if omitted > 0 {
 		lines = append(lines, fmt.Sprintf("    ... %d earlier or lesser steps left out", omitted))
 	}
+	stored := stored(r.Reduced.Result.History)
 	for _, e := range picked {
+		if words := stored[e.Request]; words != "" && e.Level == sim.TraceCall && strings.HasPrefix(e.Result, "ok") {
+			e.Result = words + strings.TrimPrefix(e.Result, "ok")
+		}
 		lines = append(lines, "  "+stepLine(e, v))
 	}
 	return lines
+}
+
+// stored says what requests stored in objects, by their numbers: "part 2: 50 bytes".
+func stored(h *sim.History) map[int]string {
+	if h == nil {
+		return nil
+	}
+	m := map[int]string{}
+	for _, c := range h.Changes {
+		if c.Request == 0 {
+			continue
+		}
+		if op := h.Requests[c.Request-1].Op; op == ops.Put || op == ops.UploadPart {
+			m[c.Request], _, _ = strings.Cut(c.After, ", ")
+		}
+	}
+	return m
+}
+
+// changed are the requests that changed something, by their numbers; nil if that was
+// not recorded.
+func changed(h *sim.History) map[int]bool {
+	if h == nil {
+		return nil
+	}
+	m := map[int]bool{}
+	for _, c := range h.Changes {
+		m[c.Request] = true
+	}
+	return m
+}
+
+// follows reports whether a call only carries out what has been decided: the commit of
+// a transaction's other keys, after that of its primary.
+func follows(e sim.TraceEvent, changed map[int]bool) bool {
+	return e.Op == ops.Commit && e.Result == "ok" && changed != nil && !changed[e.Request]
+}
+
+// asking tells the calls of whoever was given the answer that the violation is: all
+// that it asked about the subject in between, reads among them.
+func asking(trace []sim.TraceEvent, v *sim.Violation) func(sim.TraceEvent) bool {
+	i := slices.IndexFunc(trace, func(e sim.TraceEvent) bool { return answers(e, v) })
+	if i < 0 {
+		return func(sim.TraceEvent) bool { return false }
+	}
+	return func(e sim.TraceEvent) bool {
+		return e.Process == trace[i].Process && e.Task == trace[i].Task && e.Event >= v.First.Event && (about(e.Key, v) || e.Result != "ok")
+	}
+}
+
+// answers reports whether the event is the answer to a client that the violation is.
+func answers(e sim.TraceEvent, v *sim.Violation) bool {
+	return v.Second.Event != 0 && e.Event == v.Second.Event && e.Level == sim.TraceWorld && e.Task != ""
 }
 
 // changers are the tasks that sent a request which can change something.
@@ -255,8 +333,9 @@ func withoutRepeats(events []sim.TraceEvent, keep func(sim.TraceEvent) bool) []s
 	return out
 }
 
-// trim keeps n events: the two of the violation, the faults and what the world
-// did, and the latest of the others.
+// trim keeps n events: the two of the violation, the faults, but no more of them than
+// half of all, the latest of what befell processes, a quarter, and the latest of the
+// others.
 func trim(events []sim.TraceEvent, v *sim.Violation, n int) []sim.TraceEvent {
 	keep := make([]bool, len(events))
 	left := n
@@ -268,11 +347,35 @@ func trim(events []sim.TraceEvent, v *sim.Violation, n int) []sim.TraceEvent {
 			}
 		}
 	}
+	kinds := map[string]int{} // of the faults
+	for _, e := range events {
+		if e.Level == sim.TraceFault {
+			kinds[faultKind(e.What)]++
+		}
+	}
 	mark(func(e sim.TraceEvent) bool {
 		return e.Level == sim.TraceCall && (e.Event == v.First.Event || e.Event == v.Second.Event)
 	})
-	mark(func(e sim.TraceEvent) bool { return e.Level == sim.TraceFault })
+	faults := n / 2
+	for _, often := range slices.Compact(slices.Sorted(maps.Values(kinds))) { // the rare ones say most
+		mark(func(e sim.TraceEvent) bool {
+			if e.Level != sim.TraceFault || kinds[faultKind(e.What)] != often || faults == 0 {
+				return false
+			}
+			faults--
+			return true
+		})
+	}
+	lives := n / 4
+	mark(func(e sim.TraceEvent) bool {
+		if e.Level != sim.TraceWorld || e.Task != "" || e.Process == "" || e.Happened == sim.Exited || lives == 0 {
+			return false
+		}
+		lives--
+		return true
+	})
 	mark(func(e sim.TraceEvent) bool { return e.Op.IsRequest() && e.Op.Service() == ops.KV })
+	mark(func(e sim.TraceEvent) bool { return e.Level != sim.TraceFault })
 	mark(func(sim.TraceEvent) bool { return true })
 	var out []sim.TraceEvent
 	for i, e := range events {
@@ -281,6 +384,12 @@ func trim(events []sim.TraceEvent, v *sim.Violation, n int) []sim.TraceEvent {
 		}
 	}
 	return out
+}
+
+// faultKind is the kind of a fault's line, or of an ordering's.
+func faultKind(line string) string {
+	kind, _, _ := strings.Cut(line, " ")
+	return kind
 }
 
 func stepLine(e sim.TraceEvent, v *sim.Violation) string {
@@ -303,27 +412,42 @@ func stepLine(e sim.TraceEvent, v *sim.Violation) string {
 		line += ": " + result
 	}
 	line += wrote(e, v)
-	if e.Level == sim.TraceCall && e.Event == v.Second.Event {
+	if e.Level == sim.TraceCall && e.Event == v.Second.Event || answers(e, v) {
 		line += "   <- violation"
 	}
 	return strings.TrimRight(line, " ")
 }
 
 // wrote shows what a commit left in the rows that the violation is about, two at
-// most.
+// most: those that say most.
 func wrote(e sim.TraceEvent, v *sim.Violation) string {
-	var shown []string
+	type row struct{ table, words string }
+	var rows []row
 	for line := range strings.Lines(e.Wrote) {
 		key, words, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		if about(key, v) && len(shown) < 2 {
+		if about(key, v) {
 			table, _, _ := strings.Cut(key, "/")
-			shown = append(shown, table+" "+words)
+			rows = append(rows, row{table, words})
 		}
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(tells(b.words), tells(a.words)) })
+	var shown []string
+	for _, row := range rows[:min(len(rows), 2)] {
+		shown = append(shown, row.table+" "+row.words)
 	}
 	if len(shown) == 0 {
 		return ""
 	}
 	return "  [" + strings.Join(shown, "; ") + "]"
+}
+
+// tells is how much a row says: a state, an epoch and an owner say more of what
+// happened than a beat, and a row that is gone says least.
+func tells(words string) int {
+	if words == "gone" {
+		return 0
+	}
+	return len(strings.Fields(words))
 }
 
 // faultInShort leaves the anchor out of a fault's line: the trace's own columns
@@ -363,7 +487,11 @@ func Tell(target sim.Target, p *plan.Plan, room int) ([]string, error) {
 	}
 	var picked []sim.TraceEvent
 	told := map[repeated]int{} // without times and keys
+	changed := changed(recorded.History)
 	for _, e := range recorded.Trace {
+		if follows(e, changed) {
+			continue
+		}
 		if same := (repeated{e.Process, e.Task, e.Step, e.What, "", e.Result}); e.Level == sim.TraceCall {
 			if told[same]++; told[same] > 2 {
 				continue // renewals, rounds of polling

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
@@ -28,7 +29,7 @@ type Row struct {
 	Violation bool
 }
 
-// maxRows and maxColumns bound the table, maxShown what it shows of a row.
+// maxRows and maxColumns bound the table, maxShown what other lines show of a row.
 const (
 	maxRows    = 30
 	maxColumns = 4
@@ -67,6 +68,7 @@ func (s *story) slice() {
 			next = append(next, n)
 		}
 	}
+	next = append(next, s.asked()...)
 	for depth := 1; depth <= 3 && len(next) > 0; depth++ {
 		var found []int
 		add := func(n int) {
@@ -91,13 +93,51 @@ func (s *story) slice() {
 		next = found
 	}
 	for _, c := range s.h.Changes {
-		if _, known := s.rank[c.Request]; c.Request > 0 && !known && s.about(c.Key) && c.Event <= s.v.Event {
+		if _, known := s.rank[c.Request]; c.Request > 0 && !known && s.about(c.Key) && c.Event <= s.end() {
 			s.rank[c.Request] = 2
 			if !sim.About(c.Key, s.v.Subject) {
 				s.rank[c.Request] = 3
 			}
 		}
 	}
+}
+
+// end is the event with which the story ends.
+func (s *story) end() uint64 { return cmp.Or(s.v.Second.Event, s.v.Event) }
+
+// maxAsked is how many requests of those the table shows that were expected, or that
+// led to an answer.
+const maxAsked = 4
+
+// asked adds the last requests of whoever the violation expected something of, or who
+// was given the answer that it is.
+func (s *story) asked() (added []int) {
+	var wanted func(q *sim.Request) bool
+	if about, _ := since(s.h, s.v); len(about) > 0 {
+		wanted = func(q *sim.Request) bool { return slices.Contains(about, q) }
+	} else if i := slices.IndexFunc(s.r.Trace, func(e sim.TraceEvent) bool { return answers(e, s.v) }); i >= 0 {
+		e := &s.r.Trace[i]
+		wanted = func(q *sim.Request) bool {
+			return q.Process == e.Process && q.Task == e.Task && q.Sent.Event >= s.v.First.Event && q.Sent.Event <= e.Event
+		}
+	}
+	if wanted == nil {
+		return nil
+	}
+	for i := range s.h.Requests {
+		if q := &s.h.Requests[i]; wanted(q) && q.Handled.Event > 0 && (isRead(q.Op) || q.Op.HasEffect()) {
+			added = append(added, i+1)
+		}
+	}
+	if s.v.Expected != nil {
+		added = added[max(0, len(added)-maxAsked):]
+	}
+	for _, n := range added {
+		if _, known := s.rank[n]; !known {
+			s.rank[n] = 1
+		}
+	}
+	return added
 }
 
 func (s *story) about(key string) bool { return s.v.Subject != "" && about(key, s.v) }
@@ -256,24 +296,29 @@ func (s *story) astray(r *sim.Request) bool {
 }
 
 // wrote is what a request left in the stores: two rows at most, those first that are
-// about the subject and said in few words.
+// about the subject and say most.
 func (s *story) wrote(n int) string {
 	changes := slices.Clone(s.changes[n])
 	far := func(c sim.Change) int {
 		if s.about(c.Key) {
-			return len(c.After)
+			return 0
 		}
-		return 1000 + len(c.After)
+		return 1
 	}
-	slices.SortStableFunc(changes, func(a, b sim.Change) int { return cmp.Compare(far(a), far(b)) })
-	var wrote []string
-	for i, c := range changes {
-		if len(wrote) == 2 || i > 0 && far(c) >= 1000 {
-			break
+	slices.SortStableFunc(changes, func(a, b sim.Change) int {
+		return cmp.Or(cmp.Compare(far(a), far(b)), cmp.Compare(tells(cmp.Or(b.After, "gone")), tells(cmp.Or(a.After, "gone"))))
+	})
+	text := ""
+	for i, c := range changes[:min(len(changes), 2)] {
+		said := shortKey(c.Key, s.v.Subject) + ": " + cmp.Or(c.After, "gone")
+		switch {
+		case i == 0:
+			text = said
+		case far(c) == 0 && utf8.RuneCountInString(text+said) <= storeWidth:
+			text += "; " + said
 		}
-		wrote = append(wrote, shortKey(c.Key, s.v.Subject)+": "+cut(cmp.Or(c.After, "gone"), maxShown))
 	}
-	return strings.Join(wrote, "; ")
+	return text
 }
 
 // deed is what a request did, in a few words; of a read what it saw.
@@ -317,7 +362,21 @@ func (s *story) strikes(columns []string) (rows []Row) {
 		}
 		rows = append(rows, Row{Event: strike.From.Event, At: strike.From.At, Process: strike.Fault.At.Process, What: what, Deviation: "fault"})
 	}
-	return rows
+	return rareFirst(rows, maxRows/2)
+}
+
+// rareFirst keeps n of the rows of faults: of the kinds of which there are few all, of
+// the others the latest.
+func rareFirst(rows []Row, n int) []Row {
+	counts := map[string]int{}
+	kind := func(r Row) string { return faultKind(strings.TrimPrefix(r.What, "-- ")) }
+	for _, r := range rows {
+		counts[kind(r)]++
+	}
+	slices.SortStableFunc(rows, func(a, b Row) int {
+		return cmp.Or(cmp.Compare(counts[kind(a)], counts[kind(b)]), cmp.Compare(b.Event, a.Event))
+	})
+	return rows[:min(len(rows), n)]
 }
 
 // orderings tells where the plan's orderings held events back.
@@ -371,7 +430,7 @@ func (s *story) lives(columns []string) (rows []Row) {
 		}
 		rows = append(rows, Row{Event: l.Event, At: l.At, Process: l.Process, What: what})
 	}
-	return rows[max(0, len(rows)-maxRows/2):]
+	return rows[max(0, len(rows)-maxRows/4):]
 }
 
 // opWord is an operation without its service: the table's column says it.
