@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
 
 // sentence is what an invariant says: its name, and the clauses by which it can
@@ -59,17 +60,37 @@ func (c *clause) breachAtRest(subject string, first sim.EventRef, format string,
 }
 
 // breachOverdue is a violation by what has not happened in time: it says what
-// everybody waits for in place of it.
+// everybody waits for in place of it, and what anybody has asked about the subject
+// since.
 func (c *clause) breachOverdue(w *sim.World, subject string, first sim.EventRef, format string, args ...any) error {
 	v := c.violation(subject, first, format, args)
 	w.Overdue(v)
+	v.Expected = &sim.Expected{About: subject}
 	return v
 }
 
+// telling adds to a violation what its clause does not know: whose story belongs to it,
+// or of whom what was expected.
+func telling(violation error, add func(v *sim.Violation)) error {
+	add(violation.(*sim.Violation))
+	return violation
+}
+
+// expecting adds that a process should have gone on with something.
+func expecting(violation error, process, step, about string) error {
+	return telling(violation, func(v *sim.Violation) {
+		v.Expected = &sim.Expected{Process: process, Step: step, About: about}
+	})
+}
+
 func (c *clause) violation(subject string, first sim.EventRef, format string, args []any) *sim.Violation {
-	return &sim.Violation{
+	v := &sim.Violation{
 		Invariant: c.of.name, Rule: c.rule, Shape: c.shape, Subject: subject, First: first, Text: fmt.Sprintf(format, args...),
 	}
+	if name, _, ok := schema.SplitBatchID(subject); ok { // whose row has another key
+		v.Also = append(v.Also, schema.BatchTable.Key(name))
+	}
+	return v
 }
 
 // Clauses returns the rules of the clauses by which an invariant of this package

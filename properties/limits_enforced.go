@@ -101,8 +101,18 @@ func (i *limitsEnforced) checkParallelism(c *unitChange) error {
 	s := c.unit.sub
 	running := s.processing()
 	if limit := s.now.Parallelism; limit != 0 && running > limit {
-		return moreUnitsInExecutionThanAllowed.breach(c.by, s.bid, sim.EventRef{}, "claimed unit "+c.unit.uid,
+		others, last := []string{"shard/" + s.bid}, sim.EventRef{} // what was in execution before
+		for _, u := range s.units {
+			if n := len(u.claims); u.now.State == schema.Processing && u != c.unit {
+				others = append(others, u.uid)
+				if n > 0 && u.claims[n-1].Event > last.Event {
+					last = u.claims[n-1].Ref("claimed unit " + u.uid)
+				}
+			}
+		}
+		violation := moreUnitsInExecutionThanAllowed.breach(c.by, c.unit.uid, last, "claimed unit "+c.unit.uid,
 			"%d units of %s are in execution; its parallelism is %d", running, s.bid, limit)
+		return telling(violation, func(v *sim.Violation) { v.Also = others })
 	}
 	return nil
 }

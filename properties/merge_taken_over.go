@@ -84,6 +84,6 @@ func (i *mergeTakenOver) check(at time.Duration) error {
 		return nil
 	}
 	m := &d.sub.merge.now
-	return abandonedMerge.breachOverdue(i.world, d.sub.bid, d.since.Ref("ended"),
-		"generation %d of merge/%s is still claimed by %q/%s, which is gone; it should have been taken over by %s", m.Gen, d.sub.bid, m.Worker, m.Incarnation, d.at)
+	return expecting(abandonedMerge.breachOverdue(i.world, d.sub.bid, d.since.Ref("ended"),
+		"generation %d of merge/%s is still claimed by %q/%s, which is gone; it should have been taken over by %s", m.Gen, d.sub.bid, m.Worker, m.Incarnation, d.at), "", "", d.sub.merge.key)
 }

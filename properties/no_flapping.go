@@ -40,6 +40,7 @@ func (i *noFlapping) Settled(*sim.World) error { return i.unexcused(i.suspects, 
 // loss is somebody's loss of what was theirs.
 type loss struct {
 	what, subject   string
+	step, key       string // in which its owner beats, and the row
 	owner, inc      string
 	beaten          sim.Moment // the last beat before it
 	stale           time.Duration
@@ -53,7 +54,7 @@ func (i *noFlapping) checkUnit(c *unitChange) error {
 		return nil
 	}
 	return i.judge(c.by, &loss{
-		"unit", u.uid, c.before.Worker, c.before.Incarnation, u.lastBeat, i.cfg.StaleAfter, i.cfg.ReapEvery,
+		"unit", u.uid, "heartbeat", u.leaseKey(c.before.Worker, c.before.Incarnation), c.before.Worker, c.before.Incarnation, u.lastBeat, i.cfg.StaleAfter, i.cfg.ReapEvery,
 		unitTakenFromAnOwnerThatBeats, unitTakenFromALivingOwner,
 	})
 }
@@ -63,7 +64,7 @@ func (i *noFlapping) checkMerge(c *mergeChange) error {
 		return nil
 	}
 	return i.judge(c.by, &loss{
-		"merge", c.sub.bid, c.before.Worker, c.before.Incarnation, c.beaten, i.cfg.StaleAfter, i.cfg.MergePoll,
+		"merge", c.sub.bid, "renew_merge", c.key, c.before.Worker, c.before.Incarnation, c.beaten, i.cfg.StaleAfter, i.cfg.MergePoll,
 		mergeTakenFromAnOwnerThatBeats, mergeTakenFromALivingOwner,
 	})
 }
@@ -73,7 +74,7 @@ func (i *noFlapping) checkLeader(c *leaderChange) error {
 		return nil
 	}
 	return i.judge(c.by, &loss{
-		"leadership", c.key, c.before.Worker, c.before.Incarnation, c.beaten, i.cfg.ScannerLease, i.cfg.ScanEvery,
+		"leadership", c.key, "", c.key, c.before.Worker, c.before.Incarnation, c.beaten, i.cfg.ScannerLease, i.cfg.ScanEvery,
 		leadershipTakenFromAnOwnerThatBeats, leadershipTakenFromALivingOwner,
 	})
 }
@@ -87,8 +88,8 @@ func (i *noFlapping) judge(e *sim.Effect, l *loss) error {
 	if alive, _ := i.lives(l.owner, l.inc); !alive || l.beaten.Event == 0 {
 		return nil
 	}
-	violation := l.living.breach(e, l.subject, l.beaten.Ref("beat"), "took the "+l.what+" away",
-		"%s took the %s %s away from %s/%s, which is alive and whose last beat was %s ago; no fault has silenced it", by, l.what, l.subject, l.owner, l.inc, e.At-l.beaten.At)
+	violation := expecting(l.living.breach(e, l.subject, l.beaten.Ref("beat"), "took the "+l.what+" away",
+		"%s took the %s %s away from %s/%s, which is alive and whose last beat was %s ago; no fault has silenced it", by, l.what, l.subject, l.owner, l.inc, e.At-l.beaten.At), l.owner, l.step, l.key)
 	if healed, ok := i.world.Healed(); ok && e.At > healed+drifted(l.stale+2*l.round)+i.cfg.slack() {
 		return violation
 	}

@@ -163,8 +163,8 @@ func (i *noIdleBesideWork) check(at time.Duration) error {
 	if d.at == 0 || at <= d.at {
 		return nil
 	}
-	violation := idleWorkerBesideAClaimableUnit.breachOverdue(i.world, d.unit.uid, d.since.Ref("left the unit pending"),
-		"unit %s can be claimed, and worker %s has been idle beside it; it should have been claimed by %s", d.unit.uid, i.worker, d.at)
+	violation := expecting(idleWorkerBesideAClaimableUnit.breachOverdue(i.world, d.unit.uid, d.since.Ref("left the unit pending"),
+		"unit %s can be claimed, and worker %s has been idle beside it; it should have been claimed by %s", d.unit.uid, i.worker, d.at), i.worker, "claim_unit", d.unit.uid)
 	if i.healed {
 		return violation
 	}

@@ -118,12 +118,30 @@ func (i *outcomesJustified) checkBatch(c *batchChange) error {
 				"%s has failed, and its row does not tell why", s.bid)
 		}
 		if s.wanted != nil && !s.wanted.Poisoned() && !i.explained(i.world, s) {
-			violation := batchFailedWithoutAReason.breach(c.by, s.bid, s.born.Ref("submitted it"), "failed the batch",
-				"%s has failed (%s), but faults do not explain it", s.bid, s.now.Error)
+			violation := telling(batchFailedWithoutAReason.breach(c.by, s.bid, s.announced(), "failed the batch",
+				"%s has failed (%s), but faults do not explain it", s.bid, s.now.Error), s.tellFailures)
 			i.suspects = append(i.suspects, failure{s, violation})
 		}
 	}
 	return nil
+}
+
+// announced names the commit that said that the batch was about to end, or, if none did,
+// the submission.
+func (s *submission) announced() sim.EventRef {
+	if s.closing.Event != 0 && s.closing.Event != s.ended.Event {
+		return s.closing.Ref("announced the end")
+	}
+	return s.born.Ref("submitted it")
+}
+
+// tellFailures adds the units that have failed attempts to the story of a violation.
+func (s *submission) tellFailures(v *sim.Violation) {
+	for _, u := range s.units {
+		if u.now.State != schema.Complete && u.now.Attempts > 0 {
+			v.Also = append(v.Also, u.uid)
+		}
+	}
 }
 
 // explained reports whether faults explain that a batch without poison failed.

@@ -195,15 +195,20 @@ func (i *ownersKnow) checkOutwork(c *sim.Call, k *schema.ObjectKey) {
 		return // its claim is not judged yet
 	}
 	renewed := u.claims[at].Moment
-	_, id := schema.Split(u.key)
-	key := schema.LeaseTable.Key(who(c) + "/" + id)
+	key := u.leaseKey(c.Process, c.Incarnation)
 	if l := i.leases[key]; l != nil && l.beaten.At > renewed.At {
 		renewed = l.beaten
 	}
 	if worked := c.At - renewed.At; worked > i.holds() {
-		i.outworks = append(i.outworks, outwork{lease: key, suspicion: suspicion{c.Process, renewed.At, c.At, ownerThatOutworksItsLease.breachOfCall(c, renewed.Ref("renewed the lease"), "wrote "+c.Key,
+		did := "renewed the lease"
+		if renewed.Event == u.claims[at].Event {
+			did = "claimed the unit"
+		}
+		violation := ownerThatOutworksItsLease.breachOfCall(c, renewed.Ref(did), "wrote "+c.Key,
 			"%s did %s for unit %s %s after it had renewed its lease for the last time; it must stop by itself after %s, %s before others may take the unit away",
-			who(c), c.Op, u.uid, worked, i.cfg.StaleAfter-i.cfg.FenceMargin, i.cfg.FenceMargin)}})
+			who(c), c.Op, u.uid, worked, i.cfg.StaleAfter-i.cfg.FenceMargin, i.cfg.FenceMargin)
+		violation = telling(violation, func(v *sim.Violation) { v.Subject = u.uid })
+		i.outworks = append(i.outworks, outwork{lease: key, suspicion: suspicion{c.Process, renewed.At, c.At, expecting(violation, c.Process, "heartbeat", key)}})
 	}
 }
 
@@ -219,9 +224,11 @@ func (i *ownersKnow) checkMergeOutwork(c *sim.Call, k *schema.ObjectKey) {
 		of := generation{s.merge.key, k.Epoch}
 		renewed := i.merges[of]
 		if worked := c.At - renewed.At; worked > i.holds() {
-			i.outworks = append(i.outworks, outwork{merge: of, suspicion: suspicion{c.Process, renewed.At, c.At, mergerThatOutworksItsClaim.breachOfCall(c, renewed.Ref("renewed the claim"), "wrote "+c.Key,
+			violation := mergerThatOutworksItsClaim.breachOfCall(c, renewed.Ref("renewed the claim"), "wrote "+c.Key,
 				"%s did %s for generation %d of the merge of %s %s after it had renewed its claim for the last time; it must stop by itself after %s, %s before others may take the merge over",
-				who(c), c.Op, k.Epoch, s.bid, worked, i.cfg.StaleAfter-i.cfg.FenceMargin, i.cfg.FenceMargin)}})
+				who(c), c.Op, k.Epoch, s.bid, worked, i.cfg.StaleAfter-i.cfg.FenceMargin, i.cfg.FenceMargin)
+			violation = telling(violation, func(v *sim.Violation) { v.Subject, v.Also = s.bid, []string{s.key, k.Prefix} })
+			i.outworks = append(i.outworks, outwork{merge: of, suspicion: suspicion{c.Process, renewed.At, c.At, expecting(violation, c.Process, "renew_merge", s.merge.key)}})
 		}
 	}
 }
@@ -242,14 +249,17 @@ func (i *ownersKnow) check(c *unitChange) error {
 	beat := u.lastBeat.At
 	if work := i.worked[u]; work.At > beat && work.Is(own.owner, own.ownerInc) {
 		until := min(work.At, beat+i.cfg.StaleAfter*3/4)
-		i.suspects = append(i.suspects, suspicion{own.owner, beat, until, ownerThatWorksAndDoesNotBeat.breach(e, u.uid, work.Ref("had an effect on the unit's objects"), "took the unit away",
-			"%s worked on unit %s until %s after its last beat, and nothing stood in its way: its heartbeat has ended before its work", own.Who(), u.uid, work.At-beat)})
+		violation := ownerThatWorksAndDoesNotBeat.breach(e, u.uid, u.lastBeat.Ref("beat for the last time"), "took the unit away",
+			"%s worked on unit %s until %s after its last beat (its last effect on the unit's objects: event %d at %.3fs), and nothing stood in its way: its heartbeat has ended before its work",
+			own.Who(), u.uid, work.At-beat, work.Event, work.At.Seconds())
+		i.suspects = append(i.suspects, suspicion{own.owner, beat, until, expecting(violation, own.owner, "heartbeat", u.leaseKey(own.owner, own.ownerInc))})
 	}
 	if u.lastBeat.Event != own.Event {
 		return nil
 	}
-	i.suspects = append(i.suspects, suspicion{own.owner, own.At, own.At + i.cfg.StaleAfter*3/4, ownerThatDoesNotKnow.breach(e, u.uid, own.Ref(fmt.Sprintf("claimed epoch %d", own.epoch)), "took the unit away",
-		"%s claimed unit %s at epoch %d, lives, and never beat in the %s until the unit was taken away, although nothing stood in its way", own.Who(), u.uid, own.epoch, e.At-own.At)})
+	violation := ownerThatDoesNotKnow.breach(e, u.uid, own.Ref(fmt.Sprintf("claimed epoch %d", own.epoch)), "took the unit away",
+		"%s claimed unit %s at epoch %d, lives, and never beat in the %s until the unit was taken away, although nothing stood in its way", own.Who(), u.uid, own.epoch, e.At-own.At)
+	i.suspects = append(i.suspects, suspicion{own.owner, own.At, own.At + i.cfg.StaleAfter*3/4, expecting(violation, own.owner, "heartbeat", u.leaseKey(own.owner, own.ownerInc))})
 	return nil
 }
 

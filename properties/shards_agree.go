@@ -106,8 +106,8 @@ func (i *shardsAgree) checkCommit(e *sim.Effect) error {
 	}
 	for number := range sub.now.Shards {
 		if want := i.want[number]; want != (schema.Shard{}) {
-			return unitMovedWithoutItsShard.breach(e, sub.bid, sim.EventRef{}, "moved units",
-				"shard %d of %s should have changed by %s, and was not written", number, sub.bid, shardText(&want))
+			return telling(unitMovedWithoutItsShard.breach(e, schema.ShardTable.Key(fmt.Sprintf("%s/%04d", sub.bid, number)), sim.EventRef{}, "moved units",
+				"shard %d of %s should have changed by %s, and was not written", number, sub.bid, shardText(&want)), i.tellUnits)
 		}
 	}
 	return nil
@@ -130,12 +130,21 @@ func (i *shardsAgree) checkShard(c *shardChange) error {
 	got.Frames -= c.before.Frames
 	got.Digest = 0
 	if want := i.want[s.number]; got != want {
-		return shardCountsWhatIsNotSo.breach(c.by, c.key, sim.EventRef{}, "wrote the shard", "%s changed by %s; the units of the same commit by %s", c.key, shardText(&got), shardText(&want))
+		return telling(shardCountsWhatIsNotSo.breach(c.by, c.key, sim.EventRef{}, "wrote the shard", "%s changed by %s; the units of the same commit by %s", c.key, shardText(&got), shardText(&want)), i.tellUnits)
 	}
 	if s.now.Digest != c.before.Digest && got.Counts[schema.Complete] == 0 {
 		return shardDigestWithoutAResult.breach(c.by, c.key, sim.EventRef{}, "wrote the shard", "%s has another digest, and no unit of it was completed", c.key)
 	}
 	return nil
+}
+
+// tellUnits adds the units that the commit changed to the story of a violation.
+func (i *shardsAgree) tellUnits(v *sim.Violation) {
+	for _, change := range i.changes {
+		if c, ok := change.(*unitChange); ok {
+			v.Also = append(v.Also, c.unit.uid)
+		}
+	}
 }
 
 func shardText(s *schema.Shard) string {

@@ -19,6 +19,7 @@ type submission struct {
 	running        sim.Moment // when it left discovering towards running
 	published      sim.Moment // when its row first named a manifest
 	ended          sim.Moment // when it became terminal
+	closing        sim.Moment // when its row first said what it is about to become
 	units          []*unit
 	discoveries    []*discovery
 	shards         []*shard
@@ -129,6 +130,9 @@ func takeBatch(v *view, c rowChange, rest, row string) error {
 	}
 	if s.last.published() && s.published.Event == 0 {
 		s.published = c.by.Moment()
+	}
+	if b.Closing != "" && s.last.before.Closing == "" {
+		s.closing = c.by.Moment()
 	}
 	if !s.last.entered() {
 		return nil

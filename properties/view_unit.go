@@ -129,6 +129,12 @@ func takeUnit(v *view, c rowChange, rest, row string) error {
 	return u.now.Decode(row)
 }
 
+// leaseKey is the key of an owner's lease on the unit.
+func (u *unit) leaseKey(worker, incarnation string) string {
+	_, id := schema.Split(u.key)
+	return schema.LeaseTable.Key(worker + "/" + incarnation + "/" + id)
+}
+
 // ownEnds are the steps in which the owner of an attempt ends it.
 var ownEnds = map[string]bool{"complete_unit": true, "fail_unit": true, "release_unit": true}
 
@@ -164,7 +170,8 @@ func (v *view) heardAfter(end *sim.Effect) time.Duration {
 
 // breaks is the violation of a clause by the change.
 func (c *unitChange) breaks(broken *clause, format string, args ...any) error {
-	return broken.breach(c.by, c.unit.uid, lastClaim(c.unit.claims), c.edge(), format, args...)
+	violation := broken.breach(c.by, c.unit.uid, lastClaim(c.unit.claims), c.edge(), format, args...)
+	return telling(violation, func(v *sim.Violation) { v.Also = append(v.Also, c.unit.sub.key) })
 }
 
 // lastClaim names the newest claim, as the first event of a violation.
