@@ -246,7 +246,7 @@ func (s *shrinking) rounds() bool {
 		if round == len(shares)-1 && !s.best.ByDefault() && s.byChance() {
 			return true // a race that happens to be lost is better than an order without a name
 		}
-		for _, pass := range []func() bool{s.trade, s.elsewhere, s.astray, s.single, s.noOrder, s.race, s.raceBeside, s.inOrder, s.fewer, s.beside} {
+		for _, pass := range []func() bool{s.trade, s.elsewhere, s.astray, s.single, s.noOrder, s.race, s.inOrder, s.fewer, s.beside, s.raceBeside} {
 			if s.spent() {
 				return false
 			}
