@@ -22,7 +22,29 @@ type submitsKept struct {
 	watch
 	calls map[string]int        // submit calls by name
 	asked map[string]sim.Moment // the newest call by name
+	open  map[string]*calls     // of one process about one name that have not returned
 	acked map[*submission]sim.Moment
+}
+
+// calls are those under way, and whether there have been several at once: whose of them
+// a row is nobody can tell then.
+type calls struct {
+	n       int
+	several bool
+}
+
+func (c *calls) begin() *calls {
+	if c == nil {
+		return &calls{n: 1}
+	}
+	c.n, c.several = c.n+1, true
+	return c
+}
+
+// end reports whether it was the last one.
+func (c *calls) end() bool {
+	c.n--
+	return c.n == 0
 }
 
 var (
@@ -37,23 +59,34 @@ var (
 )
 
 func newSubmitsKept(v *view) sim.Invariant {
-	i := &submitsKept{calls: map[string]int{}, asked: map[string]sim.Moment{}, acked: map[*submission]sim.Moment{}}
+	i := &submitsKept{calls: map[string]int{}, asked: map[string]sim.Moment{}, open: map[string]*calls{}, acked: map[*submission]sim.Moment{}}
 	i.watch = v.watch(submitsKeptSays, on{record: i.checkRecord, batch: i.checkRow})
 	return i
 }
 
 func (i *submitsKept) checkRecord(e *sim.Effect) error {
 	r := &e.Record
-	switch {
-	case r.What != "submit":
+	if r.What != "submit" {
 		return nil
-	case !r.Returned:
+	}
+	key := fmt.Sprintf("%s/%s %s", e.Process, e.Incarnation, r.Of)
+	open := i.open[key]
+	if !r.Returned {
 		i.calls[r.Of]++
 		i.asked[r.Of] = e.Moment()
+		i.open[key] = open.begin()
 		return nil
+	}
+	if open == nil {
+		open = open.begin() // a call that nobody recorded
+	}
+	if open.end() {
+		delete(i.open, key)
+	}
+	switch {
 	case r.Class == env.ClassOther:
 		asked := i.asked[r.Of]
-		if s := i.newest(r.Of); s != nil && s.born.Is(e.Process, e.Incarnation) && s.born.Event > asked.Event {
+		if s := i.newest(r.Of); !open.several && s != nil && s.born.Is(e.Process, e.Incarnation) && s.born.Event > asked.Event {
 			return ownSubmissionRefused.breach(e, s.bid, s.born.Ref("submitted "+s.bid), "was told that "+r.Of+" is live already",
 				"a submission of %s was refused because the name lives: as %s, which that very call submitted", r.Of, s.bid)
 		}

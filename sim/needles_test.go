@@ -135,6 +135,7 @@ func TestRivalOfAnUndeterminedMergeClaim(t *testing.T) {
 	w0.Heal()
 	s.Advance(6 * time.Second)
 	w0.Saw(env.ErrUndetermined, core.StepTryClaim)
+	require.Zero(t, calls(s, "w0", core.StepMerge))
 	require.Empty(t, commits(s, "w0", core.StepFlip))
 	w1.Resume()
 	s.Settle()
@@ -330,6 +331,25 @@ func TestSubmissionBeforeAnother(t *testing.T) {
 	require.False(t, first.Returned())
 	s.Until(first.Returned)
 	require.ErrorIs(t, first.Err(), env.ErrUndetermined)
+	s.Settle()
+}
+
+// Of two submissions of a name at once one has an unknown outcome and has not happened. The
+// generation that is there is the other's, although the same process made it (R4, R5).
+func TestSubmissionBesideAnother(t *testing.T) {
+	s := begin(t, conversion.Setup{Unsubmitted: true, Frames: 40})
+	client := s.Process("client")
+	for nth := range 4 { // tries of the first submission, a second apart
+		client.Before(core.StepSubmit).On("kv.commit").Nth(nth + 1).LoseRequest()
+	}
+	first := s.Submit(0)
+	s.Until(func() bool { return calls(s, "client", core.StepSubmit) > 8 })
+	second := s.Submit(0)
+	s.Until(second.Returned)
+	require.NoError(t, second.Err())
+	require.False(t, first.Returned())
+	s.Until(first.Returned)
+	require.ErrorIs(t, first.Err(), core.ErrLive)
 	s.Settle()
 }
 
