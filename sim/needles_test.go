@@ -353,6 +353,27 @@ func TestSubmissionBesideAnother(t *testing.T) {
 	s.Settle()
 }
 
+// A submission has to be tried again, and by then the name has been submitted and cancelled.
+// It is the next one, not that which its first try would have been (R2).
+func TestSubmissionAfterAnother(t *testing.T) {
+	s := begin(t, conversion.Setup{Unsubmitted: true, Frames: 40})
+	lost := s.Process("client").Before(core.StepSubmit).On("kv.prewrite").LoseRequest()
+	late := s.Submit(0)
+	s.Until(lost.Fired)
+	first := s.Submit(0)
+	s.Until(first.Returned)
+	require.NoError(t, first.Err())
+	cancel := s.Cancel(0)
+	s.Until(cancel.Returned)
+	require.NoError(t, cancel.Err())
+	require.False(t, late.Returned())
+	s.Until(late.Returned)
+	require.NoError(t, late.Err())
+	require.Equal(t, "2", storedRow(s, "batch/lab/data").get("gen"))
+	s.Settle()
+	require.Equal(t, "complete", s.Phase(0))
+}
+
 // A cancel has to be tried again, and by then somebody else has cancelled the batch and
 // submitted the name anew. It was not meant for the new submission (R16).
 func TestCancelOfAnEarlierSubmission(t *testing.T) {
