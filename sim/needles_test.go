@@ -210,6 +210,27 @@ func TestDeposedScannerAnnouncesNothing(t *testing.T) {
 	require.Equal(t, "failed", s.Phase(0))
 }
 
+// A scanner whose listing has failed is suspended before it says so, until another leads:
+// what the next one lists is not marked with an error of the last one's (R20).
+func TestDeposedScannerReportsNothing(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	w0.Partition(ops.Objects)
+	stall := w0.Before(core.StepDiscover).On("kv.prewrite").Nth(2).Suspend() // the first begins the discovery
+	s.Until(stall.Fired)
+	lead := w1.After(core.StepLead).On("kv.commit").Pause()
+	w1.Resume()
+	s.Until(lead.Fired)
+	w0.Heal()
+	w0.Resume()
+	s.Advance(2 * time.Second)
+	require.Empty(t, s.World().Keys("discovery/"))
+	w1.Resume()
+	s.Settle()
+	require.Equal(t, "complete", s.Phase(0))
+}
+
 // An owner counts its lease from when it sent the claim, or the beat, not from the answer
 // (R8): observers may have counted since the one was there, and the other may be late.
 func TestLeasesCountFromTheSend(t *testing.T) {
