@@ -88,8 +88,8 @@ func (i *storeSpared) checkLead(c *leaderChange) error {
 	return nil
 }
 
-// Settled judges the looks at the queue: where nothing held the process, its clock or a
-// message back, it had heard of the refusals.
+// Settled judges the looks at the queue: where nothing but refusals befell the
+// system, the process had heard of them.
 func (i *storeSpared) Settled(*sim.World) error {
 	if len(i.again) > 0 {
 		return i.again[0].violation
@@ -97,11 +97,8 @@ func (i *storeSpared) Settled(*sim.World) error {
 	if err := i.unexcused(i.rounds.suspects, nil); err != nil {
 		return err
 	}
-	return i.unexcused(i.suspects, heard)
+	return i.unexcused(i.suspects, refuses)
 }
-
-// heard reports whether a process hears all the same, and in time, what it is answered.
-func heard(s *suspicion, f *strike) bool { return refuses(s, f) || harmless(s, f) }
 
 // ObserveCall follows the requests to the object store, and the rounds.
 func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
