@@ -22,27 +22,27 @@ type submitsKept struct {
 	watch
 	calls map[string]int        // submit calls by name
 	asked map[string]sim.Moment // the newest call by name
-	open  map[string]*calls     // of one process about one name that have not returned
+	open  map[string]*openCalls // of one process about one name that have not returned
 	acked map[*submission]sim.Moment
 }
 
-// calls are those under way, and whether there have been several at once: whose of them
+// openCalls are those under way, and whether there have been several at once: whose of them
 // a row is nobody can tell then.
-type calls struct {
+type openCalls struct {
 	n       int
 	several bool
 }
 
-func (c *calls) begin() *calls {
+func (c *openCalls) begin() *openCalls {
 	if c == nil {
-		return &calls{n: 1}
+		return &openCalls{n: 1}
 	}
 	c.n, c.several = c.n+1, true
 	return c
 }
 
 // end reports whether it was the last one.
-func (c *calls) end() bool {
+func (c *openCalls) end() bool {
 	c.n--
 	return c.n == 0
 }
@@ -59,7 +59,7 @@ var (
 )
 
 func newSubmitsKept(v *view) sim.Invariant {
-	i := &submitsKept{calls: map[string]int{}, asked: map[string]sim.Moment{}, open: map[string]*calls{}, acked: map[*submission]sim.Moment{}}
+	i := &submitsKept{calls: map[string]int{}, asked: map[string]sim.Moment{}, open: map[string]*openCalls{}, acked: map[*submission]sim.Moment{}}
 	i.watch = v.watch(submitsKeptSays, on{record: i.checkRecord, batch: i.checkRow})
 	return i
 }

@@ -44,12 +44,15 @@ func TestMergerOfAnEarlierSubmission(t *testing.T) {
 // submitAnew cancels the first batch and submits it once more.
 func submitAnew(t *testing.T, s *conversion.Script) {
 	t.Helper()
-	cancel := s.Cancel(0)
-	s.Until(cancel.Returned)
-	require.NoError(t, cancel.Err())
-	again := s.Submit(0)
-	s.Until(again.Returned)
-	require.NoError(t, again.Err())
+	requireDone(t, s, s.Cancel(0))
+	requireDone(t, s, s.Submit(0))
+}
+
+// requireDone waits for a client's call, which succeeds.
+func requireDone(t *testing.T, s *conversion.Script, call *script.Job) {
+	t.Helper()
+	s.Until(call.Returned)
+	require.NoError(t, call.Err())
 }
 
 // A controller that has seen a dead unit, and is suspended before it fails the batch
@@ -344,9 +347,7 @@ func TestSubmissionBeforeAnother(t *testing.T) {
 	}
 	first := s.Submit(0)
 	s.Until(func() bool { return s.Phase(0) != "" })
-	cancel := s.Cancel(0)
-	s.Until(cancel.Returned)
-	require.NoError(t, cancel.Err())
+	requireDone(t, s, s.Cancel(0))
 	s.Submit(0)
 	s.Until(func() bool { return storedRow(s, "batch/lab/data").get("gen") == "2" })
 	require.False(t, first.Returned())
@@ -365,9 +366,7 @@ func TestSubmissionBesideAnother(t *testing.T) {
 	}
 	first := s.Submit(0)
 	s.Until(func() bool { return calls(s, "client", core.StepSubmit) > 8 })
-	second := s.Submit(0)
-	s.Until(second.Returned)
-	require.NoError(t, second.Err())
+	requireDone(t, s, s.Submit(0))
 	require.False(t, first.Returned())
 	s.Until(first.Returned)
 	require.ErrorIs(t, first.Err(), core.ErrLive)
@@ -381,15 +380,10 @@ func TestSubmissionAfterAnother(t *testing.T) {
 	lost := s.Process("client").Before(core.StepSubmit).On("kv.prewrite").LoseRequest()
 	late := s.Submit(0)
 	s.Until(lost.Fired)
-	first := s.Submit(0)
-	s.Until(first.Returned)
-	require.NoError(t, first.Err())
-	cancel := s.Cancel(0)
-	s.Until(cancel.Returned)
-	require.NoError(t, cancel.Err())
+	requireDone(t, s, s.Submit(0))
+	requireDone(t, s, s.Cancel(0))
 	require.False(t, late.Returned())
-	s.Until(late.Returned)
-	require.NoError(t, late.Err())
+	requireDone(t, s, late)
 	require.Equal(t, "2", storedRow(s, "batch/lab/data").get("gen"))
 	s.Settle()
 	require.Equal(t, "complete", s.Phase(0))

@@ -21,12 +21,7 @@ const (
 // String renders the explanation, at most 60 lines.
 func (x *Explanation) String() string {
 	lines := x.head()
-	if x.Reduced.Result.Violation.Standstill != nil {
-		lines = append(lines, x.standstillLines()...)
-	}
-	if v := x.Reduced.Result.Violation; v.Standstill == nil {
-		lines = slices.Concat(lines, x.eventLines(), x.sinceLines(), x.waitLines())
-	}
+	lines = append(lines, x.happened()...)
 	tail := x.findings()
 	room := maxExplanationLines - len(lines) - len(tail)
 	lines = append(lines, x.tableLines(room)...)

@@ -65,11 +65,7 @@ func Failure(target sim.Target, failing *sim.Result, runs int) (*Report, error) 
 func (r *Report) String() string {
 	v := r.Reduced.Result.Violation
 	head, tail := r.head(), r.foot()
-	if v.Standstill != nil {
-		head = append(head, r.standstillLines()...)
-	} else {
-		head = slices.Concat(head, r.eventLines(), r.sinceLines(), r.waitLines())
-	}
+	head = append(head, r.happened()...)
 	if v.Stack != "" {
 		tail = append(firstLines(v.Stack, 8), tail...)
 	}
@@ -148,6 +144,15 @@ func (r *Report) faultLines() []string {
 		deviations = append(deviations[:6], fmt.Sprintf("    and %d more: %s", n-6, kindsOf(deviations[6:])))
 	}
 	return append(lines, deviations...)
+}
+
+// happened says what the violation is: a standstill, or its events, what was done of what
+// was expected, and what everybody waits for.
+func (r *Report) happened() []string {
+	if r.Reduced.Result.Violation.Standstill != nil {
+		return r.standstillLines()
+	}
+	return slices.Concat(r.eventLines(), r.sinceLines(), r.waitLines())
 }
 
 // kindsOf counts deviations by their kind, the most frequent first.

@@ -26,11 +26,10 @@ func (s *shrinking) race() bool {
 	if len(bases) == 0 {
 		return false
 	}
-	moments, failed := s.failing()
-	if failed == nil {
+	moments, atOne, atOther := s.meeting()
+	if moments == nil {
 		return false
 	}
-	atOne, atOther := sides(moments, failed.Violation)
 	for _, base := range bases {
 		place, _ := s.places(base.Plan)
 		if place != nil && s.raceOn(base, overtakings(base.moments(atOne), base.moments(atOther)), place) {
@@ -80,11 +79,10 @@ func (s *shrinking) raceBeside() bool {
 	if len(stages) == 0 {
 		return false
 	}
-	moments, failed := s.failing()
-	if failed == nil {
+	moments, atOne, atOther := s.meeting()
+	if moments == nil {
 		return false
 	}
-	atOne, atOther := sides(moments, failed.Violation)
 	for time := range maxTimes {
 		for _, st := range stages {
 			timed := *st
@@ -232,6 +230,17 @@ func (s *shrinking) bases() (bases []*stage) {
 		}
 	}
 	return slices.DeleteFunc(bases, func(st *stage) bool { return !s.smaller(st, 1) })
+}
+
+// meeting are the moments of the failing run, and the sides of its violation; nil if it
+// does not fail.
+func (s *shrinking) meeting() (moments []sim.Happening, ones, others []fault.Moment) {
+	moments, failed := s.failing()
+	if failed == nil {
+		return nil, nil, nil
+	}
+	ones, others = sides(moments, failed.Violation)
+	return moments, ones, others
 }
 
 // sides are the last moments before a violation: of who brought it about, and of who

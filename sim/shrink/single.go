@@ -47,11 +47,10 @@ func (s *shrinking) place(stages []*stage, stopsFirst bool) bool {
 	if len(stages) == 0 {
 		return false
 	}
-	moments, failed := s.failing()
-	if failed == nil {
+	moments, ones, others := s.meeting()
+	if moments == nil {
 		return false
 	}
-	ones, others := sides(moments, failed.Violation)
 	last, late, end := slices.Concat(ones, others), s.late(moments), s.share
 	for i, st := range stages {
 		if s.share = end; s.spent() {
