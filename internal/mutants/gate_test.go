@@ -193,6 +193,8 @@ func TestDescriptions(t *testing.T) {
 		"half a size":    "invariant: fencing\nrule: R1\nwhat: x\nsize: orderings=0\n",
 		"no description": "invariant: fencing\nrule: R1\nsize: orderings=0 faults=0 processes=1\n",
 		"a misspelling":  "invariant: fencing\nrules: R1\nwhat: x\nsize: orderings=0 faults=0 processes=1\n",
+		"no shape":       "invariant: fencing\nrule: R1\nwhat: x\nsize: orderings=0 faults=0 processes=1\nwhy: y\nsize of it\n",
+		"no shape's why": "invariant: fencing\nrule: R1\nwhat: x\nsize: orderings=0 faults=0 processes=1\nsize of a: b: orderings=0 faults=1 processes=1\n",
 		"half a pair":    "of: a, b\ninvariant: fencing\nrule: R1\nwhat: x\nsize: orderings=0 faults=0 processes=1\n",
 	} {
 		file := filepath.Join(t.TempDir(), "x.patch")
@@ -205,6 +207,16 @@ func TestDescriptions(t *testing.T) {
 	require.NoError(t, os.WriteFile(reasonless, []byte("what: x\n"), 0o600))
 	_, err := Read(reasonless)
 	require.ErrorContains(t, err, "why no run may fail")
+}
+
+// TestSizes: a bug takes more by a failure of a shape of which its patch says so.
+func TestSizes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.patch")
+	require.NoError(t, os.WriteFile(file, []byte("invariant: fencing\nrule: R1\nwhat: x\nwhy: y\nsize: orderings=0 faults=0 processes=1\nsize of a: b: orderings=0 faults=1 processes=2\n"), 0o600))
+	m, err := Read(file)
+	require.NoError(t, err)
+	require.Equal(t, Size{Faults: 1, Processes: 2}, m.SizeOf("a: b"))
+	require.Equal(t, Size{Processes: 1}, m.SizeOf("a"))
 }
 
 // TestBugs: there are enough of them, and each says what it must.

@@ -22,9 +22,10 @@ type Mutant struct {
 	Package   string // whose test that is: ./sim if nothing is said
 	Rule      string // none for a bug of the engine
 	What      string
-	Size      Size     // none for a bug of the engine that no universe finds
-	Of        []string // of a pair: the bugs that are planted together
-	Why       string   // of an equivalent: why no run may fail; of a bug: why its size is no smaller
+	Size      Size            // none for a bug of the engine that no universe finds
+	Shapes    map[string]Size // what failures of other shapes than the least take, where that is known
+	Of        []string        // of a pair: the bugs that are planted together
+	Why       string          // of an equivalent: why no run may fail; of a bug: why its size is no smaller
 }
 
 // Oracle is the invariant that must find the bug, or Any if a test must.
@@ -36,6 +37,15 @@ func (m Mutant) Oracle() string { return cmp.Or(m.Invariant, Any) }
 // shrinkscore compares what reduction leaves with it. Where it surprises, the
 // patch says why.
 type Size struct{ Orderings, Faults, Processes int }
+
+// SizeOf is the least that shows the bug by a failure of a shape: reduction keeps the
+// shape of the failure that it was given, and the bug's least may be of another.
+func (m Mutant) SizeOf(shape string) Size {
+	if s, ok := m.Shapes[shape]; ok {
+		return s
+	}
+	return m.Size
+}
 
 // Depth is how many deviations the minimal interleaving has.
 func (s Size) Depth() int { return s.Orderings + s.Faults }
@@ -107,6 +117,9 @@ func Read(file string) (Mutant, error) {
 
 // header takes one line of a description.
 func (m *Mutant) header(line string) error {
+	if sized, ok := strings.CutPrefix(line, "size of "); ok {
+		return m.sizeOf(sized)
+	}
 	name, value, ok := strings.Cut(line, ": ")
 	switch name {
 	case "invariant":
@@ -124,14 +137,36 @@ func (m *Mutant) header(line string) error {
 	case "of":
 		m.Of = strings.Split(value, ", ")
 	case "size":
-		s := &m.Size
-		if _, err := fmt.Sscanf(value, "orderings=%d faults=%d processes=%d", &s.Orderings, &s.Faults, &s.Processes); err != nil {
-			return fmt.Errorf("size: %q; want orderings=N faults=N processes=N", value)
-		}
+		return m.Size.read(value)
 	default:
 		if ok && !strings.Contains(name, " ") {
-			return fmt.Errorf("%q: want invariant, test, package, rule, what, why, of or size", line)
+			return fmt.Errorf("%q: want invariant, test, package, rule, what, why, of, size or size of SHAPE", line)
 		}
+	}
+	return nil
+}
+
+// sizeOf takes the size of one shape: SHAPE: orderings=N faults=N processes=N. A shape
+// may hold a colon itself.
+func (m *Mutant) sizeOf(line string) error {
+	at := strings.LastIndex(line, ": ")
+	if at < 0 {
+		return fmt.Errorf("size of %s: want SHAPE: orderings=N faults=N processes=N", line)
+	}
+	var s Size
+	if err := s.read(line[at+2:]); err != nil {
+		return err
+	}
+	if m.Shapes == nil {
+		m.Shapes = map[string]Size{}
+	}
+	m.Shapes[line[:at]] = s
+	return nil
+}
+
+func (s *Size) read(text string) error {
+	if _, err := fmt.Sscanf(text, "orderings=%d faults=%d processes=%d", &s.Orderings, &s.Faults, &s.Processes); err != nil {
+		return fmt.Errorf("size: %q; want orderings=N faults=N processes=N", text)
 	}
 	return nil
 }
@@ -152,6 +187,8 @@ func (m *Mutant) complete(folder string) error {
 		return errors.New("it must name the rule that it breaks, unless it is about the engine")
 	case m.Size.Processes == 0 && (folder != engineFolder || m.Invariant != ""):
 		return errors.New("it must tell the least that shows it, processes included: size: orderings=N faults=N processes=N")
+	case len(m.Shapes) > 0 && m.Why == "":
+		return errors.New("it must say why a failure of that shape takes what it does: why: TEXT")
 	case (len(m.Of) == 2) != (folder == pairsFolder):
 		return errors.New("a pair, and nothing else, names the two bugs that it is of: of: NAME, NAME")
 	}

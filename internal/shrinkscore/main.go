@@ -34,6 +34,7 @@ type Score struct {
 	Runs             int
 	Events           uint64
 	CPU              float64
+	Shape            string // of the failure, which reduction keeps
 	Plan, Text       string // the reduced plan, and how it fails
 }
 
@@ -112,7 +113,7 @@ func measure(only string, taken share, lasts time.Duration, results string) erro
 			fmt.Printf("shrink: %s: no universe of 4000 fails, so nothing is scored\n", m.Name)
 			continue
 		}
-		s.Known = m.Size
+		s.Known = m.SizeOf(s.Shape)
 		scores = append(scores, s)
 		fmt.Println("shrink: " + s.line())
 		if only != "" {
@@ -162,8 +163,10 @@ func bugs(only string) (chosen []mutants.Mutant, err error) {
 
 // score plants a bug, and shrinks its first failure in a program of its own.
 func score(m mutants.Mutant) (*Score, error) {
-	s := &Score{Name: m.Name, Known: m.Size}
-	return s, m.Measure("./internal/shrinkscore/subject", s, "-invariant", m.Invariant)
+	s := &Score{Name: m.Name}
+	err := m.Measure("./internal/shrinkscore/subject", s, "-invariant", m.Invariant)
+	s.Known = m.SizeOf(s.Shape)
+	return s, err
 }
 
 // read reads the scores that a file keeps.
@@ -211,8 +214,8 @@ const intro = `# How small failures get
 
 Each planted bug that universes find knows the least that shows it: its patch's line ` + "`size:`" + ` says how many orderings and
 faults on how many processes, clients aside. That is known by reasoning about the bug: the least of all failures by its
-invariant. Below stands what the reduction of the bug's first failure (from seed 1 on, by that invariant) came to. It keeps the
-shape that this one has, so where another shape takes less the two differ. Sizes read orderings/faults/processes; they are compared by
+invariant; a line ` + "`size of SHAPE:`" + ` says what a failure of another shape takes, where that is more. Below stands what the reduction of the
+bug's first failure (from seed 1 on, by that invariant) came to. It keeps the shape that this one has. Sizes read orderings/faults/processes; they are compared by
 their sums. An order is named if the plan runs by the default schedule, so that its orderings are all that it owes to chance;
 else the order of events is still drawn from the seed. CPU seconds are those of the reduction.
 

@@ -23,6 +23,7 @@ type Found struct {
 	Runs             int
 	Events           uint64
 	CPU              float64
+	Shape            string
 	Plan, Text       string
 	Notes            []string
 }
@@ -58,6 +59,6 @@ func find(invariant string, seeds int) (*Found, error) {
 	return &Found{
 		Seed: r.Seed, Found: mutants.Size{Orderings: len(s.Plan.Orders), Faults: len(s.Plan.Faults), Processes: s.Processes},
 		Minimal: s.Minimal, Default: s.ByDefault(), Runs: s.Runs, Events: s.Events, CPU: harness.CPUSeconds() - before,
-		Plan: s.Plan.String(), Text: s.Result.Violation.Error(), Notes: s.Notes,
+		Shape: s.Result.Violation.Shape, Plan: s.Plan.String(), Text: s.Result.Violation.Error(), Notes: s.Notes,
 	}, nil
 }
