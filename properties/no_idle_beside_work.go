@@ -22,6 +22,7 @@ type noIdleBesideWork struct {
 	due      due
 	healed   bool // the world had healed when that was waited for
 	worker   string
+	idle     time.Duration              // since when that worker has had a free slot
 	offers   map[*submission]sim.Moment // since when it has had something to claim
 	suspects []suspicion
 }
@@ -109,8 +110,8 @@ func (i *noIdleBesideWork) bound() time.Duration {
 
 func (i *noIdleBesideWork) wait(from time.Duration) {
 	i.due = due{armed: true}
-	idle, ok := i.idleSince()
-	if !ok {
+	var ok bool
+	if i.worker, i.idle, ok = i.idlest(); !ok {
 		return
 	}
 	for _, s := range i.order {
@@ -120,7 +121,7 @@ func (i *noIdleBesideWork) wait(from time.Duration) {
 		for _, u := range s.units {
 			if u.now.State == schema.Pending {
 				changed := i.world.LastWrite(u.key)
-				i.due.earlier(due{at: max(from, idle, changed.At, s.room) + i.bound(), unit: u, since: changed})
+				i.due.earlier(due{at: max(from, i.idle, changed.At, s.room) + i.bound(), unit: u, since: changed})
 			}
 		}
 	}
@@ -131,18 +132,18 @@ func (s *submission) full() bool {
 	return s.now.Parallelism != 0 && s.processing() >= s.now.Parallelism
 }
 
-// idleSince finds the worker that has had a free slot for longest.
-func (i *noIdleBesideWork) idleSince() (since time.Duration, ok bool) {
+// idlest finds the worker that has had a free slot for longest, and since when.
+func (i *noIdleBesideWork) idlest() (worker string, since time.Duration, ok bool) {
 	for _, name := range i.cfg.Workers {
 		p := i.processes[name]
 		if p == nil || !p.alive || p.draining || i.busy(p) {
 			continue
 		}
 		if at := max(p.since.At, p.freed); !ok || at < since {
-			since, ok, i.worker = at, true, name
+			worker, since, ok = name, at, true
 		}
 	}
-	return since, ok
+	return worker, since, ok
 }
 
 // busy reports whether every slot of a worker has a unit.
@@ -164,7 +165,7 @@ func (i *noIdleBesideWork) check(at time.Duration) error {
 		return nil
 	}
 	violation := expecting(idleWorkerBesideAClaimableUnit.breachOverdue(i.world, d.unit.uid, d.since.Ref("left the unit pending"),
-		"unit %s can be claimed, and worker %s has been idle beside it; it should have been claimed by %s", d.unit.uid, i.worker, d.at), i.worker, "claim_unit", d.unit.uid)
+		"unit %s can be claimed, and worker %s, which has had a free slot since %.3fs, has not claimed it by %.3fs; it is to look every %s", d.unit.uid, i.worker, i.idle.Seconds(), d.at.Seconds(), i.cfg.Poll), i.worker, "claim_unit", d.unit.uid)
 	if i.healed {
 		return violation
 	}
