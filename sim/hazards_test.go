@@ -28,7 +28,10 @@ import (
 
 func begin(t *testing.T, setup conversion.Setup) *conversion.Script {
 	t.Helper()
-	return conversion.New(t, setup, suite.Target())
+	s := conversion.New(t, setup, suite.Target())
+	name, _, _ := strings.Cut(t.Name(), "/")
+	s.Tells(tales()[name])
+	return s
 }
 
 // unitRow is the row of batch 0's unit.

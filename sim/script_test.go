@@ -40,12 +40,15 @@ func TestStalledMergerIsFenced(t *testing.T) {
 // stage is a test that a script may fail without failing this one.
 type stage struct {
 	cleanups []func()
-	failure  string
+	failure  string // the first, and what was logged after it
 }
 
 func (st *stage) Helper()          {}
 func (st *stage) Name() string     { return "TestStage/one" }
-func (st *stage) Cleanup(f func()) { st.cleanups = append(st.cleanups, f) }
+func (st *stage) Cleanup(f func()) { st.cleanups = append([]func(){f}, st.cleanups...) }
+func (st *stage) Failed() bool     { return st.failure != "" }
+
+func (st *stage) Logf(format string, args ...any) { st.failure += fmt.Sprintf(format, args...) }
 
 func (st *stage) Fatalf(format string, args ...any) {
 	st.failure = fmt.Sprintf(format, args...)
@@ -55,7 +58,11 @@ func (st *stage) Fatalf(format string, args ...any) {
 // fail plays a script that must fail, and returns how it did.
 func fail(t *testing.T, target sim.Target, play func(s *script.Script)) (failure string) {
 	t.Helper()
-	st := &stage{}
+	return failOn(t, &stage{}, target, play)
+}
+
+func failOn(t *testing.T, st *stage, target sim.Target, play func(s *script.Script)) (failure string) {
+	t.Helper()
 	defer func() {
 		if r := recover(); r != nil && r != any(st) {
 			panic(r)
@@ -96,6 +103,24 @@ func TestScriptFailsWithAReport(t *testing.T) {
 	require.Contains(t, report, "replay: go test -run '^TestStage$/^one$'")
 	require.LessOrEqual(t, strings.Count(strings.TrimSpace(report), "\n"), 30)
 	require.Equal(t, report, fail(t, twoCounters(true), careless), "a script is deterministic")
+}
+
+// A test that fails by what it requires itself is followed by the story of its script,
+// and by what that tells; a report is not followed by another.
+func TestScriptAccountsForItsTest(t *testing.T) {
+	st := &stage{}
+	account := failOn(t, st, twoCounters(false), func(s *script.Script) {
+		s.Tells("Nobody counts while both are paused (R0).")
+		s.Process("w0").Pause()
+		s.Process("w1").Pause()
+		s.Advance(time.Minute)
+		st.Fatalf("want 1, was 0")
+	})
+	require.True(t, strings.HasPrefix(account, "want 1, was 0\nFAIL script, system: what the test requires, above, has not come about\n"), account)
+	require.Contains(t, account, "\n  tells:  Nobody counts while both are paused (R0).\n")
+	require.Contains(t, account, "replay: go test -run '^TestStage$/^one$'")
+	report := fail(t, twoCounters(false), func(s *script.Script) { s.Process("w0").Resume() })
+	require.Equal(t, 1, strings.Count(report, "FAIL"))
 }
 
 // What a script waits for in vain is reported with what everybody waits for.

@@ -29,6 +29,8 @@ type Report struct {
 	Commit, GoVersion string
 	// Replay and Keep are commands to paste; Keep may be "".
 	Replay, Keep string
+	// Tells is what a script is about, in a sentence; "" of a seed's universe.
+	Tells string
 
 	// Next is what happened next to the subject of a standstill where it went on, or
 	// "".
@@ -84,10 +86,12 @@ func (r *Report) head() []string {
 	for _, f := range r.Reduced.Result.Summary.Fields {
 		world += " " + f.Name + "=" + f.Value
 	}
-	return append([]string{
-		fmt.Sprintf("FAIL %s%s, %s: %s", v.Invariant, rule, v.Blame, v.Text),
-		strings.TrimRight(fmt.Sprintf("  seed 0x%016x  arm=%s %s", r.Seed, r.Reduced.Result.Arm, world), " "),
-	}, r.faultLines()...)
+	lines := []string{fmt.Sprintf("FAIL %s%s, %s: %s", v.Invariant, rule, v.Blame, v.Text)}
+	if r.Tells != "" {
+		lines = append(lines, "  tells:  "+r.Tells)
+	}
+	lines = append(lines, strings.TrimRight(fmt.Sprintf("  seed 0x%016x  arm=%s %s", r.Seed, r.Reduced.Result.Arm, world), " "))
+	return append(lines, r.faultLines()...)
 }
 
 // foot says what was run, and what to type.

@@ -14,6 +14,8 @@ type printing struct{ cleanup []func() }
 
 func (*printing) Helper()                           {}
 func (*printing) Name() string                      { return "TestFrozenWorkerIsRefused" }
+func (*printing) Failed() bool                      { return false }
+func (*printing) Logf(format string, args ...any)   { fmt.Printf(format, args...) }
 func (*printing) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 func (p *printing) Cleanup(f func())                { p.cleanup = append(p.cleanup, f) }
 

@@ -23,6 +23,8 @@ import (
 type TB interface {
 	Helper()
 	Name() string
+	Failed() bool
+	Logf(format string, args ...any)
 	Fatalf(format string, args ...any)
 	Cleanup(func())
 }
@@ -31,7 +33,9 @@ type TB interface {
 // process, and lets time pass in between. The test's goroutine is the
 // scheduler: nothing moves but in Until, Advance and Settle, so a script has no
 // races and never sleeps. Every invariant of the target judges it, as it judges
-// a seed's universe; the first violation ends the test with the same report.
+// a seed's universe; the first violation ends the test with the same report. A test
+// that fails by what it requires itself is followed by that report, too: of what
+// happened until then.
 //
 // There are no faults but the script's. Messages take no time, and no clock
 // drifts: time passes only where the system sleeps, waits or works (one second
@@ -40,9 +44,11 @@ type TB interface {
 // in one place does not shift all later times. A script is as deterministic as a
 // seed.
 type Script struct {
-	t      TB
-	u      *sim.Universe
-	spawns int
+	t        TB
+	u        *sim.Universe
+	tells    string
+	reported bool
+	spawns   int
 	// waiting are the triggers that were set: those that have not fired are named
 	// when the script waits in vain.
 	waiting []*Trigger
@@ -61,8 +67,14 @@ func New(t TB, target sim.Target) *Script {
 		t.Fatalf("script: %v", err)
 	}
 	t.Cleanup(u.Shutdown)
-	return &Script{t: t, u: u}
+	s := &Script{t: t, u: u}
+	t.Cleanup(s.account)
+	return s
 }
+
+// Tells sets what the script tells, in a sentence: its report says so under the
+// first line. Nothing is said by default.
+func (s *Script) Tells(sentence string) { s.tells = sentence }
 
 // World is what the invariants see, as of the last effect whose order is final:
 // it lags behind while a transaction that began earlier is undecided.
@@ -131,12 +143,27 @@ func (s *Script) check() {
 		return
 	}
 	s.t.Helper()
+	s.reported = true
+	s.t.Fatalf("\n%s", s.report())
+}
+
+// account reports what happened in a test that has failed by what it requires itself.
+func (s *Script) account() {
+	if s.reported || !s.t.Failed() {
+		return
+	}
+	s.u.Fail(&sim.Violation{Invariant: "script", Text: "what the test requires, above, has not come about"})
+	s.t.Logf("\n%s", s.report())
+}
+
+// report tells what has been violated, and how it came to that.
+func (s *Script) report() string {
 	result := s.u.Result()
 	report := explain.Report{
-		Seed: result.Seed, Reduced: &shrink.Shrunk{Plan: result.Plan, Result: result},
+		Seed: result.Seed, Reduced: &shrink.Shrunk{Plan: result.Plan, Result: result}, Tells: s.tells,
 		Replay: "go test -run '^" + strings.ReplaceAll(s.t.Name(), "/", "$/^") + "$'", Trace: s.u.Trace(),
 	}
-	s.t.Fatalf("\n%s", scripted.Replace(report.String()))
+	return scripted.Replace(report.String())
 }
 
 // scripted leaves out of a report what is said of faults in plans, but means
