@@ -667,3 +667,132 @@ func TestOutageConsumesNoAttempt(t *testing.T) {
 	w0.Heal()
 	s.Settle()
 }
+
+// A controller is about to queue a failed unit again, and loses a conflict. Before it looks again
+// another has done it, and the unit has failed once more: that failure has a back-off of its
+// own, longer than the last, and who saw the last is not the one to end it (R3, R12).
+func TestRequeueIsOfTheFailureSeen(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 8, Tune: func(c *core.Config) { c.UnitTimeout = 20 * time.Second }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w0.Slow(30)
+	s.Until(unitIs(s, 0, "state", "failed"))
+	w0.Pause()
+	w1.Resume()
+	lost := w1.Before(core.StepControl).On("kv.prewrite").Nth(2).Conflict() // the first writes the status
+	s.Until(lost.Fired)
+	w1.Pause()
+	w0.Resume()
+	s.Until(unitIs(s, 0, "state", "failed", "epoch", "2"))
+	failed := s.World().Now()
+	w1.Resume()
+	s.Until(unitIs(s, 0, "state", "pending"))
+	require.Greater(t, s.World().Now(), failed+2*s.Core().UnitBackoff*7/8)
+	w0.Slow(1)
+	s.Settle()
+	requireUnit(t, s, 0, "attempts", "3", "epoch", "3")
+}
+
+// A back-off doubles up to its limit, and no further: a unit that has failed six times waits no
+// longer than one that has failed three times (R12).
+func TestBackOffHasALimit(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 1, 4)
+	batch.MaxAttempts = 7
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}, Tune: func(k *core.Config) { k.UnitTimeout = 5 * time.Second }})
+	w0 := s.Worker(0)
+	w0.Slow(30)
+	s.Until(unitIs(s, 0, "state", "failed", "attempts", "6"))
+	failed := s.World().Now()
+	s.Until(unitIs(s, 0, "state", "pending"))
+	require.Less(t, s.World().Now(), failed+s.Core().UnitBackoffMax+2*s.Core().ControlEvery)
+	w0.Slow(1)
+	s.Settle()
+	requireUnit(t, s, 0, "state", "complete", "attempts", "7")
+}
+
+// The store drops the upload of a merge as often as a merge begins it anew. The merge ends, not
+// the batch: the next generation does it (R17).
+func TestExpiredUploadsDoNotFailTheBatch(t *testing.T) {
+	s := begin(t, conversion.Setup{})
+	w0 := s.Worker(0)
+	var last *script.Trigger
+	for nth := range 5 { // as often as the merge tries
+		last = w0.Before(core.StepMerge).On("objects.upload_part").Nth(nth + 1).ExpireUpload()
+	}
+	s.Until(last.Fired)
+	s.Until(func() bool { return s.Phase(0) != "merging" })
+	require.Equal(t, "complete", s.Phase(0))
+	require.Equal(t, "2", mergeRow(s).get("gen"))
+	s.Settle()
+}
+
+// A claim has read the batch when a cancel, which has lost two conflicts, says what is to come, and
+// is written when the end has been carried through. The end locks the shards all the same: nothing
+// starts any more (R3, R16). What the cancel rolled back lies before the claim, and does not stop it.
+func TestNothingStartsAfterAnAnnouncedEnd(t *testing.T) {
+	s := begin(t, conversion.Setup{})
+	w0, client := s.Worker(0), s.Process("client")
+	s.Until(phaseIs(s, 0, "running"))
+	look := w0.Before(core.StepClaimUnit).On("kv.get").Pause()
+	s.Until(look.Fired)
+	for try := 1; try <= 2; try++ {
+		client.Before(core.StepCancel).On("kv.prewrite").Nth(try).Conflict()
+	}
+	announce := client.Before(core.StepCancel).On("kv.prewrite").Nth(3).LoseRequest() // a second
+	cancel := s.Cancel(0)
+	s.Until(announce.Fired)
+	claim := w0.Before(core.StepClaimUnit).Pause()
+	w0.Resume()
+	s.Until(claim.Fired)
+	require.Empty(t, storedRow(s, "batch/lab/data").get("closing"))
+	requireDone(t, s, cancel)
+	w0.Resume()
+	s.Settle()
+	w0.Saw(env.ErrConflict, core.StepClaimUnit)
+	requireUnit(t, s, 0, "state", "cancelled", "epoch", "0")
+}
+
+// An object that could not be deleted is not passed by: the batch is not forgotten before a look
+// that has deleted all there is (R15).
+func TestWhatCannotBeDeletedIsNotForgotten(t *testing.T) {
+	s := begin(t, conversion.Setup{Tune: func(k *core.Config) { k.WatchFor = time.Second }})
+	w0 := s.Worker(0)
+	for nth := range s.Core().StorageTries {
+		w0.Before(core.StepCollect).On("objects.delete").Nth(nth + 1).Refuse()
+	}
+	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 1 })
+	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 0 })
+	require.Empty(t, s.World().ObjectKeys("out/lab/data/staging/"))
+	s.Settle()
+}
+
+// Several uploads of one key are open, since their answers were lost, and more than a page holds.
+// One look finds them all: the next page begins behind the last upload, not behind its key
+// (R15, R18).
+func TestUploadsOfOneKeyFillPages(t *testing.T) {
+	s := begin(t, conversion.Setup{Tune: func(k *core.Config) { k.WatchFor, k.Page = time.Second, 1 }})
+	w0 := s.Worker(0)
+	for nth := range 3 {
+		w0.Before(core.StepConvert).On("objects.create_upload").Nth(nth + 1).LoseReply()
+	}
+	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 1 })
+	require.Len(t, s.World().Uploads(), 3)
+	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 0 })
+	require.Empty(t, s.World().Uploads())
+	s.Settle()
+}
+
+// A leader whose tries are far apart renews when a third of its lease is over, and so before the
+// next try but one: had it waited for the end of the lease, another would have led (R8, R20).
+func TestLeaderRenewsInTime(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Tune: func(c *core.Config) {
+		c.OpTimeout, c.MaxInFlight, c.ConflictTries, c.StorageBackoffMax = 30*time.Second, 40*time.Second, 100, 6*time.Second
+	}})
+	leader := func() row { return storedRow(s, "leader/scanner") }
+	s.Until(func() bool { return leader().get("epoch") == "1" })
+	s.Inject(storm{step: core.StepDiscover, until: 2 * time.Minute})
+	s.Advance(2 * time.Minute)
+	require.Equal(t, "1", leader().get("epoch"))
+	s.Settle()
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
 
 // Each test tells what goes wrong over a store that is not quite S3, and fails
@@ -93,6 +94,25 @@ func TestOrphanUploadOfTheLastMerge(t *testing.T) {
 	require.NoError(t, cancel.Err())
 	w1.Resume()
 	require.NotEmpty(t, s.World().Uploads())
+	s.Settle()
+	require.Empty(t, s.World().Uploads())
+}
+
+// TestOrphanUploadOfALaterChunk: keys are derived with the batch's own number of episodes in
+// each chunk, not with that which submissions get that name none.
+func TestOrphanUploadOfALaterChunk(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 2, 6)
+	batch.ChunkSize = 1
+	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}, Stores: func(st *conversion.Stores) { st.UploadsByKey = true }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	crash := w0.Applied(core.StepMerge).On("objects.create_upload").Nth(2).Crash()
+	s.Until(crash.Fired)
+	w1.Resume()
+	s.Until(phaseIs(s, 0, "complete"))
+	uploads := s.World().Uploads()
+	require.Len(t, uploads, 1)
+	require.Contains(t, uploads[0].Key, "/data/chunk-001/")
 	s.Settle()
 	require.Empty(t, s.World().Uploads())
 }
