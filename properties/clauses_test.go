@@ -816,6 +816,18 @@ var breaches = []breach{
 		s.pass(time.Hour)
 		s.settle()
 	}},
+	{"no-leaks", "rows kept for ever", func(s *story) {
+		s.published().collected().forgotten().commit(w0, discoveryRow(1, 2))
+		s.w.Heal(s.at)
+		s.pass(time.Hour)
+		s.settle()
+	}},
+	{"no-leaks", "rows kept for ever", func(s *story) {
+		s.published().collected().forgotten().commit(w0, row{"dead/" + unitA, "f1 epoch=1 attempts=1"})
+		s.w.Heal(s.at)
+		s.pass(time.Hour)
+		s.settle()
+	}},
 	{"no-leaks", "collected too early", func(s *story) { s.published().delete(w0, stagingKey(unitB, 1)) }},
 	{"no-leaks", "object left behind", func(s *story) { s.published(); s.w.Heal(s.at); s.pass(time.Hour); s.settle() }},
 	{"no-leaks", "upload left open", func(s *story) {

@@ -107,6 +107,9 @@ func (i *noLeaks) checkForgotten(w *sim.World) error {
 		if i.cfg.TTL == 0 {
 			continue
 		}
+		if row := s.leftRow(); row != "" {
+			return rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid), "%s of %s is still there; its time to live of %s is over", row, s.bid, i.cfg.TTL)
+		}
 		_, units := s.counts()
 		if at := slices.IndexFunc(s.shards, func(h *shard) bool { return h.exists }); at >= 0 {
 			return rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid), "shard %d of %s is still there; its time to live of %s is over", s.shards[at].number, s.bid, i.cfg.TTL)
@@ -117,6 +120,20 @@ func (i *noLeaks) checkForgotten(w *sim.World) error {
 		}
 	}
 	return nil
+}
+
+// leftRow names a row beside units, shards and the merge that the submission still
+// has, or "". Nothing writes one without the unit's row or the batch's.
+func (s *submission) leftRow() string {
+	for _, u := range s.units {
+		if u.dead || u.failed {
+			return "the place of unit " + u.uid + " among those that failed"
+		}
+	}
+	if at := slices.IndexFunc(s.discoveries, func(d *discovery) bool { return d.exists }); at >= 0 {
+		return "the progress of " + s.discoveries[at].key
+	}
+	return ""
 }
 
 // overdue reports whether what has been left over since then should be gone.

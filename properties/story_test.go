@@ -463,7 +463,7 @@ func (s *story) collectedBy(ownerA, counts, ownerB string) *story {
 func (s *story) forgotten() *story {
 	r := published(s, 1)
 	s.commit(w0, row{r.key, strings.Replace(r.value, "phase=complete", "phase=expired", 1)}, row{"status/" + batch, ""})
-	s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"shard/" + bid + "/0000", ""}, row{"merge/" + bid, ""})
+	s.commit(w0, row{"unit/" + unitA, ""}, row{"unit/" + unitB, ""}, row{"shard/" + bid + "/0000", ""}, row{"merge/" + bid, ""}, gone(discoveryRow(1, 2)))
 	return s
 }
 
