@@ -142,6 +142,7 @@ func TestBreakerJudges(t *testing.T) {
 	}
 	require.True(t, down(t.Context(), env.ErrUnavailable))
 	require.True(t, down(t.Context(), env.ErrUndetermined))
+	require.True(t, down(t.Context(), context.DeadlineExceeded), "the try's own deadline: nobody answered")
 	require.False(t, down(t.Context(), env.ErrConflict), "a conflict is an answer")
 	require.False(t, down(t.Context(), &env.Error{Class: env.ClassUnavailable, Op: "put", Err: env.ErrContended}), "the store is well")
 	require.False(t, down(t.Context(), env.ErrNotFound))
@@ -183,6 +184,7 @@ func TestJitter(t *testing.T) {
 		require.GreaterOrEqual(t, got, d/2)
 		require.LessOrEqual(t, got, d)
 	})
+	require.NotEqual(t, jitter(fixedRand(0), time.Hour), jitter(fixedRand(1<<40), time.Hour), "who failed together comes back together")
 }
 
 func TestSpecs(t *testing.T) {
@@ -283,18 +285,46 @@ func TestRetriesBackOffUpToTheMaximum(t *testing.T) {
 		}
 		return err
 	}
-	clock := &napClock{}
-	e := &env.Env{Clock: clock, Rand: evenRand{}, Metrics: noMetrics{}}
-	o := objects{env: e, cfg: &cfg, breaker: newBreaker(&cfg), patient: true}
-	err := o.retry(context.Background(), func(context.Context, bool) error { return refuse(clock, env.ErrUnavailable) })
-	require.ErrorIs(t, err, env.ErrNotFound)
-	requirePauses(cfg.StorageBackoff, clock)
+	// The deadline is that of one try: the caller's own context has not ended.
+	for _, again := range []error{env.ErrUnavailable, env.ErrUndetermined, context.DeadlineExceeded} {
+		clock := &napClock{}
+		e := &env.Env{Clock: clock, Rand: evenRand{}, Metrics: noMetrics{}}
+		o := objects{env: e, cfg: &cfg, breaker: newBreaker(&cfg), patient: true}
+		err := o.retry(context.Background(), func(context.Context, bool) error { return refuse(clock, again) })
+		require.ErrorIs(t, err, env.ErrNotFound)
+		requirePauses(cfg.StorageBackoff, clock)
+	}
+	for _, again := range []error{env.ErrConflict, env.ErrUnavailable, env.ErrUndetermined, context.DeadlineExceeded} {
+		clock := &napClock{}
+		e := &env.Env{Clock: clock, Rand: evenRand{}, Metrics: noMetrics{}, KV: noKV{func() error { return refuse(clock, again) }}}
+		err := newStore(e, &cfg).update(context.Background(), &txn{patient: true})
+		require.ErrorIs(t, err, env.ErrNotFound)
+		requirePauses(cfg.ConflictBackoff, clock)
+	}
+}
 
-	clock = &napClock{}
-	e = &env.Env{Clock: clock, Rand: evenRand{}, Metrics: noMetrics{}, KV: noKV{func() error { return refuse(clock, env.ErrConflict) }}}
-	err = newStore(e, &cfg).update(context.Background(), &txn{patient: true})
-	require.ErrorIs(t, err, env.ErrNotFound)
-	requirePauses(cfg.ConflictBackoff, clock)
+// All that a process still does after it was asked to stop ends within DrainTimeout of
+// the first of it: not each thing by itself.
+func TestDrainHasOneTimeLimit(t *testing.T) {
+	clock := &limitClock{handClock: handClock{now: time.Hour}}
+	n := &Node{cfg: Config{DrainTimeout: 30 * time.Second}, env: &env.Env{Clock: clock}}
+	for _, after := range []time.Duration{0, 10 * time.Second, time.Minute} {
+		clock.now += after
+		_, cancel := n.afterwards(context.Background())
+		cancel()
+	}
+	require.Equal(t, []time.Duration{30 * time.Second, 20 * time.Second, 1}, clock.limits)
+}
+
+// limitClock notes the time limits that it was asked for.
+type limitClock struct {
+	handClock
+	limits []time.Duration
+}
+
+func (c *limitClock) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	c.limits = append(c.limits, d)
+	return ctx, func() {}
 }
 
 // napClock notes for how long it was slept.

@@ -170,7 +170,30 @@ func TestResubmission(t *testing.T) {
 		second := w.await("arm", core.PhaseComplete)
 		require.EqualValues(t, 2, second.Generation)
 		require.NotEqual(t, first.Manifest, second.Manifest)
+		for _, status := range []core.BatchStatus{first, second} { // by clocks that agree here
+			require.True(t, status.Finished.After(status.Submitted), status)
+			require.Less(t, status.Finished.Sub(status.Submitted), time.Hour)
+		}
 		require.Contains(t, w.keys("out/arm/"), first.Manifest, "what was published stays")
+	})
+}
+
+// A recording that changed after it was discovered is not converted: the dataset would hold
+// what nobody asked for, or a mixture (R5).
+func TestChangedRecordingIsPoison(t *testing.T) {
+	run(t, func(w *world) {
+		w.record("in/arm/a.rec", recording(1, 20))
+		_, err := w.submit(spec("arm"))
+		require.NoError(t, err)
+		w.scanner("s")
+		for len(w.rows("queue/")) == 0 {
+			w.Clock.Advance(time.Second)
+		}
+		w.record("in/arm/a.rec", recording(2, 20)) // of the same size
+		w.node("w0")
+		status := w.await("arm", core.PhaseFailed)
+		require.Contains(t, status.Error, "changed since it was discovered")
+		require.Equal(t, 1, status.Failures[0].Attempts)
 	})
 }
 
