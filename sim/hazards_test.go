@@ -779,6 +779,16 @@ func TestScansPageToTheEnd(t *testing.T) {
 	require.Equal(t, "5", storedRow(s, "status/lab/data").get("complete"))
 }
 
+// So do deletions: of a batch whose time to live is over no page of rows stays.
+func TestExpiredRowsGoToTheEnd(t *testing.T) {
+	s := begin(t, conversion.Setup{Units: 5, Frames: 1, TTL: 20 * time.Second, Tune: func(c *core.Config) { c.Page = 2 }})
+	s.Until(phaseIs(s, 0, "expired"))
+	s.Settle()
+	for _, table := range []string{"unit/", "shard/", "discovery/", "merge/"} {
+		require.Empty(t, s.World().Keys(table))
+	}
+}
+
 // Names that begin with other names are other names: prefixes end in a
 // separator (R18).
 func TestPrefixDoesNotMixBatches(t *testing.T) {

@@ -234,6 +234,118 @@ func TestDeposedScannerReportsNothing(t *testing.T) {
 	require.Equal(t, "complete", s.Phase(0))
 }
 
+// A controller is about to queue a failed unit again, and its batch is cancelled. What it
+// does then, after a conflict, it decides anew: nothing of the batch is queued (R13, R16).
+func TestNothingIsQueuedAfterCancel(t *testing.T) {
+	s := begin(t, conversion.Setup{Frames: 8, Tune: func(c *core.Config) { c.UnitTimeout = 20 * time.Second }})
+	w0 := s.Worker(0)
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w0.Slow(30)
+	s.Until(unitIs(s, 0, "state", "failed"))
+	s.Until(func() bool { return storedRow(s, "status/lab/data").get("failed") == "1" })
+	stall := w0.Before(core.StepControl).On("kv.prewrite").Pause()
+	s.Until(stall.Fired)
+	requireDone(t, s, s.Cancel(0))
+	w0.Resume()
+	s.Settle()
+	w0.Saw(env.ErrConflict, core.StepControl)
+	for _, e := range commits(s, "w0", core.StepControl) {
+		require.Empty(t, wrote(&e, "queue"))
+	}
+	requireUnit(t, s, 0, "state", "cancelled", "attempts", "1")
+}
+
+// A scanner is suspended when it is about to begin a discovery, until another leads: the
+// batch row that it writes is fenced as all else that it writes (R20).
+func TestDeposedScannerBeginsNothing(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	stall := w0.Before(core.StepDiscover).On("kv.prewrite").Suspend()
+	s.Until(stall.Fired)
+	lead := w1.After(core.StepLead).On("kv.commit").Pause()
+	w1.Resume()
+	s.Until(lead.Fired)
+	w0.Resume()
+	s.Advance(2 * time.Second)
+	require.Equal(t, "pending", s.Phase(0))
+	w1.Resume()
+	s.Settle()
+	require.Equal(t, "complete", s.Phase(0))
+}
+
+// A leader that is asked to stop lets the lead go: another leads at its next look, and does
+// not wait until the leadership has gone stale (R20).
+func TestDrainedScannerLetsTheLeadGo(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 40})
+	leader := func() row { return storedRow(s, "leader/scanner") }
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(func() bool { return leader().get("worker") == "w0" })
+	w1.Resume()
+	w0.Terminate(30 * time.Second)
+	s.Advance(s.Core().ScannerLease / 2)
+	require.Equal(t, "2", leader().get("epoch"))
+	require.Equal(t, "w1", leader().get("worker"))
+	s.Settle()
+}
+
+// A merger that cannot take its input in is suspended before it says so, until another has
+// the merge: it fails no batch that is the other's to publish (R1, R11).
+func TestDeposedMergeFailsNothing(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Tune: func(c *core.Config) { c.MergeMemory = 1 }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	verdict := w0.After(core.StepMerge).On("kv.scan").Suspend()
+	s.Until(verdict.Fired)
+	claim := w1.After(core.StepTryClaim).On("kv.commit").Pause()
+	w1.Resume()
+	s.Until(claim.Fired)
+	require.Equal(t, "2", mergeRow(s).get("gen"))
+	w0.Resume()
+	s.Advance(2 * time.Second)
+	require.Equal(t, "merging", s.Phase(0))
+	w1.Resume()
+	s.Until(phaseIs(s, 0, "failed"))
+}
+
+// A merger that is asked to stop in the middle of a merge lets its claim go: another takes the
+// merge over at its next look, and does not wait until the claim has gone stale (R11).
+func TestDrainedMergerLetsGo(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	stop := w0.Before(core.StepMerge).On("objects.upload_part").Nth(3).Terminate(30 * time.Second)
+	s.Until(stop.Fired)
+	s.Advance(2 * time.Second)
+	require.Equal(t, "1", mergeRow(s).get("gen"))
+	require.Empty(t, mergeRow(s).get("worker"))
+	w1.Resume()
+	s.Advance(s.Core().StaleAfter / 2)
+	require.Equal(t, "2", mergeRow(s).get("gen"))
+	s.Settle()
+}
+
+// A checkpoint that is on its way when its attempt is reaped, and another claims the unit,
+// changes nothing. Its successor has written none yet: only the unit's row refuses it, and
+// to have read it is not enough (R1, R3).
+func TestCheckpointLocksItsUnit(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 9})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	stall := w0.Before(core.StepCheckpoint).On("kv.prewrite").Suspend()
+	s.Until(stall.Fired)
+	hold := w1.Before(core.StepConvert).Pause()
+	w1.Resume()
+	s.Until(hold.Fired)
+	w0.Resume()
+	s.Advance(2 * time.Second)
+	require.Empty(t, commits(s, "w0", core.StepCheckpoint))
+	requireUnit(t, s, 0, "state", "processing", "worker", "w1", "epoch", "2")
+	w1.Resume()
+	s.Settle()
+}
+
 // An owner counts its lease from when it sent the claim, or the beat, not from the answer
 // (R8): observers may have counted since the one was there, and the other may be late.
 func TestLeasesCountFromTheSend(t *testing.T) {
