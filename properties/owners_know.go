@@ -263,11 +263,15 @@ func (i *ownersKnow) check(c *unitChange) error {
 	return nil
 }
 
+// lockTTL is for how long TiKV protects the locks of a small transaction: of one whose
+// commit was lost, too, whoever tries next meets them, its own process among them.
+const lockTTL = 3 * time.Second
+
 // quiet reports whether there was a time without faults in which a beat would
-// have come through: a transaction that a fault had caught times out, and the
-// owner tries again.
+// have come through: a transaction that a fault had caught times out, and so do
+// the locks that it left, and the owner tries again.
 func (i *ownersKnow) quiet(from, until time.Duration) bool {
-	needed := drifted(i.cfg.OpTimeout+i.cfg.Heartbeat/4) + time.Second + 16*i.cfg.MaxLatency
+	needed := drifted(max(i.cfg.OpTimeout, lockTTL)+i.cfg.Heartbeat/4) + time.Second + 16*i.cfg.MaxLatency
 	for n := range i.faults {
 		f := &i.faults[n]
 		if lasts := f.fault.Kind.Lasts(); f.at-lasts <= until {

@@ -389,6 +389,9 @@ func (r runtimeSeam) Work(ctx context.Context, pieces int) error {
 		return nil
 	}
 	call := r.p.u.enter(t, c, ops.Work)
+	if n := c.scope.ended(); n != nil { // by a fault that struck here: nobody would wake it
+		return n.cause
+	}
 	cost := r.p.stretch(int64(pieces) * r.p.u.config.WorkTime.Nanoseconds())
 	if cost <= 0 {
 		return nil
