@@ -59,6 +59,14 @@ func requireUnit(t *testing.T, s *conversion.Script, unit int, pairs ...string) 
 	}
 }
 
+// failByTime slows the owner of batch 0's unit down until its attempt has taken too long,
+// and leaves it slow.
+func failByTime(s *conversion.Script, owner conversion.Worker) {
+	s.Until(unitIs(s, 0, "state", "processing"))
+	owner.Slow(30)
+	s.Until(unitIs(s, 0, "state", "failed"))
+}
+
 func phaseIs(s *conversion.Script, batch int, phase string) func() bool {
 	return func() bool { return s.Phase(batch) == phase }
 }
@@ -601,9 +609,7 @@ func TestHeartbeatEndsWithItsAttempt(t *testing.T) {
 func TestTimedOutAttemptStops(t *testing.T) {
 	s := begin(t, conversion.Setup{Tune: func(c *core.Config) { c.UnitTimeout = 10 * time.Second }})
 	w0 := s.Worker(0)
-	s.Until(unitIs(s, 0, "state", "processing"))
-	w0.Slow(30)
-	s.Until(unitIs(s, 0, "state", "failed"))
+	failByTime(s, w0)
 	requireUnit(t, s, 0, "error", "unit timeout", "attempts", "1")
 	require.Less(t, s.World().Now(), 13*time.Second)
 	require.Empty(t, stored(s, "w0", objstore.EffectUploadPart))
@@ -619,9 +625,7 @@ func TestRequeueLooksAgain(t *testing.T) {
 	s := begin(t, conversion.Setup{Workers: 2, Frames: 8, Tune: func(c *core.Config) { c.UnitTimeout = 20 * time.Second }})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
-	s.Until(unitIs(s, 0, "state", "processing"))
-	w0.Slow(30)
-	s.Until(unitIs(s, 0, "state", "failed"))
+	failByTime(s, w0)
 	w0.Slow(1)
 	w0.Pause()
 	w1.Resume()

@@ -239,9 +239,7 @@ func TestDeposedScannerReportsNothing(t *testing.T) {
 func TestNothingIsQueuedAfterCancel(t *testing.T) {
 	s := begin(t, conversion.Setup{Frames: 8, Tune: func(c *core.Config) { c.UnitTimeout = 20 * time.Second }})
 	w0 := s.Worker(0)
-	s.Until(unitIs(s, 0, "state", "processing"))
-	w0.Slow(30)
-	s.Until(unitIs(s, 0, "state", "failed"))
+	failByTime(s, w0)
 	s.Until(func() bool { return storedRow(s, "status/lab/data").get("failed") == "1" })
 	stall := w0.Before(core.StepControl).On("kv.prewrite").Pause()
 	s.Until(stall.Fired)
@@ -787,9 +785,7 @@ func TestRequeueIsOfTheFailureSeen(t *testing.T) {
 	s := begin(t, conversion.Setup{Workers: 2, Frames: 8, Tune: func(c *core.Config) { c.UnitTimeout = 20 * time.Second }})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
-	s.Until(unitIs(s, 0, "state", "processing"))
-	w0.Slow(30)
-	s.Until(unitIs(s, 0, "state", "failed"))
+	failByTime(s, w0)
 	w0.Pause()
 	w1.Resume()
 	lost := w1.Before(core.StepControl).On("kv.prewrite").Nth(2).Conflict() // the first writes the status

@@ -55,6 +55,9 @@ const frameTime = 200 * time.Millisecond
 // time: so that a straggler matters, and that a batch outlasts a deployment.
 var frameTimes = map[string]time.Duration{"slow-worker": 300 * time.Millisecond, "rolling-restart": 600 * time.Millisecond}
 
+// keepsItsUnits are the scenarios in which an owner that lives and beats is never reaped.
+var keepsItsUnits = map[string]bool{"slow-worker": true, "clock-skew": true}
+
 // stage pins what the story needs and leaves the rest as it was drawn: units
 // that are uploaded in several parts with checkpoints in between, sources that
 // are read in several pieces, and nothing else that could go wrong.
@@ -68,6 +71,11 @@ func stage(s chaos.Scenario, c *conversion.Config) {
 	k.UnitTimeout = core.DefaultConfig().UnitTimeout
 	// A story fails attempts on purpose: a batch that allows for one would end with it.
 	k.BackoffLimit = max(k.BackoffLimit, core.DefaultConfig().BackoffLimit)
+	if keepsItsUnits[s.Name] {
+		// A claim that waits for the locks of who crashed may land when its lease, counted
+		// from before, is over, and is given up: here a lease outlasts any try.
+		k.StaleAfter = max(k.StaleAfter, k.FenceMargin+2*k.OpTimeout)
+	}
 	k.PartSize, k.MultipartAbove = min(k.PartSize, 200), min(k.MultipartAbove, 200)
 	k.CheckpointFrames = min(k.CheckpointFrames, 4)
 	k.ReadChunk = min(k.ReadChunk, 400)

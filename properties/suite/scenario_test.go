@@ -26,6 +26,9 @@ func TestStage(t *testing.T) {
 				tight++
 			}
 			stage(s, c)
+			if keepsItsUnits[s.Name] {
+				require.Greater(t, c.Core.StaleAfter-c.Core.FenceMargin, c.Core.OpTimeout, "%s, seed %d: a claim lands when its lease is over", s.Name, seed)
+			}
 			require.GreaterOrEqual(t, c.Core.BackoffLimit, least, "%s, seed %d", s.Name, seed)
 			for _, b := range c.Workload().Batches {
 				require.Zero(t, b.BackoffLimit, "%s, seed %d: the batch names a limit of its own", s.Name, seed)
