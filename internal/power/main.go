@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 )
 
@@ -47,11 +48,35 @@ func main() {
 	flag.StringVar(&p.results, "results", mutants.CellsFile, "the file that results are added to")
 	flag.Parse()
 	p.only, p.cells = split(*only), split(*cells)
-	err := p.run(*page)
+	err := p.check(flag.Args())
+	if err == nil {
+		err = p.run(*page)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "power:", err)
 		os.Exit(1)
 	}
+}
+
+// check refuses what would measure nothing: a line about no universe makes the file of
+// results unreadable, for the gate, too.
+func (p *program) check(args []string) error {
+	switch {
+	case len(args) > 0:
+		return fmt.Errorf("%q: want flags only; names have commas between, and no spaces", args[0])
+	case !(p.cap > 0):
+		return fmt.Errorf("-cap=%v: want CPU-seconds, more than 0", p.cap)
+	case p.kills < 1:
+		return fmt.Errorf("-kills=%d: want 1 or more", p.kills)
+	case p.placements < 1:
+		return fmt.Errorf("-placements=%d: want 1 or more", p.placements)
+	case p.base == "":
+		return nil
+	}
+	if _, err := harness.Seed(p.base); err != nil {
+		return fmt.Errorf("-base: %w", err)
+	}
+	return nil
 }
 
 func split(list string) []string {
@@ -80,7 +105,22 @@ func (p *program) run(page bool) error {
 	if page {
 		return newMeasurements(all, p.known).write()
 	}
+	if err := writable(p.results); err != nil {
+		return err
+	}
 	return p.measure(chosen)
+}
+
+// writable tells before anything is measured that its results could not be kept.
+func writable(file string) error {
+	if file == "" { // they are printed only
+		return nil
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("-results: %w", err)
+	}
+	return f.Close()
 }
 
 // commit is where the seeds begin unless something else is said: no range of seeds

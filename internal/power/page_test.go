@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -82,4 +83,28 @@ func TestPage(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(text), "</svg>")
 	}
+}
+
+// TestFlags: what would measure nothing, or could not be kept, is refused before
+// anything is measured.
+func TestFlags(t *testing.T) {
+	sound := program{cap: 10, kills: 20, placements: 2000}
+	require.NoError(t, sound.check(nil))
+	for _, c := range []struct {
+		spoil func(*program)
+		args  []string
+		says  string
+	}{
+		{func(p *program) { p.cap = 0 }, nil, "-cap=0: "},
+		{func(p *program) { p.cap = math.NaN() }, nil, "-cap=NaN: "},
+		{func(p *program) { p.kills = 0 }, nil, "-kills=0: "},
+		{func(p *program) { p.placements = -5 }, nil, "-placements=-5: "},
+		{func(p *program) { p.base = "zzz" }, nil, `-base: seed "zzz"`},
+		{func(*program) {}, []string{"flip-without-fence"}, `"flip-without-fence": want flags only`},
+	} {
+		p := sound
+		c.spoil(&p)
+		require.ErrorContains(t, p.check(c.args), c.says)
+	}
+	require.ErrorContains(t, writable(filepath.Join(t.TempDir(), "none", "x")), "-results: ")
 }
