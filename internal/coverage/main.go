@@ -20,6 +20,9 @@ func main() {
 	page := flag.String("page", "", "the page whose tables are written anew")
 	flag.Parse()
 	base, err := harness.Seed(*seed)
+	if flag.NArg() > 0 {
+		err = fmt.Errorf("%q: want flags only", flag.Arg(0))
+	}
 	if err == nil {
 		err = run(base, *universes, *page)
 	}

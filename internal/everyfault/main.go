@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/harness"
@@ -52,6 +53,9 @@ func run() error {
 	flag.StringVar(&p.only, "only", "", "measure these mutants only: names, with commas between")
 	flag.IntVar(&p.count, "count", 1000, "measure at most so many mutants that have no result yet")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		return fmt.Errorf("%q: want flags only; names have commas between, and no spaces", flag.Arg(0))
+	}
 	if p.one != "" {
 		return p.measure()
 	}
@@ -102,12 +106,17 @@ func (p *program) all() error {
 	if err != nil {
 		return err
 	}
+	for _, name := range p.named() {
+		if !slices.Contains(files, filepath.Join("testdata", "mutants", name+".patch")) {
+			return fmt.Errorf("-only: no bug of testdata/mutants is called %q", name)
+		}
+	}
 	for _, file := range files {
 		m, err := mutants.Read(file)
 		if err != nil {
 			return err
 		}
-		if _, done := known[m.Name]; done || p.count == 0 || p.only != "" && !strings.Contains(","+p.only+",", ","+m.Name+",") {
+		if _, done := known[m.Name]; done || p.count == 0 || p.only != "" && !slices.Contains(p.named(), m.Name) {
 			continue
 		}
 		p.count--
@@ -124,6 +133,11 @@ func (p *program) all() error {
 		return nil
 	}
 	return p.write(files, known)
+}
+
+// named are the mutants of -only.
+func (p *program) named() []string {
+	return slices.DeleteFunc(strings.Split(p.only, ","), func(name string) bool { return name == "" })
 }
 
 // known reads the file of results.

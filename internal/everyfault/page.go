@@ -32,6 +32,9 @@ func (p *program) write(files []string, known map[string]Result) error {
 			results = append(results, r)
 		}
 	}
+	if len(results) == 0 {
+		return fmt.Errorf("nothing is known of any bug: %s stays as it is", p.page)
+	}
 	page := string(before) + tableBegins + p.table(results) + tableEnds + string(after)
 	return os.WriteFile(p.page, []byte(page), 0o644)
 }

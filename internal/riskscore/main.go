@@ -74,6 +74,10 @@ func run() error {
 	flag.StringVar(&p.only, "only", "", "measure these mutants only: names, with commas between")
 	flag.Parse()
 	switch {
+	case flag.NArg() > 0:
+		return fmt.Errorf("%q: want flags only; names have commas between, and no spaces", flag.Arg(0))
+	case p.universes < 1 || p.failures < 1:
+		return fmt.Errorf("-universes=%d -failures=%d: want 1 or more", p.universes, p.failures)
 	case p.one && p.races:
 		return p.predict()
 	case p.one:

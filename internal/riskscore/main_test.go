@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -24,4 +25,15 @@ func TestPredicted(t *testing.T) {
 	require.Greater(t, r.Tried, 80)
 	require.Greater(t, r.Failed*r.Universes, 3*r.Drawn*r.Tried, "%+v", r)
 	require.Positive(t, r.Failed)
+}
+
+// TestPageIsKept: a page whose table nothing would stand in stays as it is.
+func TestPageIsKept(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.md")
+	const text = "# x\n" + tableBegins + "| a |\n" + tableEnds
+	require.NoError(t, os.WriteFile(page, []byte(text), 0o600))
+	require.ErrorContains(t, (&program{page: page}).all(), "stays as it is")
+	is, err := os.ReadFile(page)
+	require.NoError(t, err)
+	require.Equal(t, text, string(is))
 }

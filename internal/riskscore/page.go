@@ -27,6 +27,9 @@ func (p *program) write(results []Result) error {
 	if !begins || !ends {
 		return errors.New(p.page + " has no place for the table")
 	}
+	if len(results) == 0 {
+		return fmt.Errorf("nothing is known of any bug, and -only names none: %s stays as it is", p.page)
+	}
 	rows := table(results)
 	if p.races {
 		rows = races(results)
