@@ -367,13 +367,25 @@ func (u *Universe) settleFor() time.Duration {
 	return u.bounds.Settle
 }
 
-// settleEvents is how many events the settle phase may have.
+// settleEvents is how many events the settle phase may have in the first quarter
+// of its bound.
 func (u *Universe) settleEvents() uint64 {
 	events := settleEvents / settleProcesses * uint64(max(len(u.processes), settleProcesses))
 	if u.hasty {
 		return events / hastyEvents
 	}
 	return events
+}
+
+// paced is how many events the settle phase may have had by now: who is busy for
+// the whole bound storms no more than who is busy for a quarter of it.
+func (u *Universe) paced() uint64 {
+	events, quarter := u.settleEvents(), u.settleFor()/4
+	elapsed := time.Duration(u.sched.now - u.healedAt)
+	if elapsed <= quarter {
+		return events
+	}
+	return events * uint64(elapsed.Milliseconds()) / uint64(max(quarter.Milliseconds(), 1))
 }
 
 // runSettle heals the world and gives the system its bound to finish. It
@@ -387,12 +399,13 @@ func (u *Universe) runSettle() bool {
 	u.judge.fresh = true // ask once even if nothing changes any more
 	half := u.sched.now + int64(u.settleFor())/2
 	until := u.sched.now + int64(u.settleFor())
-	limit := u.events + u.settleEvents()
+	first := u.events
 	for u.judge.violation == nil && !u.spent() {
 		if u.ask(u.system.Done) {
 			return true
 		}
-		if u.sched.now < half && u.events+u.settleEvents()/2 < limit {
+		had, most := u.events-first, u.paced()
+		if u.sched.now < half && had < most/2 {
 			if !u.step() {
 				u.judge.fail(u.standstill(Deadlock, nil))
 			}
@@ -404,7 +417,7 @@ func (u *Universe) runSettle() bool {
 		switch {
 		case u.sched.now >= until:
 			u.judge.fail(u.standstill(NotDone, u.judge.probe))
-		case u.events >= limit:
+		case had >= most:
 			u.judge.fail(u.standstill(u.judge.probe.exhausted(), u.judge.probe))
 		case !u.judge.probe.step():
 			u.judge.fail(u.standstill(Deadlock, u.judge.probe))

@@ -413,7 +413,7 @@ func (s *Standstill) detail(u *Universe) string {
 		}
 		return "nothing is left to happen"
 	case TimerStorm:
-		return fmt.Sprintf("%d events in the %s after healing", u.settleEvents(), secondsText(after))
+		return fmt.Sprintf("%d events in the %s after healing", u.paced(), secondsText(after))
 	case Lasso:
 		return fmt.Sprintf("the same states come again every %s (%d events)", secondsText(s.Period), s.Events)
 	case NoProgress:
