@@ -378,11 +378,12 @@ func (u *Universe) settleEvents() uint64 {
 }
 
 // paced is how many events the settle phase may have had by now: who is busy for
-// the whole bound storms no more than who is busy for a quarter of it.
+// the whole bound storms no more than who is busy for a quarter of it. A hasty run
+// does not wait for that.
 func (u *Universe) paced() uint64 {
 	events, quarter := u.settleEvents(), u.settleFor()/4
 	elapsed := time.Duration(u.sched.now - u.healedAt)
-	if elapsed <= quarter {
+	if u.hasty || elapsed <= quarter {
 		return events
 	}
 	return events * uint64(elapsed.Milliseconds()) / uint64(max(quarter.Milliseconds(), 1))
