@@ -76,6 +76,7 @@ func TestPage(t *testing.T) {
 	require.Contains(t, string(page), "| tier0 | 2 | 1 | 0 | 0 | 1040 | 8 | ≥ 2.00 | 8.0 | 5.00 | 1.0 | 1.0 | 1.0 |")
 	require.Contains(t, string(page), "| `a` | R1 | fencing | 1 | 0/1/2 | 100 | 10 | 0.10000 |")
 	require.Contains(t, string(page), "| `b` | R2 | `TestB` |")
+	require.Contains(t, string(page), "Of 3 bugs scripts tell 1, and universes must find the other 2. Of these 1 are measured, and 0 are needles.")
 	require.NotContains(t, string(page), "old")
 	require.Contains(t, string(page), ends+"after\n")
 	for _, picture := range []string{killsFile, matrixFile} {
