@@ -124,6 +124,35 @@ func pctOf(d, k int, aware bool) func(*scheduler, armSetup) strategy {
 	}
 }
 
+// lostUpdates is how likely an update is lost under each arm; TestLostUpdate says why.
+var lostUpdates = []struct {
+	name  string
+	start func(*scheduler, armSetup) strategy
+	p     float64
+}{
+	{"elastic", newWalk, 1. / 2},
+	{"surw", surwKnowing(2), 4. / 6},
+	{"pos", newPOS, 1. / 3},
+	{"pct", pctOf(2, 4, false), 3. / 16},
+	{"ta-pct", pctOf(2, 2, true), 1. / 2},
+	{narrowArm, newNarrow, narrowLoses()},
+	{DefaultArm, newDefault, 1},
+}
+
+// byOthers are the arms of which another test knows the probabilities.
+var byOthers = map[string]string{quantisedArm: "TestTies", "mixture": "TestMixture"}
+
+// TestEveryArmIsValidated: no arm draws for which no test computes what it must draw.
+func TestEveryArmIsValidated(t *testing.T) {
+	for _, a := range arms {
+		validated := byOthers[a.name] != ""
+		for i := range lostUpdates {
+			validated = validated || lostUpdates[i].name == a.name
+		}
+		require.True(t, validated, "%s: want its probability of a lost update, or a test of its own", a.name)
+	}
+}
+
 // TestLostUpdate: two tasks that read and then write one counter, under each arm.
 //
 //   - elastic: the first read leaves a write and a read, one of which is next: 1/2.
@@ -138,19 +167,7 @@ func pctOf(d, k int, aware bool) func(*scheduler, armSetup) strategy {
 //   - narrow: the sums of latencies a+b and c+d of each task: an update is lost unless
 //     c > a+b or a > c+d. With all of them uniform from 1 to 10: computed below.
 func TestLostUpdate(t *testing.T) {
-	for _, row := range []struct {
-		name  string
-		start func(*scheduler, armSetup) strategy
-		p     float64
-	}{
-		{"elastic", newWalk, 1. / 2},
-		{"surw", surwKnowing(2), 4. / 6},
-		{"pos", newPOS, 1. / 3},
-		{"pct", pctOf(2, 4, false), 3. / 16},
-		{"ta-pct", pctOf(2, 2, true), 1. / 2},
-		{"narrow", newNarrow, narrowLoses()},
-		{"default", newDefault, 1},
-	} {
+	for _, row := range lostUpdates {
 		t.Run(row.name, func(t *testing.T) {
 			requireProbability(t, row.p, count(func(seed uint64) bool {
 				return loses(newToy(seed, toyConfig, row.start, 2, lostUpdate...).run())
