@@ -2,6 +2,7 @@ package house
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -175,21 +176,66 @@ func functions(t *testing.T, name string) map[string]bool {
 	return found
 }
 
-// TestLinks: what the documents link to is there.
+// TestLinks: what the documents link to is there, the headings included.
 func TestLinks(t *testing.T) {
-	pages, err := filepath.Glob("../../docs/*.md")
-	require.NoError(t, err)
-	more, err := filepath.Glob("../../*.md")
-	require.NoError(t, err)
-	links := 0
-	for _, page := range append(pages, more...) {
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/*.md", "core/*.md"} {
+		more, err := filepath.Glob(filepath.Join("../..", pattern))
+		require.NoError(t, err)
+		pages = append(pages, more...)
+	}
+	links, parts := 0, 0
+	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
-		for _, link := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(string(text), -1) {
+		for _, link := range regexp.MustCompile(`\]\(([^)#:]*)(#[^)]+)?\)`).FindAllStringSubmatch(string(text), -1) {
 			links++
-			_, err := os.Stat(filepath.Join(filepath.Dir(page), link[1]))
+			file := page
+			if link[1] != "" {
+				file = filepath.Join(filepath.Dir(page), link[1])
+			}
+			linked, err := os.Stat(file)
 			require.NoError(t, err, "%s links to %s", page, link[1])
+			if link[2] != "" && !linked.IsDir() {
+				parts++
+				require.Contains(t, headings(t, file), link[2], "%s links to %s%s", page, link[1], link[2])
+			}
 		}
 	}
 	require.Greater(t, links, 20)
+	require.Positive(t, parts)
+}
+
+// headings are the links to a page's headings: "## What is drawn, and how" is
+// "#what-is-drawn-and-how".
+func headings(t *testing.T, page string) []string {
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	var all []string
+	for _, title := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(text), -1) {
+		kept := regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(title[1]), "")
+		all = append(all, "#"+strings.ReplaceAll(kept, " ", "-"))
+	}
+	return all
+}
+
+// TestPagesOfComments: the documents that programs name are there.
+func TestPagesOfComments(t *testing.T) {
+	named := 0
+	err := filepath.WalkDir("../..", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() && d.Name() == "node_modules" {
+			return cmp.Or(err, filepath.SkipDir)
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, page := range regexp.MustCompile(`\bdocs/[A-Za-z0-9-]+\.(md|svg)\b`).FindAllString(string(text), -1) {
+			named++
+			require.FileExists(t, filepath.Join("../..", page), path)
+		}
+		return err
+	})
+	require.NoError(t, err)
+	require.Greater(t, named, 20)
 }

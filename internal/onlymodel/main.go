@@ -4,7 +4,7 @@
 //
 //	go run ./internal/onlymodel -count 25
 //
-// The bugs are drawn by a hash of their names. It prints the table of docs/ORACLES.md.
+// The bugs are drawn by a hash of their names.
 package main
 
 import (
