@@ -184,6 +184,8 @@ func TestExitCodes(t *testing.T) {
 		{"good", "every-fault --seed 7 --place 'melt'", 2, "a fault reads"},
 		{"good", "every-fault --schedules 0", 2, "--schedules=0: want a whole number from 1"},
 		{"good", "every-fault --limit -1", 2, "--limit=-1: want 0 (all) or more"},
+		{"good", "every-fault --out command.go/kept", 2, "--out=command.go/kept: command.go is no folder"},
+		{"good", "sweep --seeds 20 --out command.go", 2, "--out=command.go: command.go is no folder"},
 		{"skips", "every-fault --schedules 3", 1, "; 3 schedules fail without any fault"},
 		{"blocks", "every-fault --patience 300ms", 5, "stuck: seed 0x0000000000000001: w0/main"},
 		{"good", "scenarios calm", 0, "scenario calm: seeds=200 "},

@@ -48,6 +48,9 @@ func (c *command) everyFault(p *placing) error {
 	if p.limit < 0 {
 		return fmt.Errorf("--limit=%d: want 0 (all) or more", p.limit)
 	}
+	if err := keepable("out", p.folder); err != nil {
+		return err
+	}
 	q := harness.Placing{Singles: systematic.All}
 	if p.limit > 0 {
 		q.Singles = p.limit

@@ -112,6 +112,19 @@ func writable(flag, name, begin string) error {
 	return nil
 }
 
+// keepable refuses a folder that cannot be: something else stands in its way. It makes
+// none: without a failure there is nothing to keep.
+func keepable(flag, folder string) error {
+	for way := filepath.Clean(folder); folder != ""; way = filepath.Dir(way) {
+		if info, err := os.Stat(way); err == nil && !info.IsDir() {
+			return fmt.Errorf("--%s=%s: %s is no folder", flag, folder, way)
+		} else if err == nil || way == filepath.Dir(way) {
+			break
+		}
+	}
+	return nil
+}
+
 // replace writes a file whole or not at all: beside it first, then in its place.
 func replace(name string, write func(io.Writer) error) error {
 	var text bytes.Buffer

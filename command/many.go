@@ -74,6 +74,9 @@ func (c *command) begin(s *sweeping, base uint64, shard string) (done bool, err 
 }
 
 func (c *command) sweep(s *sweeping) error {
+	if err := keepable("out", s.folder); err != nil {
+		return err
+	}
 	if s.file != "" {
 		if err := writable("html", s.file, sweepPage); err != nil {
 			return err
