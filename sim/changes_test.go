@@ -194,3 +194,20 @@ func TestMergeIsTakenOverBesideAnotherBatch(t *testing.T) {
 	w0.Restart()
 	s.Settle()
 }
+
+// A reaper counts time and not its looks, which come up to a quarter sooner than their period says: what
+// it takes away its owner has given up (R8).
+func TestReaperCountsTime(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 40})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w0.Crash()
+	w1.Resume()
+	s.Until(func() bool { return calls(s, "w1", core.StepReap) > 0 })
+	first := s.World().Now()
+	s.Until(unitIs(s, 0, "state", "pending"))
+	require.GreaterOrEqual(t, s.World().Now()-first, s.Core().StaleAfter)
+	w0.Restart()
+	s.Settle()
+}
