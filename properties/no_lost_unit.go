@@ -1,6 +1,8 @@
 package properties
 
 import (
+	"fmt"
+
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 )
@@ -97,7 +99,7 @@ func (i *noLostUnit) checkDiscovered(c *batchChange) error {
 		}
 	}
 	if s.now.Units != int64(units) {
-		return wrong(wrongNumberOfUnits, s.bid, "%s says that it has %d units; there are %d", s.bid, s.now.Units, units)
+		return i.miscounted(c, units)
 	}
 	if s.wanted == nil {
 		return nil
@@ -122,6 +124,28 @@ func (i *noLostUnit) checkDiscovered(c *batchChange) error {
 		}
 	}
 	return nil
+}
+
+// miscounted says which source's count is wrong, if one's is, and since when.
+func (i *noLostUnit) miscounted(c *batchChange, units int) error {
+	s := c.sub
+	first := s.born.Ref("submitted " + s.bid)
+	text := fmt.Sprintf("%s says that it has %d units; there are %d", s.bid, s.now.Units, units)
+	for _, d := range s.discoveries {
+		created := int64(0)
+		for _, u := range s.units {
+			if u.exists() && u.now.Source == int64(d.source) {
+				created++
+			}
+		}
+		if created != d.now.Found {
+			counted := i.world.LastWrite(d.key)
+			first = counted.Ref(fmt.Sprintf("wrote that source %d has %d units", d.source, d.now.Found))
+			text += fmt.Sprintf(": of source %d, %d were created and %d counted", d.source, created, d.now.Found)
+			break
+		}
+	}
+	return wrongNumberOfUnits.breach(c.by, s.bid, first, "ended the discovery", "%s", text)
 }
 
 func (i *noLostUnit) checkComplete(c *batchChange) error {

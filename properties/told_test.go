@@ -57,6 +57,18 @@ func TestFailureNamesItsAnnouncement(t *testing.T) {
 	require.Equal(t, "w1/1 announced the end", v.First.What)
 }
 
+// A wrong number of units is a source's, if its row tells another than were created: who
+// wrote it last is the beginning of the story.
+func TestMiscountNamesItsSource(t *testing.T) {
+	s := newStory("no-lost-unit")
+	s.discovering().commit(w1, discoveryRow(1, 1))
+	s.commit(w0, batchRow("running", "units=1"))
+	var v *sim.Violation
+	require.ErrorAs(t, s.err, &v)
+	require.Equal(t, "w1/1 wrote that source 0 has 1 units", v.First.What)
+	require.Contains(t, v.Text, "of source 0, 2 were created and 1 counted")
+}
+
 // broken is the violation of the first story that breaks a clause.
 func broken(t *testing.T, clause sentence) *sim.Violation {
 	for _, b := range breaches {

@@ -6,6 +6,7 @@ import "github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 type discovery struct {
 	key    string
 	sub    *submission
+	source uint64
 	now    schema.Discovery
 	exists bool
 	last   discoveryChange
@@ -22,11 +23,11 @@ func (c *discoveryChange) show(on *on) error { return handle(on.discovery, c) }
 func takeDiscovery(v *view, c rowChange, rest, row string) error {
 	d := v.discoveries[c.key]
 	if d == nil {
-		bid, _, ok := schema.SplitDiscoveryKey(rest)
+		bid, source, ok := schema.SplitDiscoveryKey(rest)
 		if !ok {
 			return errKey
 		}
-		d = &discovery{key: c.key, sub: v.submission(bid)}
+		d = &discovery{key: c.key, sub: v.submission(bid), source: source}
 		v.discoveries[c.key] = d
 		d.sub.discoveries = append(d.sub.discoveries, d)
 	}
