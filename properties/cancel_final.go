@@ -72,7 +72,12 @@ func (i *cancelFinal) afterCancel(c *rowChange, s *submission, broken *clause, s
 		return nil
 	}
 	args = append(args, s.bid)
-	return broken.breach(c.by, subject, at.Ref("was told that "+s.bid+" is cancelled"), what, format+" after the cancel of %s was acknowledged", args...)
+	violation := broken.breach(c.by, subject, at.Ref("was told that "+s.bid+" is cancelled"), what, format+" after the cancel of %s was acknowledged", args...)
+	return telling(violation, func(v *sim.Violation) {
+		if subject != s.bid { // else the batch's row is told of as well
+			v.Also = append(v.Also, s.key)
+		}
+	})
 }
 
 func (i *cancelFinal) checkUnit(c *unitChange) error {

@@ -28,6 +28,7 @@ func TestViolationsTellTheirStory(t *testing.T) {
 		{sentence{"no-idle-beside-work", "idle worker beside a claimable unit"}, "", uidA, nil, &sim.Expected{Process: "w1", Step: "claim_unit", About: uidA}},
 		{sentence{"merge-taken-over", "abandoned merge"}, "", bid, []string{"batch/" + batch}, &sim.Expected{About: "merge/" + bid}},
 		{sentence{"orphan-claimable", "orphan left behind"}, "", uidA, nil, &sim.Expected{About: uidA}},
+		{sentence{"cancel-final", "claimed after a cancel"}, "client/1 was told that " + bid + " is cancelled", uidA, []string{"batch/" + batch}, nil},
 		{sentence{"legal-edges", "unit left a terminal state"}, "", uidA, []string{"batch/" + batch}, nil},
 		{sentence{"shards-agree", "shard counts what is not so"}, "", "shard/" + bid + "/0000", []string{uidA}, nil},
 	} {
