@@ -211,3 +211,22 @@ func TestReaperCountsTime(t *testing.T) {
 	w0.Restart()
 	s.Settle()
 }
+
+// An attempt whose clock has stood still believes that its lease holds, and is about to look at what it
+// has staged. Another has its unit: no clock says whose it is, and the row does (R1, R8).
+func TestCompletionTrustsNoClock(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	stall := w0.Before(core.StepCompleteUnit).On("objects.head").Suspend()
+	s.Until(stall.Fired)
+	hold := w1.After(core.StepClaimUnit).On("kv.commit").Pause()
+	w1.Resume()
+	s.Until(hold.Fired)
+	w0.Resume()
+	s.Advance(2 * time.Second)
+	require.Empty(t, commits(s, "w0", core.StepCompleteUnit))
+	requireUnit(t, s, 0, "state", "processing", "worker", "w1", "epoch", "2")
+	w1.Resume()
+	s.Settle()
+}
