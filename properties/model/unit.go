@@ -86,11 +86,16 @@ func mayClaim(m *Model, u *unit) bool {
 	if at < 0 || at >= b.Shards {
 		return false
 	}
-	share := b.Parallelism / b.Shards
-	if at < b.Parallelism%b.Shards {
-		share++
+	return m.shardOf(u.batch, at).want.Taken <= share(b, at)
+}
+
+// share is how many slots a shard has, of a batch that has a limit.
+func share(b *schema.Batch, shard int64) int64 {
+	n := b.Parallelism / b.Shards
+	if shard < b.Parallelism%b.Shards {
+		n++
 	}
-	return m.shardOf(u.batch, at).want.Taken <= share
+	return n
 }
 
 func claim(by Actor, want, now *schema.Unit) {
@@ -180,8 +185,26 @@ func (m *Model) forgotten(b *batch, subject string) *Refusal {
 
 // stateOf is what guards look at.
 func (m *Model) stateOf(u *unit) string {
-	return fmt.Sprintf("it was %s at epoch %d by %s/%s, attempt %d of %d, slot now %d; %s is %s%s",
-		u.was.State, u.was.Epoch, u.was.Worker, u.was.Incarnation, u.was.Attempts, u.limit(), u.now.Slot, u.batch.id, u.batch.now.Phase, m.superseded(u.batch))
+	owner := ""
+	if u.was.Worker != "" {
+		owner = " by " + u.was.Worker + "/" + u.was.Incarnation
+	}
+	return fmt.Sprintf("it was %s at epoch %d%s, attempt %d of %d%s; %s is %s%s",
+		u.was.State, u.was.Epoch, owner, u.was.Attempts, u.limit(), m.slotOf(u), u.batch.id, u.batch.now.Phase, m.superseded(u.batch))
+}
+
+// slotOf tells of the slot that a unit takes, and of its shard's others.
+func (m *Model) slotOf(u *unit) string {
+	b, at := &u.batch.now, u.now.Slot-1
+	switch {
+	case b.Parallelism == 0 && at < 0:
+		return ""
+	case at < 0:
+		return ", and has no slot"
+	case at >= b.Shards:
+		return fmt.Sprintf(", and takes a slot of shard %d, which there is not", at)
+	}
+	return fmt.Sprintf(", and takes a slot of shard %d, which would have %d taken of %d", at, m.shardOf(u.batch, at).want.Taken, share(b, at))
 }
 
 func (m *Model) superseded(b *batch) string {
