@@ -88,8 +88,12 @@ func (i *noFlapping) judge(e *sim.Effect, l *loss) error {
 	if alive, _ := i.lives(l.owner, l.inc); !alive || l.beaten.Event == 0 {
 		return nil
 	}
+	whose, why := "away from "+l.owner+"/"+l.inc+", which is alive and", "no fault has silenced it"
+	if by == l.owner+"/"+l.inc {
+		whose, why = "over from itself,", "it had given up, and no fault is to blame"
+	}
 	violation := expecting(l.living.breach(e, l.subject, l.beaten.Ref("beat"), "took the "+l.what+" away",
-		"%s took the %s %s away from %s/%s, which is alive and whose last beat was %s ago; no fault has silenced it", by, l.what, l.subject, l.owner, l.inc, e.At-l.beaten.At), l.owner, l.step, l.key)
+		"%s took the %s %s %s whose last beat was %s ago; %s", by, l.what, l.subject, whose, e.At-l.beaten.At, why), l.owner, l.step, l.key)
 	if healed, ok := i.world.Healed(); ok && e.At > healed+drifted(l.stale+2*l.round)+i.cfg.slack() {
 		return violation
 	}

@@ -2,6 +2,7 @@ package properties_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -68,6 +69,17 @@ func TestMiscountNamesItsSource(t *testing.T) {
 	require.ErrorAs(t, s.err, &v)
 	require.Equal(t, "w1/1 wrote that source 0 has 1 units", v.First.What)
 	require.Contains(t, v.Text, "of source 0, 2 were created and 1 counted")
+}
+
+// Who takes a merge over from itself has given it up: nobody has taken it away.
+func TestMergeTakenOverFromItself(t *testing.T) {
+	s := newStory("no-flapping")
+	s.w.Heal(0)
+	s.converted().claimMerge(w0, 1).pass(time.Hour)
+	s.claimMerge(w0, 2)
+	var v *sim.Violation
+	require.ErrorAs(t, s.err, &v)
+	require.Contains(t, v.Text, "over from itself")
 }
 
 // broken is the violation of the first story that breaks a clause.
