@@ -129,6 +129,7 @@ var list = [...]func(*view) sim.Invariant{
 	newNoLeaks,
 	newNoLostUpdate,
 	newNoWriteSkew,
+	newLockOrder,
 	newRefinesModel,
 	newMarks,
 }

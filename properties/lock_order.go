@@ -1,0 +1,172 @@
+package properties
+
+import (
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+)
+
+// lockOrder: whoever holds a claim and waits for another one waits in one order.
+//
+// Units, merges and the scanner's leadership are claims. A task waits for one if in a step
+// of its work it reads again that somebody else has it; to try for a claim, and to go on
+// without it, waits for nothing. Two tasks that wait in opposite orders need not have met:
+// had each held its claim when the other one looked, both would wait until a fence or a
+// time limit ends it. Runs in which they did meet stand still, and say so themselves
+// (progress-after-healing); this is said of those that got done.
+//
+// The order is one of kinds, as between locks of an operating system, and of one kind that
+// of the keys: a pair of merges that was waited for one way tells of every other pair.
+type lockOrder struct {
+	watch
+	taken map[tasked]string // what a task has claimed last: a key
+	looks map[poll]int
+	order map[direction]waited
+	found error
+}
+
+// tasked is a task of an incarnation.
+type tasked struct{ process, incarnation, task string }
+
+// poll is what a task looks at again and again while it holds something.
+type poll struct {
+	tasked
+	step, holds, wants string
+}
+
+// direction is an order of two claims. Of one kind, up tells which key comes first.
+type direction struct {
+	holds, wants schema.Table
+	up           bool
+}
+
+// waited is a task that held one claim and waited for another.
+type waited struct {
+	who, holds, wants string
+	sim.EventRef
+}
+
+var (
+	lockOrderSays = say("lock-order")
+
+	waitedInTheOtherOrder = lockOrderSays.clause("R8", "claims waited for in opposite orders")
+)
+
+func newLockOrder(v *view) sim.Invariant {
+	i := &lockOrder{taken: map[tasked]string{}, looks: map[poll]int{}, order: map[direction]waited{}}
+	i.watch = v.watch(lockOrderSays, on{unit: i.noteUnit, merge: i.noteMerge, leader: i.noteLeader})
+	return i
+}
+
+func (i *lockOrder) Settled(*sim.World) error { return i.found }
+
+func (i *lockOrder) noteUnit(c *unitChange) error {
+	if c.claimed() {
+		i.take(&c.rowChange)
+	}
+	return nil
+}
+
+func (i *lockOrder) noteMerge(c *mergeChange) error {
+	if c.claimed() {
+		i.take(&c.rowChange)
+	}
+	return nil
+}
+
+func (i *lockOrder) noteLeader(c *leaderChange) error {
+	if c.taken() {
+		i.take(&c.rowChange)
+	}
+	return nil
+}
+
+func (i *lockOrder) take(c *rowChange) {
+	i.taken[tasked{c.by.Process, c.by.Incarnation, c.by.Task}] = c.key
+}
+
+// ObserveCall counts how often a task looks at what another one has.
+func (i *lockOrder) ObserveCall(_ *sim.World, c *sim.Call) {
+	if c.Op != ops.KVGet || c.Late || c.Client || i.found != nil || !working(c.Step) {
+		return
+	}
+	if process, number := i.holder(c.Key); process == "" || process == c.Process && number == c.Incarnation {
+		return
+	}
+	by := tasked{c.Process, c.Incarnation, c.Task}
+	holds, ok := i.taken[by]
+	if !ok {
+		return
+	}
+	if process, number := i.holder(holds); process != c.Process || number != c.Incarnation {
+		return
+	}
+	p := poll{by, c.Step, holds, c.Key}
+	if i.looks[p]++; i.looks[p] == 2 {
+		i.waits(c, holds)
+	}
+}
+
+// working reports whether a step is of the work under a claim: not of those that try for
+// one, nor of the rounds in between.
+func working(step string) bool {
+	switch step {
+	case "", "claim_unit", "try_claim_merge", "lead":
+		return false
+	}
+	return true
+}
+
+// holder is who has a claim, by its row.
+func (v *view) holder(key string) (process, number string) {
+	switch table, rest := schema.Split(key); table {
+	case schema.UnitTable:
+		if u := v.units[key]; u != nil && u.now.State == schema.Processing {
+			return u.now.Worker, u.now.Incarnation
+		}
+	case schema.MergeTable:
+		if s := v.submissions[rest]; s != nil && s.merge.now.State == "claimed" {
+			return s.merge.now.Worker, s.merge.now.Incarnation
+		}
+	case schema.LeaderTable:
+		return v.leader.now.Worker, v.leader.now.Incarnation
+	}
+	return "", ""
+}
+
+// waits notes an order, and objects if there is one against it.
+func (i *lockOrder) waits(c *sim.Call, holds string) {
+	from, _ := schema.Split(holds)
+	to, _ := schema.Split(c.Key)
+	d := direction{from, to, from == to && holds < c.Key}
+	if _, known := i.order[d]; known {
+		return
+	}
+	i.order[d] = waited{who(c), holds, c.Key, sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " waited for " + c.Key}}
+	if other, ok := i.against(d); ok {
+		v := waitedInTheOtherOrder.breachOfCall(c, other.EventRef, "waited for "+c.Key,
+			"%s holds %s and waits for %s, and %s held %s and waited for %s: in the other order; had they met, each would wait for the other",
+			who(c), holds, c.Key, other.who, other.holds, other.wants)
+		i.found = telling(v, func(v *sim.Violation) { v.Also = append(v.Also, holds, other.holds, other.wants) })
+	}
+}
+
+// against returns who waited for a claim of the kind that d holds and held, perhaps by a
+// third kind, one of the kind that it wants.
+func (i *lockOrder) against(d direction) (waited, bool) {
+	if d.holds == d.wants {
+		d.up = !d.up
+		w, ok := i.order[d]
+		return w, ok
+	}
+	if w, ok := i.order[direction{holds: d.wants, wants: d.holds}]; ok {
+		return w, true
+	}
+	for _, third := range [...]schema.Table{schema.UnitTable, schema.MergeTable, schema.LeaderTable} {
+		w, ok := i.order[direction{holds: d.wants, wants: third}]
+		if _, closes := i.order[direction{holds: third, wants: d.holds}]; ok && closes {
+			return w, true
+		}
+	}
+	return waited{}, false
+}
