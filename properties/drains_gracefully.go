@@ -103,7 +103,7 @@ func (i *drainsGracefully) checkUnit(c *unitChange) error {
 	}
 	owner := c.before.Worker + "/" + c.before.Incarnation
 	d := i.drains[owner]
-	if d == nil || d.exited.Event == 0 {
+	if d == nil || d.exited.Event == 0 || i.givenUp(u, d) {
 		return nil
 	}
 	if err := i.checkEarly(c, d); err != nil || !i.judges() {
@@ -112,6 +112,13 @@ func (i *drainsGracefully) checkUnit(c *unitChange) error {
 	i.suspects = append(i.suspects, suspicion{c.before.Worker, d.asked.At, d.exited.At, drainBurntAnAttempt.breach(c.by, u.uid, d.asked.Ref("was asked to stop"), "took the unit away",
 		"%s was asked to stop, kept unit %s for itself, and was gone; its lease had to run out, which cost an attempt", owner, u.uid)})
 	return nil
+}
+
+// givenUp reports whether the owner had fenced itself before it was asked to stop: its
+// last beat was too long ago, and nobody had taken the unit away yet. It had nothing to
+// give back any more (R8). It counts from when it sent the beat.
+func (i *drainsGracefully) givenUp(u *unit, d *drain) bool {
+	return d.asked.At-u.lastBeat.At >= hurried(i.cfg.StaleAfter-i.cfg.FenceMargin)-i.cfg.OpTimeout
 }
 
 // ObserveCall notes what is about to be given back.
