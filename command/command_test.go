@@ -183,6 +183,9 @@ func TestExitCodes(t *testing.T) {
 		{"good", "every-fault --place", 2, "flag needs an argument"},
 		{"good", "every-fault --seed 7 --place 'melt'", 2, "a fault reads"},
 		{"good", "every-fault --schedules 0", 2, "--schedules=0: want a whole number from 1"},
+		{"good", "every-fault --stop by-two", 2, "--stop=by-two: want the name of an invariant (by-one, no-panic, harness-commit-order, progress-after-healing), or none"},
+		{"good", "sweep --seeds 20 --stop by-two", 2, "--stop=by-two: want the name of an invariant (by-one, "},
+		{"good", "sweep --seeds 20 --stop none", 0, "sim: total seeds=20 raised="},
 		{"good", "every-fault --limit -1", 2, "--limit=-1: want 0 (all) or more"},
 		{"good", "every-fault --out command.go/kept", 2, "--out=command.go/kept: command.go is no folder"},
 		{"good", "sweep --seeds 20 --out command.go", 2, "--out=command.go: command.go is no folder"},
@@ -249,6 +252,15 @@ func TestExitCodes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A placement of a process that there is not is named as it was typed: it is no line of
+// a file.
+func TestPlaceNowhere(t *testing.T) {
+	const fault = "refuse at w9/main - kv.get row #1"
+	_, errs, code := call("good", "every-fault", "--place", fault)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, "tiny: "+fault+`: no process "w9"; this plan's are `)
 }
 
 // TestShards: the parts of a sweep are all of it, each universe once.

@@ -59,6 +59,9 @@ func (c *command) everyFault(p *placing) error {
 		q.Pairs = q.Singles
 	}
 	q.Request = harness.Request{Base: uint64(c.seed), Count: p.schedules, Stop: p.stop, Patience: c.patience}
+	if err := harness.CheckStop(c.suite.Target, q.Request, "--"); err != nil {
+		return err
+	}
 	if len(p.place) > 0 {
 		return c.place(q.Request, p.place)
 	}

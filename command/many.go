@@ -90,10 +90,13 @@ func (c *command) sweep(s *sweeping) error {
 	if err != nil {
 		return err
 	}
+	q := harness.Request{Base: base, Count: count, Stop: s.stop, Patience: c.patience, Progress: c.progress(count)}
+	if err := harness.CheckStop(target, q, "--"); err != nil {
+		return err
+	}
 	if done, err := c.begin(s, base, shard); done && s.file == "" || err != nil {
 		return err // a page is about a sweep: that has to run, too
 	}
-	q := harness.Request{Base: base, Count: count, Stop: s.stop, Patience: c.patience, Progress: c.progress(count)}
 	out, err := c.suite.Sweep(target, q, func(*sim.Result) {})
 	if err != nil {
 		return err

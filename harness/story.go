@@ -15,20 +15,8 @@ const storyLines = 30
 // Story tells what happened in a universe that held: the steps, the faults that
 // struck, the marks that were reached, the invariants that judged it.
 func Story(target sim.Target, r *sim.Result) ([]string, error) {
-	names := map[string]bool{}
-	var judges []string
-	listed := target
-	listed.Invariants = func(a sim.Assembly, s sim.System) []sim.Invariant {
-		all := target.Invariants(a, s)
-		for _, inv := range all {
-			if _, watches := inv.(interface{ NeverObjects() }); !watches && !names[inv.Name()] {
-				names[inv.Name()] = true
-				judges = append(judges, inv.Name())
-			}
-		}
-		return all
-	}
-	steps, err := explain.Tell(listed, r.Plan, storyLines)
+	judged := &listing{}
+	steps, err := explain.Tell(judged.of(target), r.Plan, storyLines)
 	if err != nil {
 		return nil, err
 	}
@@ -39,5 +27,5 @@ func Story(target sim.Target, r *sim.Result) ([]string, error) {
 	if len(r.Marks) > 0 {
 		lines = append(lines, "sim: marks "+sweep.Counts(r.Marks))
 	}
-	return append(lines, fmt.Sprintf("sim: %d invariants held: %s", len(judges), strings.Join(judges, " "))), nil
+	return append(lines, fmt.Sprintf("sim: %d invariants held: %s", len(judged.names), strings.Join(judged.names, " "))), nil
 }

@@ -145,7 +145,7 @@ func (i *lockOrder) waits(c *sim.Call, holds string) {
 	i.order[d] = waited{who(c), holds, c.Key, sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " waited for " + c.Key}}
 	if other, ok := i.against(d); ok {
 		v := waitedInTheOtherOrder.breachOfCall(c, other.EventRef, "waited for "+c.Key,
-			"%s holds %s and waits for %s, and %s held %s and waited for %s: in the other order; had they met, each would wait for the other",
+			"%s holds %s and waits for %s, and %s held %s and waited for %s: in the other order, so that each can wait for the other",
 			who(c), holds, c.Key, other.who, other.holds, other.wants)
 		i.found = telling(v, func(v *sim.Violation) { v.Also = append(v.Also, holds, other.holds, other.wants) })
 	}

@@ -101,7 +101,7 @@ func (u *Universe) caught(p *plan.Plan, what any) *Result {
 
 // panicked is the violation that a panic is; by is the task whose panic it was.
 func (j *judge) panicked(by string, what any, stack []byte) *Violation {
-	v := &Violation{Invariant: "no-panic", Shape: "panic", Text: fmt.Sprintf("%s panicked: %v", by, what), Stack: string(stack)}
+	v := &Violation{Invariant: noPanic, Shape: "panic", Text: fmt.Sprintf("%s panicked: %v", by, what), Stack: string(stack)}
 	switch asked := j.asked.(type) {
 	case Invariant:
 		v.Blame, v.Shape = BlameOracle, "panic of "+asked.Name()

@@ -42,7 +42,7 @@ func (j *judge) observeBy(invariants []Invariant) {
 // submit puts an effect into the order. Most come last.
 func (j *judge) submit(e *Effect) {
 	if e.TS < j.last {
-		j.fail(&Violation{Invariant: "harness-commit-order", Blame: BlameFake, Text: "an effect came after one with a newer timestamp was judged: the fake's LowWater is wrong"})
+		j.fail(&Violation{Invariant: commitOrder, Blame: BlameFake, Text: "an effect came after one with a newer timestamp was judged: the fake's LowWater is wrong"})
 		return
 	}
 	i := len(j.pending)

@@ -354,7 +354,7 @@ func (u *Universe) standstill(kind StandstillKind, p *probe) *Violation {
 		still.Changing = p.changing()
 		p.describe(still, s.Unfinished)
 	}
-	v := &Violation{Invariant: "progress-after-healing", Standstill: still}
+	v := &Violation{Invariant: progressAfterHealing, Standstill: still}
 	v.Shape = string(still.Kind)
 	subject, row := "the system is not done", ""
 	var others []string

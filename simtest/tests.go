@@ -34,6 +34,9 @@ func Universes(t *testing.T) {
 	}
 	var only *sim.Result
 	q := s.request()
+	if err := harness.CheckStop(target, q, "-"); err != nil {
+		t.Fatal(err)
+	}
 	q.Progress = s.out.progress(q.Count)
 	out, err := s.suite.Sweep(target, q, func(r *sim.Result) {
 		only = r

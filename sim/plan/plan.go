@@ -257,8 +257,12 @@ func (p *Plan) Wrong(line string, err error) error {
 	return fmt.Errorf("%s: %w", p.place(p.lines[line]), err)
 }
 
-// WrongFault is the same for the line of a fault.
+// WrongFault is the same for the line of a fault. One that was not read from a file
+// is named itself.
 func (p *Plan) WrongFault(f *fault.Fault, err error) error {
+	if f.Line == 0 {
+		return fmt.Errorf("%s: %w", f, err)
+	}
 	return fmt.Errorf("%s: %w", p.place(f.Line), err)
 }
 
