@@ -248,8 +248,8 @@ func lastAnswer(h *sim.History, w *sim.Wait) string {
 		return ""
 	}
 	for _, q := range slices.Backward(h.Requests) {
-		if q.Task != w.Task || !slices.Contains(w.Processes, q.Process) {
-			continue
+		if q.Task != w.Task || !slices.Contains(w.Processes, q.Process) || q.End == sim.NoEnd {
+			continue // nobody waits for the second half of a commit
 		}
 		if q.Status == "ok" && q.End == sim.EndReply {
 			return ""
