@@ -179,8 +179,8 @@ func (i *fencing) checkObject(c *objectChange) error {
 		return nil
 	}
 	if o.sub == nil {
-		return effectOutsideEveryBatchsOutput.breach(c.by, o.key, sim.EventRef{}, c.effect().Kind.String()+" "+o.key,
-			"%s did %s to %s, which no batch may write", c.who(), c.effect().Kind, o.key)
+		return effectOutsideEveryBatchsOutput.breach(c.by, o.key, sim.EventRef{}, c.did()+" "+o.key,
+			"%s %s %s, which no batch may write", c.who(), c.did(), o.key)
 	}
 	kind := c.effect().Kind
 	ends := kind == objstore.EffectDelete || kind == objstore.EffectAbort
@@ -214,8 +214,8 @@ func (i *fencing) checkStaging(c *objectChange, ends bool) error {
 	if own := claimOf(o.unit.claims, o.Epoch); own != nil {
 		first = own.Ref(fmt.Sprintf("claimed epoch %d", own.epoch))
 	}
-	return broken.breach(c.by, o.UID, first, c.effect().Kind.String()+" "+o.key,
-		"%s did %s to %s, which is neither of its own epoch nor inherited", c.who(), c.effect().Kind, o.key)
+	return broken.breach(c.by, o.UID, first, c.did()+" "+o.key,
+		"%s %s %s, which is neither of its own epoch nor inherited", c.who(), c.did(), o.key)
 }
 
 func (i *fencing) checkDataset(c *objectChange, ends bool) error {
@@ -239,6 +239,6 @@ func (i *fencing) checkDataset(c *objectChange, ends bool) error {
 	if own != nil {
 		first = own.Ref(fmt.Sprintf("claimed g%d", own.epoch))
 	}
-	return broken.breach(c.by, o.sub.bid, first, c.effect().Kind.String()+" "+o.key,
-		"%s did %s to %s, a key of generation %d, which it has not claimed", c.who(), c.effect().Kind, o.key, o.Epoch)
+	return broken.breach(c.by, o.sub.bid, first, c.did()+" "+o.key,
+		"%s %s %s, a key of generation %d, which it has not claimed", c.who(), c.did(), o.key, o.Epoch)
 }

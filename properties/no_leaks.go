@@ -69,8 +69,8 @@ func (i *noLeaks) checkCollected(c *objectChange) error {
 		return nil
 	}
 	if since := c.by.At - o.sub.ended.At; since < hurried(i.cfg.MaxInFlight) {
-		return collectedTooEarly.breach(c.by, o.key, o.sub.ended.Ref("ended "+o.sub.bid), kind.String()+" "+o.key,
-			"%s did %s to %s only %s after %s ended; a request may be in flight for %s", c.who(), kind, o.key, since, o.sub.bid, i.cfg.MaxInFlight)
+		return collectedTooEarly.breach(c.by, o.key, o.sub.ended.Ref("ended "+o.sub.bid), c.did()+" "+o.key,
+			"%s %s %s only %s after %s ended; a request may be in flight for %s", c.who(), c.did(), o.key, since, o.sub.bid, i.cfg.MaxInFlight)
 	}
 	return nil
 }

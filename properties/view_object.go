@@ -46,6 +46,23 @@ func (c *objectChange) effect() *objstore.Effect { return &c.by.Object }
 // who made the change: "<process>/<incarnation>".
 func (c *objectChange) who() string { return c.by.Process + "/" + c.by.Incarnation }
 
+// did is what was done to the object, as a verb before its key.
+func (c *objectChange) did() string {
+	switch c.effect().Kind {
+	case objstore.EffectPut:
+		return "wrote"
+	case objstore.EffectDelete:
+		return "deleted"
+	case objstore.EffectCreateUpload:
+		return "opened an upload of"
+	case objstore.EffectUploadPart:
+		return "uploaded a part of"
+	case objstore.EffectComplete:
+		return "completed an upload of"
+	}
+	return "aborted an upload of"
+}
+
 // takeObject follows objects and uploads.
 func takeObject(v *view, e *sim.Effect) {
 	o := &e.Object
