@@ -183,7 +183,7 @@ func TestExitCodes(t *testing.T) {
 		{"good", "every-fault --place", 2, "flag needs an argument"},
 		{"good", "every-fault --seed 7 --place 'melt'", 2, "a fault reads"},
 		{"good", "every-fault --schedules 0", 2, "--schedules=0: want a whole number from 1"},
-		{"good", "every-fault --stop by-two", 2, "--stop=by-two: want the name of an invariant (by-one, no-panic, harness-commit-order, progress-after-healing), or none"},
+		{"good", "every-fault --stop by-two", 2, "--stop=by-two: want the name of an invariant (by-one, no-panic, harness-commit-order, progress-after-healing), any or none"},
 		{"good", "sweep --seeds 20 --stop by-two", 2, "--stop=by-two: want the name of an invariant (by-one, "},
 		{"good", "sweep --seeds 20 --stop none", 0, "sim: total seeds=20 raised="},
 		{"good", "every-fault --limit -1", 2, "--limit=-1: want 0 (all) or more"},

@@ -32,7 +32,7 @@ func (c *command) everyFaultCommand() *cobra.Command {
 	flags.IntVar(&p.schedules, "schedules", harness.Schedules, "how many schedules")
 	flags.BoolVar(&p.pairs, "pairs", false, "place pairs of faults at semantic points, too")
 	flags.IntVar(&p.limit, "limit", 0, "try at most so many placements of one fault, and as many of pairs; 0 for all")
-	flags.StringVar(&p.stop, "stop", "", "end at the first violation of this invariant")
+	flags.StringVar(&p.stop, "stop", "", "end at the first violation of this invariant, or of \"any\"")
 	flags.StringVar(&p.folder, "out", "", "write the reduced plan of each kind of failure to this folder")
 	flags.StringArrayVar(&p.place, "place", nil, "place this fault, as a plan's line has it, and no other; once for each")
 	return cmd

@@ -46,7 +46,7 @@ func (c *command) sweepCommand() *cobra.Command {
 	flags.StringVar(&s.shards.part, "shard", "", "run part i of n only: i/n, from 1/n to n/n")
 	flags.IntVar(&s.shards.parts, "shards", 0, "run one part of so many only: the one that the variable JOB_COMPLETION_INDEX names, from 0 on, as Kubernetes sets it in an indexed job")
 	flags.StringVar(&s.folder, "out", "", "write the reduced plan of each kind of failure to this folder")
-	flags.StringVar(&s.stop, "stop", "", "end at the first violation of this invariant")
+	flags.StringVar(&s.stop, "stop", "", "end at the first violation of this invariant, or of \"any\"")
 	flags.StringVar(&s.file, "html", "", "write a page to this file: failures, what was found over time, faults drawn and fired, what was never reached")
 	flags.BoolVar(&s.random, "no-every-fault", false, "do not begin with placements of single faults")
 	return cmd

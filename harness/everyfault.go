@@ -50,7 +50,7 @@ func (s *Suite) EveryFault(q Placing) (*Placed, error) {
 		q.Progress.add(r)
 		if r.Violation != nil {
 			out.Failures = group(out.Failures, r)
-			out.Stopped = q.First || q.Stop == r.Violation.Invariant
+			out.Stopped = q.Stops(r.Violation.Invariant)
 		}
 		return !out.Stopped
 	})

@@ -10,15 +10,22 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 )
 
-// NoStop is the name of no invariant: a sweep that is to end there goes to its end, and
-// judges no expectations.
-const NoStop = "none"
+// What a sweep may be asked to end at beside an invariant by its name.
+const (
+	NoStop  = "none" // it goes to its end, and judges no expectations
+	AnyStop = "any"  // the first violation
+)
+
+// Stops reports whether a violation of an invariant ends a sweep.
+func (q *Request) Stops(invariant string) bool {
+	return q.First || q.Stop == AnyStop || q.Stop == invariant
+}
 
 // CheckStop refuses to end at the violation of an invariant that there is not: such a
 // sweep would hold whatever it found. The invariants are those of the first universe.
 // The dashes are those of the flag that asked for it.
 func CheckStop(target sim.Target, q Request, dashes string) error {
-	if q.Stop == "" || q.Stop == NoStop {
+	if q.Stop == "" || q.Stop == NoStop || q.Stop == AnyStop {
 		return nil
 	}
 	judged := &listing{}
@@ -31,7 +38,7 @@ func CheckStop(target sim.Target, q Request, dashes string) error {
 	if slices.Contains(names, q.Stop) {
 		return nil
 	}
-	return fmt.Errorf("%sstop=%s: want the name of an invariant (%s), or %s", dashes, q.Stop, strings.Join(names, ", "), NoStop)
+	return fmt.Errorf("%sstop=%s: want the name of an invariant (%s), %s or %s", dashes, q.Stop, strings.Join(names, ", "), AnyStop, NoStop)
 }
 
 // listing is the names of the invariants that can object in a universe.

@@ -14,8 +14,8 @@ import (
 type Request struct {
 	Base  uint64
 	Count int
-	// Stop ends the sweep at the first violation of this invariant, and First at
-	// the first of any.
+	// Stop ends the sweep at the first violation of this invariant (see CheckStop),
+	// and First at the first of any; what is expected is judged then if there is none.
 	Stop  string
 	First bool
 	// Patience is how long a universe may let nothing happen (real time).
@@ -60,7 +60,7 @@ func (s *Suite) Sweep(target sim.Target, q Request, visit func(*sim.Result)) (*O
 		q.Progress.add(r)
 		if r.Violation != nil {
 			out.Failures = group(out.Failures, r)
-			out.Stopped = q.First || q.Stop == r.Violation.Invariant
+			out.Stopped = q.Stops(r.Violation.Invariant)
 		}
 		visit(r)
 		return !out.Stopped

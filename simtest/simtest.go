@@ -60,7 +60,7 @@ var (
 	seedsFlag     = flag.String("seeds", os.Getenv("SIM_SEEDS"), "how many consecutive universes to run, from -seed on")
 	placedFlag    = flag.String("placements", os.Getenv("SIM_PLACEMENTS"), "how many placements of one fault TestEveryFault tries, and a quarter as many pairs: 2000, or 120 and no pair under -short")
 	caseFlag      = flag.String("case", "", "the plan to replay: a file, also relative to the module's root")
-	stopFlag      = flag.String("stop", "", "end a sweep at the first violation of this invariant")
+	stopFlag      = flag.String("stop", "", "end a sweep at the first violation of this invariant, or of \"any\"")
 	keepFlag      = flag.Bool("keep", false, "write the reduced plan of a failing seed to the folder of kept plans")
 	armFlag       = flag.String("arm", "", "how all universes order their events, instead of as each draws: elastic, narrow and others, see docs/PLAN.md")
 	chaosFlag     = flag.String("chaos", "", "inject what this chaos configuration says, instead of drawn faults: a file, also relative to the module's root")

@@ -47,7 +47,7 @@ func Universes(t *testing.T) {
 			return
 		}
 		t.Fail()
-		if reports < limit && (*stopFlag == "" || r.Violation.Invariant == *stopFlag) {
+		if reports < limit && (*stopFlag == "" || q.Stops(r.Violation.Invariant)) {
 			reports++
 			replay := again(t.Name(), r.Seed)
 			s.explain(t, target, r, harness.Reduction, replay, replay+" -keep")
