@@ -200,7 +200,7 @@ func plant(t *testing.T, m Mutant) []byte {
 }
 
 func build(t *testing.T, binary, pkg string, overlay []byte) {
-	args := []string{"test", "-c", "-o", binary}
+	args := []string{"test", "-c", "-vet=off", "-ldflags=-w", "-o", binary} // a third of the time of a build
 	if overlay != nil {
 		file := filepath.Join(t.TempDir(), "overlay.json")
 		require.NoError(t, os.WriteFile(file, overlay, 0o644))
