@@ -186,6 +186,7 @@ func TestExitCodes(t *testing.T) {
 		{"good", "every-fault --stop by-two", 2, "--stop=by-two: want the name of an invariant (by-one, no-panic, harness-commit-order, progress-after-healing), any or none"},
 		{"good", "sweep --seeds 20 --stop by-two", 2, "--stop=by-two: want the name of an invariant (by-one, "},
 		{"good", "sweep --seeds 20 --stop none", 0, "sim: total seeds=20 raised="},
+		{"skips", "sweep --seeds 20 --no-every-fault --stop any", 1, "sim: total seeds=1 raised="},
 		{"good", "every-fault --limit -1", 2, "--limit=-1: want 0 (all) or more"},
 		{"good", "every-fault --out command.go/kept", 2, "--out=command.go/kept: command.go is no folder"},
 		{"good", "sweep --seeds 20 --out command.go", 2, "--out=command.go: command.go is no folder"},

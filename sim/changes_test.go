@@ -199,10 +199,7 @@ func TestMergeIsTakenOverBesideAnotherBatch(t *testing.T) {
 // it takes away its owner has given up (R8).
 func TestReaperCountsTime(t *testing.T) {
 	s := begin(t, conversion.Setup{Workers: 2, Frames: 40})
-	w0, w1 := s.Worker(0), s.Worker(1)
-	w1.Pause()
-	s.Until(unitIs(s, 0, "state", "processing"))
-	w0.Crash()
+	w0, w1 := crashOwner(s)
 	w1.Resume()
 	s.Until(func() bool { return calls(s, "w1", core.StepReap) > 0 })
 	first := s.World().Now()

@@ -475,6 +475,16 @@ func takenOver(s *conversion.Script, step env.Step) conversion.Worker {
 	return w0
 }
 
+// crashOwner crashes w0 as soon as the unit of batch 0 is its own, with w1 paused since
+// the beginning.
+func crashOwner(s *conversion.Script) (w0, w1 conversion.Worker) {
+	w0, w1 = s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w0.Crash()
+	return w0, w1
+}
+
 // A failure is one commit: the state, the error and the end of the lease. A
 // crash right after it leaves nothing half done.
 func TestFailureIsOneCommit(t *testing.T) {
@@ -493,10 +503,7 @@ func TestFailureIsOneCommit(t *testing.T) {
 // (R13), and another executes it.
 func TestReapedUnitIsQueued(t *testing.T) {
 	s := begin(t, conversion.Setup{Workers: 2})
-	w0, w1 := s.Worker(0), s.Worker(1)
-	w1.Pause()
-	s.Until(unitIs(s, 0, "state", "processing"))
-	w0.Crash()
+	_, w1 := crashOwner(s)
 	w1.Resume()
 	s.Until(unitIs(s, 0, "state", "pending"))
 	reap := commits(s, "w1", core.StepReap)

@@ -397,10 +397,7 @@ func TestDrainSavesWhatIsDone(t *testing.T) {
 // cancelled, and not queued again (R2, R13).
 func TestReaperOfAnEarlierSubmission(t *testing.T) {
 	s := begin(t, conversion.Setup{Workers: 2, Frames: 40})
-	w0, w1 := s.Worker(0), s.Worker(1)
-	w1.Pause()
-	s.Until(unitIs(s, 0, "state", "processing"))
-	w0.Crash()
+	w0, w1 := crashOwner(s)
 	unit := s.Unit(0, 0)
 	stall := w1.Before(core.StepReap).On("kv.get").Pause()
 	w1.Resume()
