@@ -40,7 +40,7 @@ func (s *Suite) Play(scenario chaos.Scenario, q Request) (*Play, error) {
 	}
 	p := &Play{Scenario: scenario, Target: stage(scenario, nil)}
 	told := -1
-	q.First = true
+	q.Stop = AnyStop
 	var err error
 	p.Outcome, err = s.Sweep(p.Target, q, func(r *sim.Result) {
 		if n := observed(scenario, r.Marks); n > told {

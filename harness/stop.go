@@ -13,12 +13,12 @@ import (
 // What a sweep may be asked to end at beside an invariant by its name.
 const (
 	NoStop  = "none" // it goes to its end, and judges no expectations
-	AnyStop = "any"  // the first violation
+	AnyStop = "any"  // the first violation; without one, expectations are judged
 )
 
 // Stops reports whether a violation of an invariant ends a sweep.
 func (q *Request) Stops(invariant string) bool {
-	return q.First || q.Stop == AnyStop || q.Stop == invariant
+	return q.Stop == AnyStop || q.Stop == invariant
 }
 
 // CheckStop refuses to end at the violation of an invariant that there is not: such a

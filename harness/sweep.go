@@ -14,10 +14,9 @@ import (
 type Request struct {
 	Base  uint64
 	Count int
-	// Stop ends the sweep at the first violation of this invariant (see CheckStop),
-	// and First at the first of any; what is expected is judged then if there is none.
-	Stop  string
-	First bool
+	// Stop ends the sweep at the first violation of this invariant; see AnyStop, NoStop
+	// and CheckStop.
+	Stop string
 	// Patience is how long a universe may let nothing happen (real time).
 	Patience time.Duration
 	// Progress is told of every universe; nil for nobody.
@@ -67,7 +66,7 @@ func (s *Suite) Sweep(target sim.Target, q Request, visit func(*sim.Result)) (*O
 	})
 	q.Progress.end()
 	out.Totals, out.CPU = totals, CPUSeconds()-before
-	if q.Stop == "" && !out.Stopped {
+	if !out.Stopped && (q.Stop == "" || q.Stop == AnyStop) {
 		for _, e := range s.Expect {
 			if err := e.Judge(totals); err != nil {
 				out.Unmet = append(out.Unmet, err)

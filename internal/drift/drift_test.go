@@ -35,6 +35,6 @@ func TestTables(t *testing.T) {
 func TestBadNames(t *testing.T) {
 	require.ErrorContains(t, run(options{}), "testdata/edits: no patches: run it from the module's root")
 	t.Chdir("../..")
-	require.ErrorContains(t, run(options{edits: "melt"}), "testdata/edits/melt.patch")
-	require.ErrorContains(t, run(options{mutants: "melt", edits: "look-is-a-step"}), "testdata/mutants/melt.patch")
+	require.ErrorContains(t, run(options{edits: "melt"}), `-edits: nothing in testdata is called "melt"`)
+	require.ErrorContains(t, run(options{mutants: "melt", edits: "look-is-a-step"}), `-mutants: nothing in testdata is called "melt"`)
 }

@@ -52,7 +52,7 @@ type options struct {
 }
 
 func run(o options) error {
-	edits, err := read("testdata/edits", o.edits, readEdit)
+	edits, err := readEdits(o.edits)
 	if err != nil {
 		return err
 	}
@@ -65,8 +65,11 @@ func run(o options) error {
 	if o.check > 0 {
 		return b.checkAll(edits, o.check)
 	}
-	planted, err := read("testdata/mutants", o.mutants, mutants.Read)
+	planted, err := mutants.InCore("testdata/mutants")
 	if err != nil {
+		return err
+	}
+	if planted, err = mutants.Chosen(planted, "-mutants", o.mutants); err != nil {
 		return err
 	}
 	planted = slices.DeleteFunc(planted, func(m mutants.Mutant) bool { return m.Invariant == "" })
@@ -101,34 +104,24 @@ func readEdit(file string) (mutants.Mutant, error) {
 	return mutants.Mutant{Name: strings.TrimSuffix(filepath.Base(file), ".patch"), Patch: patch, What: what}, nil
 }
 
-// read reads the patches of a folder: all, or those named.
-func read(folder, names string, one func(file string) (mutants.Mutant, error)) ([]mutants.Mutant, error) {
-	files, err := filepath.Glob(filepath.Join(folder, "*.patch"))
+// readEdits reads the edits: all, or those named.
+func readEdits(names string) ([]mutants.Mutant, error) {
+	files, err := filepath.Glob("testdata/edits/*.patch")
 	if err != nil {
 		return nil, err
 	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: no patches: run it from the module's root", folder)
-	}
-	if names != "" {
-		listed, err := mutants.Listed(strings.Split(names, ","))
-		if err != nil {
-			return nil, err
-		}
-		files = nil
-		for _, name := range listed {
-			files = append(files, filepath.Join(folder, name+".patch"))
-		}
-	}
 	var all []mutants.Mutant
 	for _, file := range files {
-		m, err := one(file)
+		edit, err := readEdit(file)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, m)
+		all = append(all, edit)
 	}
-	return all, nil
+	if len(all) == 0 {
+		return nil, errors.New("testdata/edits: no patches: run it from the module's root")
+	}
+	return mutants.Chosen(all, "-edits", names)
 }
 
 // checkAll runs each edit alone: what is harmless violates nothing.

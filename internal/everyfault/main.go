@@ -13,8 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/harness"
@@ -68,20 +66,17 @@ type program struct {
 	results, page, only   string
 }
 
-// any stands for whichever invariant objects.
-const anyInvariant = "any"
-
 // measure places faults in the conversion that this program was built with.
 func (p *program) measure() error {
 	s := suite.Conversion()
-	q := harness.Placing{Request: harness.Request{Base: 1, Count: harness.Schedules, Stop: p.one, First: p.one == anyInvariant, Patience: harness.Patience}, Singles: p.singles, Pairs: p.pairs}
+	q := harness.Placing{Request: harness.Request{Base: 1, Count: harness.Schedules, Stop: p.one, Patience: harness.Patience}, Singles: p.singles, Pairs: p.pairs}
 	out, err := s.EveryFault(q)
 	if err != nil {
 		return err
 	}
 	r := Result{Singles: out.Singles.Tried, Pairs: out.Pairs.Tried, CPU: out.CPU}
 	for _, f := range out.Failures {
-		if out.Stopped && (p.one == anyInvariant || p.one == f.Invariant) {
+		if out.Stopped && q.Stops(f.Invariant) {
 			r.found(f.First)
 			break
 		}
@@ -102,21 +97,16 @@ func (p *program) all() error {
 	if err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join("testdata", "mutants", "*.patch"))
+	core, err := mutants.InCore("testdata/mutants")
 	if err != nil {
 		return err
 	}
-	for _, name := range p.named() {
-		if !slices.Contains(files, filepath.Join("testdata", "mutants", name+".patch")) {
-			return fmt.Errorf("-only: no bug of testdata/mutants is called %q", name)
-		}
+	chosen, err := mutants.Chosen(core, "-only", p.only)
+	if err != nil {
+		return err
 	}
-	for _, file := range files {
-		m, err := mutants.Read(file)
-		if err != nil {
-			return err
-		}
-		if _, done := known[m.Name]; done || p.count == 0 || p.only != "" && !slices.Contains(p.named(), m.Name) {
+	for _, m := range chosen {
+		if _, done := known[m.Name]; done || p.count == 0 {
 			continue
 		}
 		p.count--
@@ -132,12 +122,7 @@ func (p *program) all() error {
 	if p.page == "" {
 		return nil
 	}
-	return p.write(files, known)
-}
-
-// named are the mutants of -only.
-func (p *program) named() []string {
-	return slices.DeleteFunc(strings.Split(p.only, ","), func(name string) bool { return name == "" })
+	return p.write(core, known)
 }
 
 // known reads the file of results.
@@ -170,12 +155,8 @@ func (p *program) keep(r *Result) error {
 // try builds this program with the bug planted, and lets it measure itself. A
 // mutant that a script must find counts as found by whatever invariant objects.
 func (p *program) try(m mutants.Mutant) (*Result, error) {
-	invariant := m.Invariant
-	if invariant == "" {
-		invariant = anyInvariant
-	}
 	r := Result{}
-	err := m.Measure("./internal/everyfault", &r, "-one", invariant, "-singles", fmt.Sprint(p.singles), "-pairs", fmt.Sprint(p.pairs))
+	err := m.Measure("./internal/everyfault", &r, "-one", m.Oracle(), "-singles", fmt.Sprint(p.singles), "-pairs", fmt.Sprint(p.pairs))
 	r.Mutant = m.Name
 	return &r, err
 }

@@ -15,7 +15,7 @@ func TestPageIsKept(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.md")
 	const text = "# x\n" + tableBegins + "| a |\n" + tableEnds
 	require.NoError(t, os.WriteFile(page, []byte(text), 0o600))
-	require.EqualError(t, (&program{only: "flip-without-fence,nosuch", page: page}).all(), `-only: no bug of testdata/mutants is called "nosuch"`)
+	require.EqualError(t, (&program{only: "flip-without-fence,nosuch", page: page}).all(), `-only: nothing in testdata is called "nosuch"`)
 	require.ErrorContains(t, (&program{count: 0, page: page}).all(), "stays as it is")
 	is, err := os.ReadFile(page)
 	require.NoError(t, err)

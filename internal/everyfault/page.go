@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 )
 
 // The table stands between these lines of the page.
@@ -16,7 +17,7 @@ const (
 )
 
 // write puts the table of the mutants' results into the page.
-func (p *program) write(files []string, known map[string]Result) error {
+func (p *program) write(planted []mutants.Mutant, known map[string]Result) error {
 	text, err := os.ReadFile(p.page)
 	if err != nil {
 		return err
@@ -27,8 +28,8 @@ func (p *program) write(files []string, known map[string]Result) error {
 		return errors.New(p.page + " has no place for the table")
 	}
 	var results []Result
-	for _, file := range files {
-		if r, ok := known[strings.TrimSuffix(filepath.Base(file), ".patch")]; ok {
+	for _, m := range planted {
+		if r, ok := known[m.Name]; ok {
 			results = append(results, r)
 		}
 	}

@@ -60,10 +60,17 @@ const (
 	pairsFolder      = "pairs"      // two bugs of core planted together: of: NAME, NAME
 )
 
+// InCore reads the bugs of core in dir, testdata/mutants.
+func InCore(dir string) ([]Mutant, error) { return readAll(dir, "*.patch") }
+
 // All reads the bugs in dir, testdata/mutants: those of core, pairs of them, and
 // those of the engine, which break no rule.
-func All(dir string) (all []Mutant, err error) {
-	for _, pattern := range []string{"*.patch", pairsFolder + "/*.pair", engineFolder + "/*.patch"} {
+func All(dir string) ([]Mutant, error) {
+	return readAll(dir, "*.patch", pairsFolder+"/*.pair", engineFolder+"/*.patch")
+}
+
+func readAll(dir string, patterns ...string) (all []Mutant, err error) {
+	for _, pattern := range patterns {
 		files, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return nil, err
@@ -77,7 +84,7 @@ func All(dir string) (all []Mutant, err error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%s has no bugs", dir)
+		return nil, fmt.Errorf("%s: no bugs: run it from the module's root", dir)
 	}
 	return all, nil
 }

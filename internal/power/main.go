@@ -27,13 +27,13 @@ import (
 
 // program is what the flags come to.
 type program struct {
-	only, cells []string
-	cap         float64 // CPU-seconds of a cell
-	kills       int     // that end a cell
-	placements  int     // of tier 0
-	base        string
-	results     string
-	known       map[string]map[string]mutants.Cell // by bug and cell
+	cells      []string
+	cap        float64 // CPU-seconds of a cell
+	kills      int     // that end a cell
+	placements int     // of tier 0
+	base       string
+	results    string
+	known      map[string]map[string]mutants.Cell // by bug and cell
 }
 
 func main() {
@@ -47,10 +47,10 @@ func main() {
 	flag.StringVar(&p.base, "base", "", "the first seed; the commit's hash if nothing is said")
 	flag.StringVar(&p.results, "results", mutants.CellsFile, "the file that results are added to")
 	flag.Parse()
-	p.only, p.cells = split(*only), split(*cells)
+	p.cells = slices.DeleteFunc(strings.Split(*cells, ","), func(s string) bool { return s == "" })
 	err := p.check(flag.Args())
 	if err == nil {
-		err = p.run(*page)
+		err = p.run(*only, *page)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "power:", err)
@@ -79,20 +79,13 @@ func (p *program) check(args []string) error {
 	return nil
 }
 
-func split(list string) []string {
-	return slices.DeleteFunc(strings.Split(list, ","), func(s string) bool { return s == "" })
-}
-
-func (p *program) run(page bool) error {
+func (p *program) run(only string, page bool) error {
 	all, err := mutants.All("testdata/mutants")
 	if err != nil {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(m mutants.Mutant) bool { return m.Rule == "" && m.Invariant == "" }) // no universe gets there
-	if p.only, err = mutants.Listed(p.only); err != nil {
-		return err
-	}
-	chosen, err := choose(all, p.only)
+	chosen, err := mutants.Chosen(all, "-mutants", only)
 	if err != nil {
 		return err
 	}
@@ -132,19 +125,4 @@ func (p *program) commit() error {
 	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
 	p.base = strings.TrimSpace(string(out))
 	return err
-}
-
-func choose(all []mutants.Mutant, only []string) ([]mutants.Mutant, error) {
-	if len(only) == 0 {
-		return all, nil
-	}
-	var chosen []mutants.Mutant
-	for _, name := range only {
-		i := slices.IndexFunc(all, func(m mutants.Mutant) bool { return m.Name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("-mutants: no bug of testdata/mutants is called %q", name)
-		}
-		chosen = append(chosen, all[i])
-	}
-	return chosen, nil
 }

@@ -16,7 +16,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -111,19 +110,31 @@ func (p *program) measure() error {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
+// chosen are the mutants of -only: none without it.
+func (p *program) chosen() ([]mutants.Mutant, error) {
+	if p.only == "" {
+		return nil, nil
+	}
+	all, err := mutants.InCore("testdata/mutants")
+	if err != nil {
+		return nil, err
+	}
+	return mutants.Chosen(all, "-only", p.only)
+}
+
 // all measures the mutants that have no result yet, and writes the page.
 func (p *program) all() error {
 	known, err := p.known()
 	if err != nil {
 		return err
 	}
-	for _, name := range strings.Split(p.only, ",") {
-		if name == "" || slices.ContainsFunc(known, func(r Result) bool { return r.Mutant == name }) {
+	chosen, err := p.chosen()
+	if err != nil {
+		return err
+	}
+	for _, m := range chosen {
+		if slices.ContainsFunc(known, func(r Result) bool { return r.Mutant == m.Name }) {
 			continue
-		}
-		m, err := mutants.Read(filepath.Join("testdata", "mutants", name+".patch"))
-		if err != nil {
-			return err
 		}
 		r, err := p.try(m)
 		if err != nil {

@@ -19,7 +19,7 @@ func TestPredicted(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))
 	m, err := mutants.Read(filepath.Join("testdata", "mutants", "flip-without-fence.patch"))
 	require.NoError(t, err)
-	p := program{races: true, base: 1, universes: 100}
+	p := program{races: true, base: 1, universes: 100, failures: 1}
 	r, err := p.try(m)
 	require.NoError(t, err)
 	require.Greater(t, r.Tried, 80)

@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -139,26 +138,13 @@ func measure(only string, taken share, lasts time.Duration, results string) erro
 
 // bugs reads the planted bugs that universes find; only, if it isn't "", names
 // those that are meant.
-func bugs(only string) (chosen []mutants.Mutant, err error) {
-	for _, pattern := range []string{"*.patch", "engine/*.patch"} {
-		files, err := filepath.Glob(filepath.Join("testdata/mutants", pattern))
-		if err != nil {
-			return nil, err
-		}
-		for _, file := range files {
-			m, err := mutants.Read(file)
-			if err != nil {
-				return nil, err
-			}
-			if m.Invariant != "" && (only == "" || slices.Contains(strings.Split(only, ","), m.Name)) {
-				chosen = append(chosen, m)
-			}
-		}
+func bugs(only string) ([]mutants.Mutant, error) {
+	all, err := mutants.All("testdata/mutants")
+	if err != nil {
+		return nil, err
 	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("-only=%s: no bug of that name in testdata/mutants is found by an invariant", only)
-	}
-	return chosen, nil
+	found := slices.DeleteFunc(all, func(m mutants.Mutant) bool { return m.Invariant == "" || len(m.Of) > 0 })
+	return mutants.Chosen(found, "-only", only)
 }
 
 // score plants a bug, and shrinks its first failure in a program of its own.
