@@ -23,7 +23,7 @@ func (c *command) failures(target sim.Target, all []*harness.Failure, folder str
 		shown := page.Failure{Invariant: f.Invariant, Shape: f.Shape, Count: f.Count, Seeds: f.Seeds, Text: f.First.Violation.Text}
 		switch known := c.explained(f); {
 		case known:
-			c.say(failureOf(f, "", ""), fmt.Sprintf("sim: %d universes failed as above, by %s (%s): %s", f.Count, f.Invariant, f.Shape, strings.Join(seedsOf(f), " ")))
+			c.say(failureOf(f, "", ""), fmt.Sprintf("sim: %s failed as above, by %s (%s): %s", universes(f.Count), f.Invariant, f.Shape, strings.Join(seedsOf(f), " ")))
 		case i < maxFailures:
 			if err := c.failure(target, f, folder, replay(f.First), &shown); err != nil {
 				return err
@@ -55,7 +55,7 @@ func (c *command) failure(target sim.Target, f *harness.Failure, folder, replay 
 			kept = "sim: kept " + name
 		}
 	}
-	lines := []string{report.String(), fmt.Sprintf("sim: %d universes failed like this: %s", f.Count, strings.Join(seedsOf(f), " "))}
+	lines := []string{report.String(), fmt.Sprintf("sim: %s failed like this: %s", universes(f.Count), strings.Join(seedsOf(f), " "))}
 	if f.Count > len(f.Seeds) {
 		lines[1] += " ..."
 	}
@@ -73,6 +73,14 @@ func (c *command) failure(target sim.Target, f *harness.Failure, folder, replay 
 // failureOf is a kind of failure as an object.
 func failureOf(f *harness.Failure, file, report string) object {
 	return object{"type": "failure", "invariant": f.Invariant, "shape": f.Shape, "count": f.Count, "seeds": seedsOf(f), "plan": file, "report": report}
+}
+
+// universes says how many there are.
+func universes(n int) string {
+	if n == 1 {
+		return "1 universe"
+	}
+	return fmt.Sprintf("%d universes", n)
 }
 
 // seedsOf are the first of a failure's seeds.

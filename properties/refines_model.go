@@ -65,7 +65,10 @@ func (i *refinesModel) check(e *sim.Effect) error {
 		model.NoTransition: transitionUnknown, model.NotEnabled: transitionNotEnabled, model.OtherEffect: transitionOtherEffect,
 	}[r.Reason]
 	before := i.world.WriteBefore(e.Commit.Primary)
-	i.refused = broken.breach(e, r.Subject, before.Ref("wrote "+e.Commit.Primary), r.What, "%s", r.Text)
+	i.refused = broken.breach(e, r.Subject, before.Ref("wrote "+e.Commit.Primary), "committed: "+r.What, "%s", r.Text)
+	if r.Rule != "" {
+		i.refused = telling(i.refused, func(v *sim.Violation) { v.Rule = r.Rule })
+	}
 	if i.first {
 		return i.refused
 	}

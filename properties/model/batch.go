@@ -141,7 +141,7 @@ func (m *Model) judgeBatch(b *batch) *Refusal {
 	}
 	living := b.now.Phase != "" && !schema.Terminal(b.now.Phase)
 	if m.newest[b.name] == b && (b.active != living || living && b.urgency != b.now.Priority) {
-		return m.refuse(OtherEffect, b.id, "write", "%s left %s %s with priority %d, and its place in the index of the living is not that of such a batch", m.step(), b.id, b.now.Phase, b.now.Priority)
+		return m.refuse(OtherEffect, b.id, "index of the living", "%s left %s %s with priority %d, and its place in the index of the living is not that of such a batch", m.step(), b.id, b.now.Phase, b.now.Priority)
 	}
 	return m.judgeSweep(b)
 }
@@ -171,7 +171,7 @@ func (m *Model) judgeTurn(b *batch) *Refusal {
 		}
 		return nil
 	}
-	return m.refuse(NoTransition, b.id, "write", "%s has no transition of a batch from %q to %q: %s", m.step(), b.was.Phase, b.now.Phase, m.stateOfBatch(b))
+	return m.refuse(NoTransition, b.id, "move", "%s has no transition of a batch from %q to %q: %s", m.step(), b.was.Phase, b.now.Phase, m.stateOfBatch(b))
 }
 
 // contains reports whether a phase is one of a list.
@@ -222,13 +222,13 @@ func (m *Model) judgeMerge(b *batch) *Refusal {
 	case "":
 		what, want.Worker, want.Incarnation = "let go the merge of", "", ""
 	default:
-		return m.refuse(NoTransition, b.id, "merge", "%s may not write the merge row of %s", m.step(), b.id)
+		return m.refuse(NoTransition, b.id, "merge", "%s may not write the merge row of %s", m.step(), b.id).under("R11")
 	}
 	if !enabled {
-		return m.refuse(NotEnabled, b.id, what, "%s may not %s %s: its generation %d is %s, by %s/%s", m.step(), what, b.id, g.before.Gen, g.before.State, g.before.Worker, g.before.Incarnation)
+		return m.refuse(NotEnabled, b.id, what, "%s may not %s %s: its generation %d is %s, by %s/%s", m.step(), what, b.id, g.before.Gen, g.before.State, g.before.Worker, g.before.Incarnation).under("R11")
 	}
 	if want != g.after {
-		return m.refuse(OtherEffect, b.id, what, "%s is to %s %s and wrote %+v; want %+v", m.step(), what, b.id, g.after, want)
+		return m.refuse(OtherEffect, b.id, what, "%s is to %s %s and wrote %+v; want %+v", m.step(), what, b.id, g.after, want).under("R11")
 	}
 	return nil
 }
@@ -245,12 +245,12 @@ func (m *Model) judgeSweep(b *batch) *Refusal {
 	written := s.txn == m.txn
 	switch {
 	case ends && (!written || s.was || s.after != note):
-		return m.refuse(OtherEffect, b.id, "end", "%s ended %s with the note %+v of what is left; want %+v", m.step(), b.id, s.after, note)
+		return m.refuse(OtherEffect, b.id, "end", "%s ended %s with the note %+v of what is left; want %+v", m.step(), b.id, s.after, note).under("R15")
 	case ends, !written, s.now == s.was && s.after == aged && aged.AgeMS >= s.before.AgeMS && m.by.Step == "collect":
 		return nil
 	case s.before.State == "settle" && s.after == passed && m.by.Step == "control":
 		if left := b.units[schema.Pending] + b.units[schema.Processing] + b.units[schema.Failed] + b.staged; left > 0 {
-			return m.refuse(NotEnabled, b.id, "pass on", "%s may not pass on %s: %s; %d name a staged object", m.step(), b.id, m.stateOfBatch(b), b.staged)
+			return m.refuse(NotEnabled, b.id, "pass on", "%s may not pass on %s: %s; %d name a staged object", m.step(), b.id, m.stateOfBatch(b), b.staged).under("R15")
 		}
 		return nil
 	case s.before.State == "collect" && !s.now && m.by.Step == "collect":
@@ -259,7 +259,7 @@ func (m *Model) judgeSweep(b *batch) *Refusal {
 		}
 		return nil
 	}
-	return m.refuse(NoTransition, b.id, "note", "%s may not change the note of %s from %+v to %+v", m.step(), b.id, s.before, s.after)
+	return m.refuse(NoTransition, b.id, "note", "%s may not change the note of %s from %+v to %+v", m.step(), b.id, s.before, s.after).under("R15")
 }
 
 // judgeDiscovery: the leader goes on with a source, from its rows.
@@ -270,11 +270,11 @@ func (m *Model) judgeDiscovery(d *discovery) *Refusal {
 	}
 	switch {
 	case m.by.Step != "discover":
-		return m.refuse(NoTransition, b.id, "discover", "%s may not write how far source %d of %s is", m.step(), d.source, b.id)
+		return m.refuse(NoTransition, b.id, "discover", "%s may not write how far source %d of %s is", m.step(), d.source, b.id).under("R19")
 	case !m.leads() || m.newest[b.name] != b || b.now.Phase != "discovering" || b.now.Closing != "" || d.before.Done || d.source >= sources(&b.now):
-		return m.refuse(NotEnabled, b.id, "discover", "%s may not discover source %d of %s, which is %s; %s/%s leads", m.step(), d.source, b.id, b.now.Phase, m.leader.after.Worker, m.leader.after.Incarnation)
+		return m.refuse(NotEnabled, b.id, "discover", "%s may not discover source %d of %s, which is %s; %s/%s leads", m.step(), d.source, b.id, b.now.Phase, m.leader.after.Worker, m.leader.after.Incarnation).under("R20")
 	case d.after.Found != d.before.Found+d.created:
-		return m.refuse(OtherEffect, b.id, "discover", "%s created %d units of source %d of %s and says that %d were found after %d", m.step(), d.created, d.source, b.id, d.after.Found, d.before.Found)
+		return m.refuse(OtherEffect, b.id, "discover", "%s created %d units of source %d of %s and says that %d were found after %d", m.step(), d.created, d.source, b.id, d.after.Found, d.before.Found).under("R19")
 	}
 	return nil
 }
@@ -293,9 +293,9 @@ func (m *Model) judgeLeader() *Refusal {
 	case m.by.Step == "lead" && (*after == taken || *after == renewed && mine), m.by.Step == "" && *after == gone && mine:
 		return nil
 	case m.by.Step == "lead" && *after == renewed:
-		return m.refuse(NotEnabled, "leader", "renew", "%s may not renew the leadership of %s/%s", m.step(), before.Worker, before.Incarnation)
+		return m.refuse(NotEnabled, "leader", "renew", "%s may not renew the leadership of %s/%s", m.step(), before.Worker, before.Incarnation).under("R20")
 	case m.by.Step == "lead":
-		return m.refuse(OtherEffect, "leader", "lead", "%s is to lead and wrote %+v after %+v", m.step(), *after, *before)
+		return m.refuse(OtherEffect, "leader", "lead", "%s is to lead and wrote %+v after %+v", m.step(), *after, *before).under("R20")
 	}
-	return m.refuse(NoTransition, "leader", "lead", "%s may not write the leader row", m.step())
+	return m.refuse(NoTransition, "leader", "lead", "%s may not write the leader row", m.step()).under("R20")
 }

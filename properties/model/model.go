@@ -30,7 +30,8 @@ const (
 type Refusal struct {
 	Reason  Reason
 	Subject string // whose state it is: the id of a unit or of a batch, or a key
-	What    string // the transition that was tried: "claim"
+	What    string // the transition that was tried, or whatever else it was: "claim", "lease"
+	Rule    string // the one that such rows stand under ("R9"), "" for none in particular
 	Text    string
 }
 
@@ -405,11 +406,17 @@ func (m *Model) refuse(reason Reason, subject, what, format string, args ...any)
 	return &Refusal{Reason: reason, Subject: subject, What: what, Text: fmt.Sprintf(format, args...)}
 }
 
+// under says which rule of the protocol what is refused stands under.
+func (r *Refusal) under(rule string) *Refusal {
+	r.Rule = rule
+	return r
+}
+
 // End returns why the transaction is no transition, or nil. The state is in any
 // case what the rows say.
 func (m *Model) End() *Refusal {
 	if m.odd != "" {
-		return m.refuse(NoTransition, m.odd, "write", "no step writes %s; %s did", m.odd, m.step())
+		return m.refuse(NoTransition, m.odd, "odd row", "no step writes %s; %s did", m.odd, m.step())
 	}
 	if m.led {
 		if r := m.judgeLeader(); r != nil {

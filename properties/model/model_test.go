@@ -207,7 +207,7 @@ func TestRefusals(t *testing.T) {
 		what   string
 		is     *life
 	}{
-		{model.NoTransition, "write", begin().running().claim().leave("w0", "heartbeat", schema.Complete, "")},
+		{model.NoTransition, "move", begin().running().claim().leave("w0", "heartbeat", schema.Complete, "")},
 		{model.NotEnabled, "begin discovery", func() *life { l := begin(); return l.do("w0", "discover", func() { l.putBatch("discovering") }) }()},
 		{model.NotEnabled, "complete", begin().running().claim().leave("w1", "reap", schema.Pending, "stale").claim().leave("w1", "complete_unit", schema.Complete, "")},
 		{model.NotEnabled, "reap for good", begin().running().claim().leave("w1", "reap", schema.Dead, "stale")},
@@ -219,7 +219,7 @@ func TestRefusals(t *testing.T) {
 		{model.OtherEffect, "end", begin().end(func(s *schema.Sweep) { s.TTLMS = 0 })},
 		{model.OtherEffect, "end", begin().end(func(s *schema.Sweep) { s.Output = "" })},
 		{model.OtherEffect, "end", begin().end(func(s *schema.Sweep) { s.MergeGen = 1 })},
-		{model.OtherEffect, "write", func() *life {
+		{model.OtherEffect, "index of the living", func() *life {
 			l := &life{Model: model.New(), batch: begin().batch}
 			return l.do("client", "submit", func() { l.putBatch("pending"); l.Active(name, &schema.Active{Gen: 1}) })
 		}()},
@@ -234,5 +234,32 @@ func TestRefusals(t *testing.T) {
 		require.Contains(t, c.is.refused.What, c.what)
 		require.NotEmpty(t, c.is.refused.Subject)
 		require.NotContains(t, c.is.refused.Text, "%!")
+	}
+}
+
+// TestRulesOfRows: what is refused of a row stands under the rule of such rows, so that a
+// report does not cite another. Units and batches stand under none in particular.
+func TestRulesOfRows(t *testing.T) {
+	row := func(step string, write func(l *life)) *life {
+		l := begin().running().claim()
+		return l.do("w0", step, func() { write(l) })
+	}
+	lease := func(epoch, beat uint64) func(l *life) {
+		return func(l *life) { l.Lease(leaseKey, "w0", "1", id, &schema.Lease{Epoch: epoch, Beat: beat}) }
+	}
+	for _, c := range []struct {
+		rule, what string
+		is         *life
+	}{
+		{"R9", "lease", row("checkpoint", lease(1, 2))},
+		{"R9", "beat for", row("heartbeat", lease(2, 2))},
+		{"R11", "merge", row("heartbeat", func(l *life) { l.Merge(bid, &schema.Merge{Gen: 1, State: "published"}) })},
+		{"R15", "note", row("heartbeat", func(l *life) { l.note("settle") })},
+		{"R20", "lead", row("heartbeat", func(l *life) { l.Leader(&schema.Leader{Epoch: 1, Worker: "w0", Incarnation: "1", Beat: 1}) })},
+		{"", "move", begin().running().claim().leave("w0", "heartbeat", schema.Complete, "")},
+	} {
+		require.NotNil(t, c.is.refused, c.what)
+		require.Equal(t, c.rule, c.is.refused.Rule, c.is.refused.Text)
+		require.Equal(t, c.what, c.is.refused.What)
 	}
 }

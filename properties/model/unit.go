@@ -146,7 +146,7 @@ func settle(_ Actor, want, _ *schema.Unit) {
 
 // judgeUnit finds the transition of a unit whose row was written.
 func (m *Model) judgeUnit(u *unit) *Refusal {
-	what := "write"
+	what := "move"
 	for n := range edges {
 		e := &edges[n]
 		if e.from != u.was.State || e.to != u.now.State || e.step != m.by.Step {
@@ -175,10 +175,10 @@ func (m *Model) judgeUnit(u *unit) *Refusal {
 // forgotten: rows of a batch go when it has expired, or another has its name.
 func (m *Model) forgotten(b *batch, subject string) *Refusal {
 	if m.by.Step != "collect" {
-		return m.refuse(NoTransition, subject, "forget", "%s may not delete what is kept of %s", m.step(), b.id)
+		return m.refuse(NoTransition, subject, "forget", "%s may not delete what is kept of %s", m.step(), b.id).under("R15")
 	}
 	if b.now.Phase != "expired" && (m.newest[b.name] == b || !schema.Terminal(b.now.Phase)) {
-		return m.refuse(NotEnabled, subject, "forget", "%s may not yet forget %s, which is %s", m.step(), b.id, b.now.Phase)
+		return m.refuse(NotEnabled, subject, "forget", "%s may not yet forget %s, which is %s", m.step(), b.id, b.now.Phase).under("R15")
 	}
 	return nil
 }
@@ -247,7 +247,7 @@ func (m *Model) judgeBeside(u *unit) *Refusal {
 	default:
 		return nil
 	}
-	return m.refuse(OtherEffect, u.uid, "write", "%s left unit %s %s at epoch %d, and %s is not that of such a unit", m.step(), u.uid, now.State, now.Epoch, row)
+	return m.refuse(OtherEffect, u.uid, "beside the unit", "%s left unit %s %s at epoch %d, and %s is not that of such a unit", m.step(), u.uid, now.State, now.Epoch, row)
 }
 
 // topPriority is what the queue counts priorities down from.
@@ -268,12 +268,12 @@ func (m *Model) judgeLease(l *lease) *Refusal {
 	}
 	switch {
 	case m.by.Step != step:
-		return m.refuse(NoTransition, u.uid, "write", "%s may not write a lease of unit %s", m.step(), u.uid)
+		return m.refuse(NoTransition, u.uid, "lease", "%s may not write a lease of unit %s", m.step(), u.uid).under("R9")
 	case !m.by.is(l.worker, l.incarnation):
-		return m.refuse(NotEnabled, u.uid, what, "%s may not %s unit %s in the name of %s/%s", m.step(), what, u.uid, l.worker, l.incarnation)
+		return m.refuse(NotEnabled, u.uid, what, "%s may not %s unit %s in the name of %s/%s", m.step(), what, u.uid, l.worker, l.incarnation).under("R9")
 	case l.after != want:
 		return m.refuse(OtherEffect, u.uid, what, "%s is to %s unit %s and wrote epoch %d beat %d; want epoch %d beat %d",
-			m.step(), what, u.uid, l.after.Epoch, l.after.Beat, want.Epoch, want.Beat)
+			m.step(), what, u.uid, l.after.Epoch, l.after.Beat, want.Epoch, want.Beat).under("R9")
 	}
 	return nil
 }
@@ -286,15 +286,15 @@ func (m *Model) judgeCheckpoint(u *unit) *Refusal {
 		if !u.saved.was || m.by.Step == "complete_unit" || m.by.Step == "control" && over(m, u) {
 			return nil
 		}
-		return m.refuse(NoTransition, u.uid, "save", "%s may not delete the checkpoint of unit %s", m.step(), u.uid)
+		return m.refuse(NoTransition, u.uid, "save", "%s may not delete the checkpoint of unit %s", m.step(), u.uid).under("R1")
 	}
 	forward := now.Epoch > was.Epoch || now.Epoch == was.Epoch && now.Seq >= was.Seq
 	switch {
 	case m.by.Step != "checkpoint":
-		return m.refuse(NoTransition, u.uid, "save", "%s may not write a checkpoint of unit %s", m.step(), u.uid)
+		return m.refuse(NoTransition, u.uid, "save", "%s may not write a checkpoint of unit %s", m.step(), u.uid).under("R1")
 	case u.now.State != schema.Processing || !m.by.is(u.now.Worker, u.now.Incarnation) || u.now.Epoch != now.Epoch || u.saved.was && !forward:
 		return m.refuse(NotEnabled, u.uid, "save", "%s may not save %d.%d of unit %s: saved is %d.%d, and the unit is %s at epoch %d by %s/%s",
-			m.step(), now.Epoch, now.Seq, u.uid, was.Epoch, was.Seq, u.now.State, u.now.Epoch, u.now.Worker, u.now.Incarnation)
+			m.step(), now.Epoch, now.Seq, u.uid, was.Epoch, was.Seq, u.now.State, u.now.Epoch, u.now.Worker, u.now.Incarnation).under("R1")
 	}
 	return nil
 }
