@@ -43,9 +43,10 @@ func (s *story) checkpoint(who string, epoch, seq, offset int, body string) {
 	s.commit(who, checkpointRow(unitA, epoch, seq, offset, key, upload1, "1:"+p.ETag+":"+strconv.Itoa(len(body))))
 }
 
-// polls: who looks so often, while it converts, whether a claim is free.
-func (s *story) polls(who, key string, times int) *story {
+// polls: who converts under a claim, and looks so often meanwhile whether another is free.
+func (s *story) polls(who, holds, key string, times int) *story {
 	for range times {
+		s.request(who, "convert", ops.KVGet, holds, 0, done)
 		s.pass(time.Second).request(who, "convert", ops.KVGet, key, 0, done)
 	}
 	return s
@@ -873,11 +874,11 @@ var breaches = []breach{
 	}},
 	{"lock-order", "claims waited for in opposite orders", func(s *story) { // of one kind: by their keys
 		s.running().claim(w0, unitA, "1 1 0 0").claim(w1, unitB, "1 1 0 0")
-		s.polls(w0, "unit/"+unitB, 2).polls(w1, "unit/"+unitA, 2).settle()
+		s.polls(w0, "unit/"+unitA, "unit/"+unitB, 2).polls(w1, "unit/"+unitB, "unit/"+unitA, 2).settle()
 	}},
 	{"lock-order", "claims waited for in opposite orders", func(s *story) { // of two kinds
 		s.running().claim(w0, unitA, "1 1 0 0").commit(w1, leaderRow(w1, 2, 1))
-		s.polls(w0, "leader/scanner", 2).polls(w1, "unit/"+unitA, 2).settle()
+		s.polls(w0, "unit/"+unitA, "leader/scanner", 2).polls(w1, "leader/scanner", "unit/"+unitA, 2).settle()
 	}},
 	{"refines-model", "transition that the model has not", func(s *story) {
 		s.within("submit").commit("client/1", batchRow("pending", ""), activeRow)

@@ -8,8 +8,10 @@ import (
 
 // lockOrder: whoever holds a claim and waits for another one waits in one order.
 //
-// Units, merges and the scanner's leadership are claims. A task waits for one if in a step
-// of its work it reads again that somebody else has it; to try for a claim, and to go on
+// Units, merges and the scanner's leadership are claims. A task holds one while a step of
+// its work reads that it is its own, until it tries for another: what rows say beyond that
+// may be a claim that it has given up, or one that landed unseen. It waits for one if in
+// such a step it reads again that somebody else has it; to try for a claim, and to go on
 // without it, waits for nothing. Two tasks that wait in opposite orders need not have met:
 // had each held its claim when the other one looked, both would wait until a fence or a
 // time limit ends it. Runs in which they did meet stand still, and say so themselves
@@ -19,8 +21,7 @@ import (
 // of the keys: a pair of merges that was waited for one way tells of every other pair.
 type lockOrder struct {
 	watch
-	taken map[tasked]string // what a task has claimed last: a key
-	looks map[poll]int
+	held  map[tasked]*hold
 	order map[direction]waited
 	found error
 }
@@ -28,10 +29,11 @@ type lockOrder struct {
 // tasked is a task of an incarnation.
 type tasked struct{ process, incarnation, task string }
 
-// poll is what a task looks at again and again while it holds something.
-type poll struct {
-	tasked
-	step, holds, wants string
+// hold is a claim that a task works under, and how often it has looked meanwhile at what
+// others have, by step and key.
+type hold struct {
+	key   string
+	looks map[[2]string]int
 }
 
 // direction is an order of two claims. Of one kind, up tells which key comes first.
@@ -53,68 +55,53 @@ var (
 )
 
 func newLockOrder(v *view) sim.Invariant {
-	i := &lockOrder{taken: map[tasked]string{}, looks: map[poll]int{}, order: map[direction]waited{}}
-	i.watch = v.watch(lockOrderSays, on{unit: i.noteUnit, merge: i.noteMerge, leader: i.noteLeader})
+	i := &lockOrder{held: map[tasked]*hold{}, order: map[direction]waited{}}
+	i.watch = v.watch(lockOrderSays, on{})
 	return i
 }
 
 func (i *lockOrder) Settled(*sim.World) error { return i.found }
 
-func (i *lockOrder) noteUnit(c *unitChange) error {
-	if c.claimed() {
-		i.take(&c.rowChange)
-	}
-	return nil
-}
-
-func (i *lockOrder) noteMerge(c *mergeChange) error {
-	if c.claimed() {
-		i.take(&c.rowChange)
-	}
-	return nil
-}
-
-func (i *lockOrder) noteLeader(c *leaderChange) error {
-	if c.taken() {
-		i.take(&c.rowChange)
-	}
-	return nil
-}
-
-func (i *lockOrder) take(c *rowChange) {
-	i.taken[tasked{c.by.Process, c.by.Incarnation, c.by.Task}] = c.key
-}
-
 // ObserveCall counts how often a task looks at what another one has.
 func (i *lockOrder) ObserveCall(_ *sim.World, c *sim.Call) {
-	if c.Op != ops.KVGet || c.Late || c.Client || i.found != nil || !working(c.Step) {
-		return
-	}
-	if process, number := i.holder(c.Key); process == "" || process == c.Process && number == c.Incarnation {
+	if c.Late || c.Client || i.found != nil {
 		return
 	}
 	by := tasked{c.Process, c.Incarnation, c.Task}
-	holds, ok := i.taken[by]
-	if !ok {
+	if trying(c.Step) {
+		delete(i.held, by)
 		return
 	}
-	if process, number := i.holder(holds); process != c.Process || number != c.Incarnation {
+	if c.Op != ops.KVGet || c.Step == "" || c.Step == "heartbeat" || c.Step == "renew_merge" {
+		return // whose tasks do not try for what they renew
+	}
+	process, number := i.holder(c.Key)
+	if process == "" {
 		return
 	}
-	p := poll{by, c.Step, holds, c.Key}
-	if i.looks[p]++; i.looks[p] == 2 {
-		i.waits(c, holds)
+	h := i.held[by]
+	switch {
+	case process == c.Process && number == c.Incarnation:
+		if h == nil || h.key != c.Key {
+			i.held[by] = &hold{c.Key, map[[2]string]int{}}
+		}
+	case h != nil && i.has(c, h.key):
+		look := [2]string{c.Step, c.Key}
+		if h.looks[look]++; h.looks[look] == 2 {
+			i.waits(c, h.key)
+		}
 	}
 }
 
-// working reports whether a step is of the work under a claim: not of those that try for
-// one, nor of the rounds in between.
-func working(step string) bool {
-	switch step {
-	case "", "claim_unit", "try_claim_merge", "lead":
-		return false
-	}
-	return true
+// has reports whether the caller still has a claim.
+func (i *lockOrder) has(c *sim.Call, key string) bool {
+	process, number := i.holder(key)
+	return process == c.Process && number == c.Incarnation
+}
+
+// trying reports whether a step tries for a claim.
+func trying(step string) bool {
+	return step == "claim_unit" || step == "try_claim_merge" || step == "lead"
 }
 
 // holder is who has a claim, by its row.
