@@ -184,7 +184,7 @@ func (i *legalEdges) checkMerge(c *mergeChange) error {
 		return wrong(mergeLeftPublished, "merge/%s was published as generation %d, then became generation %d %s", s.bid, c.before.Gen, m.now.Gen, m.now.State)
 	case c.existed && m.now.Gen == c.before.Gen:
 		if m.now.Beat < c.before.Beat {
-			return wrong(mergeBeatWentBack, "the beat of merge/%s went from %d to %d", s.bid, c.before.Beat, m.now.Beat)
+			return wrong(mergeBeatWentBack, "%s", beatWentBack(fmt.Sprintf("generation %d of merge/%s", m.now.Gen, s.bid), c.before.Beat, m.now.Beat))
 		}
 		return nil
 	case m.now.Gen != highest+1:
@@ -201,7 +201,7 @@ func (i *legalEdges) checkLease(c *leaseChange) error {
 		return nil
 	}
 	return leaseBeatWentBack.breach(c.by, c.unit.uid, lastClaim(c.unit.claims), "wrote the lease",
-		"the beat of %s went from %d to %d", l.key, c.before.Beat, l.now.Beat)
+		"%s", beatWentBack(fmt.Sprintf("epoch %d of %s", l.now.Epoch, l.key), c.before.Beat, l.now.Beat))
 }
 
 func (i *legalEdges) checkLeader(c *leaderChange) error {
@@ -215,7 +215,15 @@ func (i *legalEdges) checkLeader(c *leaderChange) error {
 			"the leader's epoch went from %d to %d", c.before.Epoch, l.now.Epoch)
 	case c.existed && l.now.Epoch == c.before.Epoch && l.now.Beat < c.before.Beat:
 		return leaderBeatWentBack.breach(c.by, c.key, l.taken.Ref("took the leadership"), "wrote the leader row",
-			"the beat of the leader's epoch %d went from %d to %d", l.now.Epoch, c.before.Beat, l.now.Beat)
+			"%s", beatWentBack(fmt.Sprintf("the leader's epoch %d", l.now.Epoch), c.before.Beat, l.now.Beat))
 	}
 	return nil
+}
+
+// beatWentBack says of a token's beat that it did: claims begin with 1.
+func beatWentBack(token string, from, to uint64) string {
+	if to == 1 {
+		return fmt.Sprintf("%s was claimed again: its beat went from %d to 1", token, from)
+	}
+	return fmt.Sprintf("the beat of %s went from %d to %d", token, from, to)
 }

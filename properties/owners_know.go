@@ -138,7 +138,7 @@ func (i *ownersKnow) checkKeeper(c *leaseChange) error {
 	k := i.keepers[l]
 	if k.epoch == l.now.Epoch && k.past == task && k.task != task {
 		return twoAttemptsOfOneEpoch.breach(c.by, c.unit.uid, k.Ref(k.task+" raised the beat"), task+" raised the beat",
-			"%s and %s of %s/%s keep the lease of unit %s by turns: each takes epoch %d for its own", k.task, task, c.by.Process, c.by.Incarnation, c.unit.uid, k.epoch)
+			"%s and %s of %s/%s keep the lease of unit %s by turns: one of them beats at epoch %d for what is not its own", k.task, task, c.by.Process, c.by.Incarnation, c.unit.uid, k.epoch)
 	}
 	past := ""
 	if k.epoch == l.now.Epoch {
