@@ -36,7 +36,7 @@
 // probabilities that are known (TestLostUpdate and those beside it).
 //
 // What strikes is drawn beside that, by package search, whatever the arm: also the
-// stalls that are aimed just past leases (an aim of kind pause, until a rival or an heir has
+// stalls that are aimed just past leases (an aim of kind pause, half of them until a rival has
 // come), and the faults at the few calls at which protocols are decided (an
 // aim of any other kind). So each of them meets every order of events.
 //

@@ -70,15 +70,13 @@ func (k *Pause) draw(d keyed.Draw, s *Scale, c *Crossing) {
 	k.Stops = d.Chance("clock", 500)
 }
 
-// aim mostly stops the clock, or a process fences itself when it wakes up, and
-// often waits for the successor: a zombie harms only beside one.
+// aim mostly stops the clock, or a process fences itself when it wakes up, and half
+// of the time waits for a rival: a zombie harms only beside one. Heirs did not pay
+// (docs/POWER.md).
 func (k *Pause) aim(d keyed.Draw, _ *Scale, _ *Crossing, lease time.Duration) {
 	k.For, k.Stops = lease, d.Chance("clock", 750)
-	switch until := d.Intn("until", 100); {
-	case until < 35:
+	if d.Chance("until", 500) {
 		k.For, k.Until = 2*lease, UntilRival
-	case until < 75:
-		k.For, k.Until = 2*lease, UntilHeir
 	}
 }
 

@@ -81,11 +81,6 @@ type swarm struct {
 	steps int        // permille of the steps that meet faults; 0 for all
 	from  uint64     // the event from which on they do
 	where keyed.Draw // which steps
-	// In some runs trouble comes in twos: what a process does soon after a fault
-	// struck it (recover, drain, wake up late) is likelier to meet another.
-	twice    bool
-	struck   string // process
-	struckAt uint64 // event
 	// A run in which nothing was changed by the hungry event takes what comes, whatever
 	// the step: a system with few calls, or without steps, would else meet nothing.
 	hungry uint64
@@ -120,7 +115,6 @@ func newSwarm(d keyed.Draw, scale fault.Scale, o Options) *swarm {
 	if s.most = -1; o.Budget > 0 {
 		s.most = o.Budget
 	}
-	s.twice = d.Chance("twice", 300)
 	s.rate = uint64(1<<32) / uint64(d.LogBetween("rate", 60, 4000))
 	if d.Chance("late", 500) {
 		s.from = uint64(d.LogBetween("from", 50, 2000))
@@ -195,9 +189,6 @@ func aimedKind(d keyed.Draw, o Options) *fault.Info {
 	return lots[d.Intn("aim kind", len(lots))]
 }
 
-// soonEvents is how many events count as soon after a fault.
-const soonEvents = 300
-
 // rareFrom is the event from which on a step that is entered for the first time
 // counts as a rare one, an ending mostly: few runs get there, so more of them
 // aim at it.
@@ -263,6 +254,9 @@ func (s *swarm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault 
 	return append(faults, s.strike(c, fault.Draw(kinds[d.Intn("kind", len(kinds))], d, &s.scale, c)))
 }
 
+// settling is how many events a fault has to change something.
+const settling = 75
+
 // enough is how many faults a hungry run meets at most, should none of them change
 // anything.
 const enough = 4
@@ -279,9 +273,6 @@ func (s *swarm) chance(c *fault.Crossing) uint64 {
 	if c.Op.HasEffect() || c.Op == ops.Get {
 		chance *= 4
 	}
-	if s.twice && s.struck == c.Process && c.Event-s.struckAt < soonEvents {
-		chance *= 16
-	}
 	// What a process does for the first times is where protocols are decided;
 	// what it does for the hundredth time is polling.
 	switch {
@@ -294,8 +285,8 @@ func (s *swarm) chance(c *fault.Crossing) uint64 {
 }
 
 func (s *swarm) strike(c *fault.Crossing, f *fault.Fault) *fault.Fault {
-	s.struck, s.struckAt, s.last = c.Process, c.Event, f
-	s.hungry = max(s.hungry, c.Event+soonEvents/4) // until then it may still change something
+	s.last = f
+	s.hungry = max(s.hungry, c.Event+settling)
 	s.most--
 	s.met++
 	return f
