@@ -38,7 +38,7 @@ var (
 
 // request: a store was asked, and this became of it.
 func (s *story) request(who, step string, op ops.Op, key string, startTS uint64, is became) *story {
-	c := sim.Call{Event: s.event, At: s.at, Step: step, Op: op, Key: key, StartTS: startTS, Fate: is.fate, Answer: is.answer}
+	c := sim.Call{Event: s.event, At: s.at, Task: s.task, Step: step, Op: op, Key: key, StartTS: startTS, Fate: is.fate, Answer: is.answer}
 	c.Process, c.Incarnation, _ = strings.Cut(who, "/")
 	s.asked = step
 	s.w.Call(c)

@@ -8,9 +8,10 @@ import (
 
 // lockOrder: whoever holds a claim and waits for another one waits in one order.
 //
-// Units, merges and the scanner's leadership are claims. A task holds one while a step of
-// its work reads that it is its own, until it tries for another: what rows say beyond that
-// may be a claim that it has given up, or one that landed unseen. It waits for one if in
+// Units, merges and the scanner's leadership are claims. A task holds what it
+// has claimed once a step of its work has read that it is its own, until it tries for
+// another: what rows say beyond that may be a claim that it has given up, or one that
+// landed unseen. It waits for one if in
 // such a step it reads again that somebody else has it; to try for a claim, and to go on
 // without it, waits for nothing. Two tasks that wait in opposite orders need not have met:
 // had each held its claim when the other one looked, both would wait until a fence or a
@@ -21,6 +22,7 @@ import (
 // of the keys: a pair of merges that was waited for one way tells of every other pair.
 type lockOrder struct {
 	watch
+	taken map[string]tasked // by whom, by the claims' keys
 	held  map[tasked]*hold
 	order map[direction]waited
 	found error
@@ -55,12 +57,37 @@ var (
 )
 
 func newLockOrder(v *view) sim.Invariant {
-	i := &lockOrder{held: map[tasked]*hold{}, order: map[direction]waited{}}
-	i.watch = v.watch(lockOrderSays, on{})
+	i := &lockOrder{taken: map[string]tasked{}, held: map[tasked]*hold{}, order: map[direction]waited{}}
+	i.watch = v.watch(lockOrderSays, on{unit: i.noteUnit, merge: i.noteMerge, leader: i.noteLeader})
 	return i
 }
 
 func (i *lockOrder) Settled(*sim.World) error { return i.found }
+
+func (i *lockOrder) noteUnit(c *unitChange) error {
+	if c.claimed() {
+		i.take(&c.rowChange)
+	}
+	return nil
+}
+
+func (i *lockOrder) noteMerge(c *mergeChange) error {
+	if c.claimed() {
+		i.take(&c.rowChange)
+	}
+	return nil
+}
+
+func (i *lockOrder) noteLeader(c *leaderChange) error {
+	if c.taken() {
+		i.take(&c.rowChange)
+	}
+	return nil
+}
+
+func (i *lockOrder) take(c *rowChange) {
+	i.taken[c.key] = tasked{c.by.Process, c.by.Incarnation, c.by.Task}
+}
 
 // ObserveCall counts how often a task looks at what another one has.
 func (i *lockOrder) ObserveCall(_ *sim.World, c *sim.Call) {
@@ -72,8 +99,8 @@ func (i *lockOrder) ObserveCall(_ *sim.World, c *sim.Call) {
 		delete(i.held, by)
 		return
 	}
-	if c.Op != ops.KVGet || c.Step == "" || c.Step == "heartbeat" || c.Step == "renew_merge" {
-		return // whose tasks do not try for what they renew
+	if c.Op != ops.KVGet || c.Step == "" {
+		return
 	}
 	process, number := i.holder(c.Key)
 	if process == "" {
@@ -82,7 +109,7 @@ func (i *lockOrder) ObserveCall(_ *sim.World, c *sim.Call) {
 	h := i.held[by]
 	switch {
 	case process == c.Process && number == c.Incarnation:
-		if h == nil || h.key != c.Key {
+		if i.taken[c.Key] == by && (h == nil || h.key != c.Key) {
 			i.held[by] = &hold{c.Key, map[[2]string]int{}}
 		}
 	case h != nil && i.has(c, h.key):

@@ -40,3 +40,18 @@ func TestAbandonedClaimsAreNotHeld(t *testing.T) {
 	s.request(w1, "convert", ops.KVGet, b, 0, done).request(w1, "convert", ops.KVGet, b, 0, done).settle()
 	require.NoError(t, s.err)
 }
+
+// TestReadersHoldNothing: a reaper reads whose unit is whose, its own process's among them,
+// and has claimed none.
+func TestReadersHoldNothing(t *testing.T) {
+	const a, b = "unit/" + unitA, "unit/" + unitB
+	s := newStory("lock-order").running().claim(w0, unitA, "1 1 0 0").claim(w1, unitB, "1 1 0 0")
+	s.task = "reaper"
+	for range 3 {
+		for _, who := range []string{w0, w1} {
+			s.request(who, "reap", ops.KVGet, a, 0, done).request(who, "reap", ops.KVGet, b, 0, done)
+		}
+	}
+	s.settle()
+	require.NoError(t, s.err)
+}
