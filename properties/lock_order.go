@@ -8,15 +8,14 @@ import (
 
 // lockOrder: whoever holds a claim and waits for another one waits in one order.
 //
-// Units, merges and the scanner's leadership are claims. A task holds what it
-// has claimed once a step of its work has read that it is its own, until it tries for
-// another: what rows say beyond that may be a claim that it has given up, or one that
-// landed unseen. It waits for one if in
-// such a step it reads again that somebody else has it; to try for a claim, and to go on
-// without it, waits for nothing. Two tasks that wait in opposite orders need not have met:
-// had each held its claim when the other one looked, both would wait until a fence or a
-// time limit ends it. Runs in which they did meet stand still, and say so themselves
-// (progress-after-healing); this is said of those that got done.
+// Units, merges and the scanner's leadership are claims. A task holds what it has claimed
+// once a step of its work has read that it is its own, until it tries for another: what
+// rows say beyond that may be a claim that it has given up, or one that landed unseen. It
+// waits for one if in such a step it reads again that somebody else has it; to try for a
+// claim, and to go on without it, waits for nothing. Two tasks that wait in opposite orders
+// need not have met: had each held its claim when the other one looked, both would wait
+// until a fence or a time limit ends it. Runs in which they did meet stand still, and say
+// so themselves (progress-after-healing); this is said of those that got done.
 //
 // The order is one of kinds, as between locks of an operating system, and of one kind that
 // of the keys: a pair of merges that was waited for one way tells of every other pair.
@@ -29,7 +28,10 @@ type lockOrder struct {
 }
 
 // tasked is a task of an incarnation.
-type tasked struct{ process, incarnation, task string }
+type tasked struct {
+	incarnation
+	task string
+}
 
 // hold is a claim that a task works under, and how often it has looked meanwhile at what
 // others have, by step and key.
@@ -86,7 +88,7 @@ func (i *lockOrder) noteLeader(c *leaderChange) error {
 }
 
 func (i *lockOrder) take(c *rowChange) {
-	i.taken[c.key] = tasked{c.by.Process, c.by.Incarnation, c.by.Task}
+	i.taken[c.key] = tasked{incarnation{c.by.Process, c.by.Incarnation}, c.by.Task}
 }
 
 // ObserveCall counts how often a task looks at what another one has.
@@ -94,7 +96,7 @@ func (i *lockOrder) ObserveCall(_ *sim.World, c *sim.Call) {
 	if c.Late || c.Client || i.found != nil {
 		return
 	}
-	by := tasked{c.Process, c.Incarnation, c.Task}
+	by := tasked{incarnation{c.Process, c.Incarnation}, c.Task}
 	if trying(c.Step) {
 		delete(i.held, by)
 		return
@@ -102,28 +104,22 @@ func (i *lockOrder) ObserveCall(_ *sim.World, c *sim.Call) {
 	if c.Op != ops.KVGet || c.Step == "" {
 		return
 	}
-	process, number := i.holder(c.Key)
-	if process == "" {
-		return
-	}
 	h := i.held[by]
-	switch {
-	case process == c.Process && number == c.Incarnation:
+	switch i.holder(c.Key) {
+	case incarnation{}:
+	case by.incarnation:
 		if i.taken[c.Key] == by && (h == nil || h.key != c.Key) {
 			i.held[by] = &hold{c.Key, map[[2]string]int{}}
 		}
-	case h != nil && i.has(c, h.key):
+	default:
+		if h == nil || i.holder(h.key) != by.incarnation {
+			return
+		}
 		look := [2]string{c.Step, c.Key}
 		if h.looks[look]++; h.looks[look] == 2 {
 			i.waits(c, h.key)
 		}
 	}
-}
-
-// has reports whether the caller still has a claim.
-func (i *lockOrder) has(c *sim.Call, key string) bool {
-	process, number := i.holder(key)
-	return process == c.Process && number == c.Incarnation
 }
 
 // trying reports whether a step tries for a claim.
@@ -132,20 +128,20 @@ func trying(step string) bool {
 }
 
 // holder is who has a claim, by its row.
-func (v *view) holder(key string) (process, number string) {
+func (v *view) holder(key string) incarnation {
 	switch table, rest := schema.Split(key); table {
 	case schema.UnitTable:
 		if u := v.units[key]; u != nil && u.now.State == schema.Processing {
-			return u.now.Worker, u.now.Incarnation
+			return incarnation{u.now.Worker, u.now.Incarnation}
 		}
 	case schema.MergeTable:
 		if s := v.submissions[rest]; s != nil && s.merge.now.State == "claimed" {
-			return s.merge.now.Worker, s.merge.now.Incarnation
+			return incarnation{s.merge.now.Worker, s.merge.now.Incarnation}
 		}
 	case schema.LeaderTable:
-		return v.leader.now.Worker, v.leader.now.Incarnation
+		return incarnation{v.leader.now.Worker, v.leader.now.Incarnation}
 	}
-	return "", ""
+	return incarnation{}
 }
 
 // waits notes an order, and objects if there is one against it.
