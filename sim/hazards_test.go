@@ -936,19 +936,21 @@ func TestReleaseDoesNotBurnAttempt(t *testing.T) {
 // it all the same: nothing waits for a lease that nobody holds.
 func TestDrainWhileFailing(t *testing.T) {
 	for _, op := range []string{"step", "kv.get", "kv.prewrite"} { // before it begins, while it reads, and while it writes
-		batch := conversion.NewBatch("lab", "data", 1, 4)
-		batch.Sources[0].Recordings[0].Poison = 3
-		s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
-		w0, w1 := s.Worker(0), s.Worker(1)
-		w1.Pause()
-		stall := w0.Before(core.StepFailUnit).On(op).Pause()
-		s.Until(stall.Fired)
-		w0.Terminate(10 * time.Second)
-		w0.Resume()
-		s.Until(func() bool { return !w0.Alive() })
-		requireUnit(t, s, 0, "state", "dead", "attempts", "1", "epoch", "1")
-		w1.Resume()
-		s.Settle()
+		t.Run(op, func(t *testing.T) {
+			batch := conversion.NewBatch("lab", "data", 1, 4)
+			batch.Sources[0].Recordings[0].Poison = 3
+			s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}})
+			w0, w1 := s.Worker(0), s.Worker(1)
+			w1.Pause()
+			stall := w0.Before(core.StepFailUnit).On(op).Pause()
+			s.Until(stall.Fired)
+			w0.Terminate(10 * time.Second)
+			w0.Resume()
+			s.Until(func() bool { return !w0.Alive() })
+			requireUnit(t, s, 0, "state", "dead", "attempts", "1", "epoch", "1")
+			w1.Resume()
+			s.Settle()
+		})
 	}
 }
 

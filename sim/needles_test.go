@@ -348,30 +348,32 @@ func TestCheckpointLocksItsUnit(t *testing.T) {
 // (R8): observers may have counted since the one was there, and the other may be late.
 func TestLeasesCountFromTheSend(t *testing.T) {
 	for _, step := range []env.Step{core.StepClaimUnit, core.StepHeartbeat} {
-		s := begin(t, conversion.Setup{Frames: 40})
-		w0 := s.Worker(0)
-		answer := w0.After(step).On("kv.commit").Pause()
-		s.Until(answer.Fired)
-		sent := s.World().Now()
-		s.Advance(3 * time.Second)
-		if step == core.StepClaimUnit { // no beat gets through before the partition
-			w0.Before(core.StepHeartbeat).On("kv.prewrite").LoseRequest()
-		}
-		w0.Resume()
-		s.Until(func() bool { return calls(s, "w0", core.StepConvert) > 0 })
-		w0.Partition(ops.KV, ops.PD, ops.Objects)
-		s.Advance(20 * time.Second)
-		last := time.Duration(0)
-		for _, e := range s.Trace() {
-			if e.Level == sim.TraceCall && e.Step == string(core.StepConvert) {
-				last = e.At
+		t.Run(string(step), func(t *testing.T) {
+			s := begin(t, conversion.Setup{Frames: 40})
+			w0 := s.Worker(0)
+			answer := w0.After(step).On("kv.commit").Pause()
+			s.Until(answer.Fired)
+			sent := s.World().Now()
+			s.Advance(3 * time.Second)
+			if step == core.StepClaimUnit { // no beat gets through before the partition
+				w0.Before(core.StepHeartbeat).On("kv.prewrite").LoseRequest()
 			}
-		}
-		require.Greater(t, last, sent+6*time.Second, step)
-		require.LessOrEqual(t, last, sent+s.Core().StaleAfter-s.Core().FenceMargin, step)
-		w0.Heal()
-		s.Settle()
-		require.Equal(t, "complete", s.Phase(0))
+			w0.Resume()
+			s.Until(func() bool { return calls(s, "w0", core.StepConvert) > 0 })
+			w0.Partition(ops.KV, ops.PD, ops.Objects)
+			s.Advance(20 * time.Second)
+			last := time.Duration(0)
+			for _, e := range s.Trace() {
+				if e.Level == sim.TraceCall && e.Step == string(core.StepConvert) {
+					last = e.At
+				}
+			}
+			require.Greater(t, last, sent+6*time.Second, step)
+			require.LessOrEqual(t, last, sent+s.Core().StaleAfter-s.Core().FenceMargin, step)
+			w0.Heal()
+			s.Settle()
+			require.Equal(t, "complete", s.Phase(0))
+		})
 	}
 }
 
@@ -527,19 +529,21 @@ func TestOutputsAreTakenOnce(t *testing.T) {
 		{batch("a", "a/", "out/x/y/"), batch("b", "b/", "out/x/")},
 		{batch("a", "in/a/", "out/"), batch("b", "b/", "in/")},
 	} {
-		s := begin(t, conversion.Setup{Unsubmitted: true, Batches: c[:]})
-		client := s.Process("client")
-		late := client.Before(core.StepSubmit).On("kv.prewrite").LoseRequest()
-		first := s.Submit(0)
-		s.Until(late.Fired)
-		second := s.Submit(1)
-		s.Until(second.Returned)
-		require.NoError(t, second.Err())
-		require.False(t, first.Returned())
-		s.Until(first.Returned)
-		require.Error(t, first.Err(), "%s beside %s", c[0].Output, c[1].Output)
-		require.NotErrorIs(t, first.Err(), env.ErrUndetermined)
-		s.Until(phaseIs(s, 1, "complete"))
+		t.Run(c[0].Output+" beside "+c[1].Output, func(t *testing.T) {
+			s := begin(t, conversion.Setup{Unsubmitted: true, Batches: c[:]})
+			client := s.Process("client")
+			late := client.Before(core.StepSubmit).On("kv.prewrite").LoseRequest()
+			first := s.Submit(0)
+			s.Until(late.Fired)
+			second := s.Submit(1)
+			s.Until(second.Returned)
+			require.NoError(t, second.Err())
+			require.False(t, first.Returned())
+			s.Until(first.Returned)
+			require.Error(t, first.Err(), "%s beside %s", c[0].Output, c[1].Output)
+			require.NotErrorIs(t, first.Err(), env.ErrUndetermined)
+			s.Until(phaseIs(s, 1, "complete"))
+		})
 	}
 }
 
