@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strconv"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // Program is what a process runs: its main function, called once for each
@@ -68,7 +70,7 @@ func (p *process) absence() string {
 	case p.exited && p.exit == nil:
 		return "has finished"
 	case p.exited:
-		return "has failed: " + classText(p.exit)
+		return fmt.Sprintf("has failed: %s (%s)", classText(p.exit), plan.Printable(p.exit.Error()))
 	}
 	return "is dead"
 }

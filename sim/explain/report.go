@@ -156,7 +156,7 @@ func (r *Report) happened() []string {
 	if r.Reduced.Result.Violation.Standstill != nil {
 		return r.standstillLines()
 	}
-	return slices.Concat(r.eventLines(), r.sinceLines(), r.waitLines())
+	return slices.Concat(r.eventLines(), r.sinceLines(), r.loggedLines(), r.waitLines())
 }
 
 // kindsOf counts deviations by their kind, the most frequent first.

@@ -161,3 +161,30 @@ func TestNoEdgeToWhatItKnew(t *testing.T) {
 	v.First = sim.EventRef{Event: 1}
 	require.NotNil(t, newStory(&sim.Result{Violation: v, History: h}).edge())
 }
+
+// What was logged last of an error is told: of whoever was expected to go on, or of three
+// tasks that stand still, a record about the subject before others.
+func TestLogged(t *testing.T) {
+	log := func(event uint64, process, task, what string) sim.TraceEvent {
+		return sim.TraceEvent{Event: event, At: time.Duration(event) * time.Second, Process: process, Task: task, What: what, Level: sim.TraceLog}
+	}
+	trace := []sim.TraceEvent{
+		log(1, "w0", "scanner", "discovery failed key=b error=too early"),
+		log(3, "w0", "scanner", "discovery failed key=b error=refused"), log(4, "w0", "scanner", "round failed error=refused"),
+		log(5, "w1", "worker1", "attempt fenced key=u error="+strings.Repeat("x", 300)), log(6, "w1", "worker0", "unit claimed key=b"),
+		log(7, "w1", "merger", "merge failed error=refused"), log(8, "w2", "janitor", "collection failed error=refused"),
+		log(9, "w1", "worker0", "too late error=refused"),
+	}
+	v := &sim.Violation{Subject: "b", First: sim.EventRef{Event: 2}, Event: 8}
+	r := report(v, trace, nil)
+	require.Empty(t, r.loggedLines())
+	lines := r.logged("", 3)
+	require.Equal(t, []string{"8.000s: w2/janitor: collection failed error=refused", "7.000s: w1/merger: merge failed error=refused"}, lines[:2])
+	require.Regexp(t, `^5\.000s: w1/worker1: attempt fenced key=u error=x{213}\.\.\.$`, lines[2])
+	require.Equal(t, "3.000s: w0/scanner: discovery failed key=b error=refused (2 errors since)", r.logged("w0", 1)[0])
+
+	v.Expected = &sim.Expected{Process: "w2"}
+	require.Equal(t, []string{"  logged: 8.000s: w2/janitor: collection failed error=refused"}, r.loggedLines())
+	v.Expected = &sim.Expected{Process: "w3"}
+	require.Empty(t, r.loggedLines())
+}

@@ -59,6 +59,9 @@ func (r *Report) standstillLines() []string {
 	if len(s.Changing) > 0 {
 		say("still changes", changingText(s.Changing))
 	}
+	for _, text := range r.logged("", maxLogged) {
+		say("logged", text)
+	}
 	return slices.Concat(lines, r.turnLines(), r.waitLines())
 }
 
