@@ -150,7 +150,7 @@ func (s *store) once(ctx context.Context, t *txn, again bool) error {
 	return tx.Commit(ctx)
 }
 
-// view runs body on one snapshot. What body buffers is dropped.
+// view runs body, which must buffer nothing, on one snapshot.
 func (s *store) view(ctx context.Context, body func(ctx context.Context, tx env.Txn) error) error {
 	return s.update(ctx, &txn{body: body})
 }
