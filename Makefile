@@ -17,7 +17,7 @@ demo: ## one simulated universe, then two hundred
 # The short run leaves out what other binaries cost to link and what compiles again.
 # GOGC=400: the compilers, the linkers and universes end before their garbage matters.
 TESTED = ./core/... ./fakes/... ./sim ./sim/conversion/... ./sim/explain ./sim/fault ./sim/plan ./sim/script ./sim/search ./sim/sweep ./simtest ./harness ./properties/... ./chaos
-ALL = $(TESTED) ./internal/bench ./sim/relocate ./sim/systematic ./sim/timeline ./sim/page ./backend/process/... ./command ./chaos/protocol ./chaos/cmd/... ./internal/tally ./internal/scale ./internal/power ./internal/recipes ./examples/...
+ALL = $(TESTED) ./internal/bench ./sim/leaserace ./sim/relocate ./sim/risk ./sim/shrink ./sim/systematic ./sim/timeline ./sim/page ./backend/process/... ./cmd/gauntlet ./command ./chaos/protocol ./chaos/cmd/... ./internal/everyfault ./internal/kinds ./internal/loopback ./internal/riskscore ./internal/tally ./internal/scale ./internal/power ./internal/recipes ./examples/...
 
 test: ## every test but the heavy ones, in short runs (vet: make lint)
 	GOGC=400 RAPID_CHECKS=500 go test -short -vet=off -ldflags=-w $(TESTFLAGS) $(TESTED) # -short takes a fifth: rapid's usual 100
