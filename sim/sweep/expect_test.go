@@ -28,8 +28,9 @@ func TestExpectation(t *testing.T) {
 	require.NoError(t, want.Judge(totals(0, 0)))
 	require.NoError(t, want.Judge(totals(0, 2)), "one universe")
 	require.NoError(t, want.Judge(totals(79, 21)), "a hundred cannot tell 79 % from 80 %")
+	require.NoError(t, want.Judge(totals(167, 61)), "200 universes of correct core came to that")
 	require.NoError(t, want.Judge(totals(9000, 1000)))
 	require.EqualError(t, want.Judge(totals(7800, 2200)),
-		"good: 7800 of 10000, between 77.2 and 78.8 % with 95 % confidence; expected are at least 80.0 %")
+		"good: 7800 of 10000, between 76.3 and 79.6 % with 99.99 % confidence; expected are at least 80.0 %")
 	require.Error(t, Expectation{Outcome: "unheard of", AtLeast: 0.8}.Judge(totals(100, 0)))
 }
