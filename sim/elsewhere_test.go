@@ -8,7 +8,6 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
-	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
@@ -73,12 +72,7 @@ func TestMergeClaimsCountFromTheSend(t *testing.T) {
 	s.Until(func() bool { return len(s.World().Uploads()) > 0 })
 	w0.Partition(ops.KV, ops.PD)
 	s.Advance(20 * time.Second)
-	last := time.Duration(0)
-	for _, e := range s.Trace() {
-		if e.Level == sim.TraceCall && e.Step == string(core.StepMerge) {
-			last = e.At
-		}
-	}
+	last := lastCall(s, core.StepMerge)
 	require.Greater(t, last, sent+6*time.Second)
 	require.LessOrEqual(t, last, sent+s.Core().StaleAfter-s.Core().FenceMargin)
 	w0.Heal()

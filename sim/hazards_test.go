@@ -107,6 +107,16 @@ func calls(s *conversion.Script, process string, step env.Step) int {
 	return n
 }
 
+// lastCall is when a request was sent in a step, the last.
+func lastCall(s *conversion.Script, step env.Step) (last time.Duration) {
+	for _, e := range s.Trace() {
+		if e.Level == sim.TraceCall && e.Step == string(step) {
+			last = e.At
+		}
+	}
+	return last
+}
+
 // wrote tells what a commit did to a row of a table: "put", "delete" or "".
 func wrote(e *sim.Effect, table string) string {
 	for _, m := range e.Commit.Writes {

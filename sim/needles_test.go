@@ -10,7 +10,6 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
-	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
@@ -362,12 +361,7 @@ func TestLeasesCountFromTheSend(t *testing.T) {
 			s.Until(func() bool { return calls(s, "w0", core.StepConvert) > 0 })
 			w0.Partition(ops.KV, ops.PD, ops.Objects)
 			s.Advance(20 * time.Second)
-			last := time.Duration(0)
-			for _, e := range s.Trace() {
-				if e.Level == sim.TraceCall && e.Step == string(core.StepConvert) {
-					last = e.At
-				}
-			}
+			last := lastCall(s, core.StepConvert)
 			require.Greater(t, last, sent+6*time.Second, step)
 			require.LessOrEqual(t, last, sent+s.Core().StaleAfter-s.Core().FenceMargin, step)
 			w0.Heal()
