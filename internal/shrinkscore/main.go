@@ -143,8 +143,15 @@ func bugs(only string) ([]mutants.Mutant, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := slices.DeleteFunc(all, func(m mutants.Mutant) bool { return m.Invariant == "" || len(m.Of) > 0 })
-	return mutants.Chosen(found, "-only", only)
+	chosen, err := mutants.Chosen(all, "-only", only)
+	if err != nil {
+		return nil, err
+	}
+	chosen = slices.DeleteFunc(chosen, func(m mutants.Mutant) bool { return m.Invariant == "" || len(m.Of) > 0 })
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("-only=%s: none of them is one bug that universes find", only)
+	}
+	return chosen, nil
 }
 
 // score plants a bug, and shrinks its first failure in a program of its own.
