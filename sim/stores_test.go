@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -27,21 +28,23 @@ import (
 //  3. The completion names the second try's ETag: InvalidPart.
 func TestLatePartDoesNotFailTheBatch(t *testing.T) {
 	for _, step := range []env.Step{core.StepMerge, core.StepConvert} {
-		s := begin(t, conversion.Setup{Frames: 8, Stores: func(st *conversion.Stores) { st.OpaqueETags = true }})
-		w0 := s.Worker(0)
-		late := w0.Before(step).On("objects.upload_part").Nth(1).Delay(6 * time.Second)
-		w0.Before(step).On("objects.upload_part").Nth(3).Delay(3 * time.Second) // so that there is a completion to come
-		s.Until(late.Fired)
-		s.Until(phaseIs(s, 0, "complete"))
-		s.Settle()
-		refused := 0
-		for _, e := range s.Trace() {
-			if e.What == "objects.complete_upload" && strings.Contains(e.Result, "InvalidPart") {
-				refused++
+		t.Run(string(step), func(t *testing.T) {
+			s := begin(t, conversion.Setup{Frames: 8, Stores: func(st *conversion.Stores) { st.OpaqueETags = true }})
+			w0 := s.Worker(0)
+			late := w0.Before(step).On("objects.upload_part").Nth(1).Delay(6 * time.Second)
+			w0.Before(step).On("objects.upload_part").Nth(3).Delay(3 * time.Second) // so that there is a completion to come
+			s.Until(late.Fired)
+			s.Until(phaseIs(s, 0, "complete"))
+			s.Settle()
+			refused := 0
+			for _, e := range s.Trace() {
+				if e.What == "objects.complete_upload" && strings.Contains(e.Result, "InvalidPart") {
+					refused++
+				}
 			}
-		}
-		require.NotZero(t, refused, "no part came late in %s", step)
-		requireUnit(t, s, 0, "attempts", "1")
+			require.NotZero(t, refused, "no part came late in %s", step)
+			requireUnit(t, s, 0, "attempts", "1")
+		})
 	}
 }
 
@@ -49,14 +52,16 @@ func TestLatePartDoesNotFailTheBatch(t *testing.T) {
 // be what is stored: versitygw makes an ETag up. The unit is complete all the same.
 func TestETagProvesNothing(t *testing.T) {
 	for _, kind := range []string{"repeat", "once", "blind"} {
-		s := begin(t, conversion.Setup{Stores: func(st *conversion.Stores) {
-			st.Completions, st.OtherETags = kind, true
-		}})
-		lost := s.Worker(0).Before(core.StepStage).On("objects.complete_upload").LoseReply()
-		s.Until(lost.Fired)
-		s.Until(phaseIs(s, 0, "complete"))
-		s.Settle()
-		requireUnit(t, s, 0, "attempts", "1")
+		t.Run(kind, func(t *testing.T) {
+			s := begin(t, conversion.Setup{Stores: func(st *conversion.Stores) {
+				st.Completions, st.OtherETags = kind, true
+			}})
+			lost := s.Worker(0).Before(core.StepStage).On("objects.complete_upload").LoseReply()
+			s.Until(lost.Fired)
+			s.Until(phaseIs(s, 0, "complete"))
+			s.Settle()
+			requireUnit(t, s, 0, "attempts", "1")
+		})
 	}
 }
 
@@ -66,18 +71,20 @@ func TestETagProvesNothing(t *testing.T) {
 func TestOrphanUploadIsDroppedByKey(t *testing.T) {
 	for _, probe := range []bool{false, true} {
 		for _, step := range []env.Step{core.StepConvert, core.StepMerge} {
-			s := begin(t, conversion.Setup{Workers: 2, Frames: 6, Stores: func(st *conversion.Stores) {
-				st.UploadsByKey, st.Probe = true, probe
-			}})
-			w0, w1 := s.Worker(0), s.Worker(1)
-			w1.Pause()
-			crash := w0.Applied(step).On("objects.create_upload").Crash()
-			s.Until(crash.Fired)
-			w1.Resume()
-			s.Until(phaseIs(s, 0, "complete"))
-			require.NotEmpty(t, s.World().Uploads())
-			s.Settle()
-			require.Empty(t, s.World().Uploads())
+			t.Run(fmt.Sprintf("%s, probed: %t", step, probe), func(t *testing.T) {
+				s := begin(t, conversion.Setup{Workers: 2, Frames: 6, Stores: func(st *conversion.Stores) {
+					st.UploadsByKey, st.Probe = true, probe
+				}})
+				w0, w1 := s.Worker(0), s.Worker(1)
+				w1.Pause()
+				crash := w0.Applied(step).On("objects.create_upload").Crash()
+				s.Until(crash.Fired)
+				w1.Resume()
+				s.Until(phaseIs(s, 0, "complete"))
+				require.NotEmpty(t, s.World().Uploads())
+				s.Settle()
+				require.Empty(t, s.World().Uploads())
+			})
 		}
 	}
 }
@@ -160,19 +167,21 @@ func TestWhatCannotWorkIsRefused(t *testing.T) {
 			}
 		},
 	} {
-		s := begin(t, conversion.Setup{Stores: func(st *conversion.Stores) { st.MaxSegment, st.MaxRow = 255, 64<<10 }})
-		s.Until(phaseIs(s, 0, "running"))
-		spec := core.BatchSpec{Namespace: "lab", Name: "arm", Output: "out/arm", Sources: []core.Source{{URL: "in/arm/"}}}
-		spoil(&spec)
-		job := s.Process("client").Do("arm", func(ctx context.Context, e *env.Env) error {
-			_, err := core.NewClient(e, s.Core()).Submit(ctx, spec)
-			return err
+		t.Run(name, func(t *testing.T) {
+			s := begin(t, conversion.Setup{Stores: func(st *conversion.Stores) { st.MaxSegment, st.MaxRow = 255, 64<<10 }})
+			s.Until(phaseIs(s, 0, "running"))
+			spec := core.BatchSpec{Namespace: "lab", Name: "arm", Output: "out/arm", Sources: []core.Source{{URL: "in/arm/"}}}
+			spoil(&spec)
+			job := s.Process("client").Do("arm", func(ctx context.Context, e *env.Env) error {
+				_, err := core.NewClient(e, s.Core()).Submit(ctx, spec)
+				return err
+			})
+			s.Until(job.Returned)
+			require.ErrorIs(t, job.Err(), env.ErrInvalid, name)
+			_, there := s.World().Get("batch/lab/arm")
+			require.False(t, there, name)
+			s.Settle()
 		})
-		s.Until(job.Returned)
-		require.ErrorIs(t, job.Err(), env.ErrInvalid, name)
-		_, there := s.World().Get("batch/lab/arm")
-		require.False(t, there, name)
-		s.Settle()
 	}
 }
 
