@@ -42,6 +42,7 @@ type refusals struct {
 	count  int
 	known  time.Duration // since when there are enough of them
 	newest sim.EventRef
+	before sim.EventRef           // the newest but one, should nobody have heard of the newest
 	last   map[string]refusedCall // by task
 }
 
@@ -157,7 +158,7 @@ func (i *storeSpared) follow(r *refusals, c *sim.Call) {
 	if r.count < i.cfg.BreakerFailures+inFlight {
 		return
 	}
-	r.newest = sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " found the store unavailable"}
+	r.before, r.newest = r.newest, sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " found the store unavailable"}
 	r.last[c.Task] = refusedCall{c.Op, c.Key, r.newest}
 	if r.known == 0 {
 		r.known = c.At
@@ -179,6 +180,9 @@ func (i *storeSpared) unheard(r *refusals, c *sim.Call) {
 		return
 	}
 	delete(r.last, c.Task)
+	if r.newest == last.ref {
+		r.newest = r.before
+	}
 	if r.count--; r.count < i.cfg.BreakerFailures+inFlight {
 		r.known = 0
 	}
