@@ -49,11 +49,7 @@ func TestWhatCannotBeAbortedIsNotForgotten(t *testing.T) {
 	for nth := range s.Core().StorageTries {
 		w0.Before(core.StepCollect).On("objects.abort_upload").Nth(nth + 1).Refuse()
 	}
-	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 1 })
-	require.Len(t, s.World().Uploads(), 1)
-	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 0 })
-	require.Empty(t, s.World().Uploads())
-	s.Settle()
+	requireUploadsCollected(t, s, 1)
 }
 
 // A merger counts its claim from when it sent it, not from the answer, which may be late: it works no

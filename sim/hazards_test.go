@@ -107,6 +107,17 @@ func calls(s *conversion.Script, process string, step env.Step) int {
 	return n
 }
 
+// requireUploadsCollected: so many uploads are open when the batch has ended, and none when its
+// sweep row is gone.
+func requireUploadsCollected(t *testing.T, s *conversion.Script, open int) {
+	t.Helper()
+	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 1 })
+	require.Len(t, s.World().Uploads(), open)
+	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 0 })
+	require.Empty(t, s.World().Uploads())
+	s.Settle()
+}
+
 // lastCall is when a request was sent in a step, the last.
 func lastCall(s *conversion.Script, step env.Step) (last time.Duration) {
 	for _, e := range s.Trace() {

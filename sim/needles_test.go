@@ -879,11 +879,7 @@ func TestUploadsOfOneKeyFillPages(t *testing.T) {
 	for nth := range 3 {
 		w0.Before(core.StepConvert).On("objects.create_upload").Nth(nth + 1).LoseReply()
 	}
-	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 1 })
-	require.Len(t, s.World().Uploads(), 3)
-	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 0 })
-	require.Empty(t, s.World().Uploads())
-	s.Settle()
+	requireUploadsCollected(t, s, 3)
 }
 
 // A leader whose tries are far apart renews when a third of its lease is over, and so before the

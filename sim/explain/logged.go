@@ -10,7 +10,7 @@ import (
 
 const (
 	maxLogged = 3   // tasks whose errors a standstill shows
-	maxRecord = 240 // letters of a log record
+	maxRecord = 240 // bytes of a log record
 )
 
 // loggedLines say which error was logged last by whoever does not go on.
@@ -26,8 +26,9 @@ func (r *Report) loggedLines() (lines []string) {
 }
 
 // logged are the last errors that a process, "" for any, logged after the violation's
-// first event, one of each task's name, about the subject if there is one, the latest
-// first: what it believes, which may be wrong, and often why it does not go on.
+// first event, one of each task's name, one about the subject if there is one; the tasks
+// that did so last come first. It is what the process believes, which may be wrong, and
+// often why it does not go on.
 func (r *Report) logged(process string, most int) (lines []string) {
 	v := r.Reduced.Result.Violation
 	count := map[string]int{}
@@ -53,7 +54,7 @@ func (r *Report) logged(process string, most int) (lines []string) {
 	for _, e := range last {
 		text := e.What
 		if len(text) > maxRecord {
-			text = text[:maxRecord] + "..."
+			text = strings.ToValidUTF8(text[:maxRecord], "") + "..."
 		}
 		line := fmt.Sprintf("%s: %s/%s: %s", clockText(e.At), e.Process, e.Task, text)
 		if n := count[withoutDigits(e.Task)]; n > 1 {
