@@ -355,6 +355,8 @@ func (u *Universe) spent() bool { return u.most > 0 && u.events >= u.most }
 const (
 	settleEvents    = 400_000
 	settleProcesses = 16
+	// A system that progresses has that many times more of them.
+	progressEvents = 10
 	// What a hasty run has in the place of them, and of the bound in time.
 	hastyTime, hastyEvents = 4, 20
 )
@@ -400,12 +402,11 @@ func (u *Universe) runSettle() bool {
 	u.judge.fresh = true // ask once even if nothing changes any more
 	half := u.sched.now + int64(u.settleFor())/2
 	until := u.sched.now + int64(u.settleFor())
-	first := u.events
 	for u.judge.violation == nil && !u.spent() {
 		if u.ask(u.system.Done) {
 			return true
 		}
-		had, most := u.events-first, u.paced()
+		had, most := u.events-u.healedEvent, u.paced()
 		if u.sched.now < half && had < most/2 {
 			if !u.step() {
 				u.judge.fail(u.standstill(Deadlock, nil))
@@ -418,7 +419,7 @@ func (u *Universe) runSettle() bool {
 		switch {
 		case u.sched.now >= until:
 			u.judge.fail(u.standstill(NotDone, u.judge.probe))
-		case had >= most:
+		case had >= most && !u.judge.probe.progressing(had, most):
 			u.judge.fail(u.standstill(u.judge.probe.exhausted(), u.judge.probe))
 		case !u.judge.probe.step():
 			u.judge.fail(u.standstill(Deadlock, u.judge.probe))

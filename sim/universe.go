@@ -65,21 +65,22 @@ type Universe struct {
 	actor    *message // whose request is being handled
 	rivals   int      // how many pauses wait for a rival, at most
 
-	phase      phase
-	healedAt   int64
-	zombies    int64 // until when those whom healing woke may still act
-	world      World
-	judge      judge
-	hash       uint64
-	recorder   *recorder
-	witness    *witness
-	history    *historian
-	steady     bool                  // a task's draws are all the same
-	collection event                 // of TiKV's garbage, if pending
-	passed     func(*fault.Crossing) // is told of every call, if set
-	pulse      *Pulse                // for a watchdog, if set
-	most       uint64                // events that the run may have; 0 for any number
-	hasty      bool                  // see Target.Hasty
+	phase       phase
+	healedAt    int64
+	healedEvent uint64
+	zombies     int64 // until when those whom healing woke may still act
+	world       World
+	judge       judge
+	hash        uint64
+	recorder    *recorder
+	witness     *witness
+	history     *historian
+	steady      bool                  // a task's draws are all the same
+	collection  event                 // of TiKV's garbage, if pending
+	passed      func(*fault.Crossing) // is told of every call, if set
+	pulse       *Pulse                // for a watchdog, if set
+	most        uint64                // events that the run may have; 0 for any number
+	hasty       bool                  // see Target.Hasty
 	// The event after which what is to come is drawn anew, and by which key: 0 for
 	// none. See Branch.
 	branchAt, branchKey uint64
@@ -314,7 +315,7 @@ func (u *Universe) heal() {
 	if !u.arm.timely {
 		u.sched.strategy = newNarrow(&u.sched, armSetup{})
 	}
-	u.healedAt = u.sched.now
+	u.healedAt, u.healedEvent = u.sched.now, u.events
 	u.standing = nil
 	u.note(nil, Healed, "")
 	for _, p := range u.strays {

@@ -18,6 +18,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/counter"
 	"github.com/gauntlet-dst/gauntlet/sim/explain"
+	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -220,6 +221,48 @@ func TestBusyIsNoStorm(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, r.Violation)
 	require.Greater(t, r.Events, uint64(500_000))
+}
+
+// named is an invariant that names the state of the jobs.
+type named struct{ *jobs }
+
+func (named) Name() string { return "jobs-are-named" }
+func (n named) Observe(w *sim.World, _ *sim.Effect) error {
+	state := uint64(0)
+	for _, job := range n.names {
+		row, _ := w.Get("job/" + job)
+		state = keyed.Mix(state, keyed.HashText(string(row)))
+	}
+	w.State(state)
+	return nil
+}
+
+// Who progresses does not storm: a system whose state is another one every 50
+// seconds has all its events, and more, long before a quarter of its bound is over.
+// One whose state stays the same has no more of them than others.
+func TestProgressIsNoStorm(t *testing.T) {
+	polls := every(200*time.Microsecond, func(context.Context, *env.Env, int) error { return nil })
+	works := func(texts ...string) body {
+		return every(50*time.Second, func(ctx context.Context, e *env.Env, n int) error {
+			return write(ctx, e, "job/a", texts[min(n, len(texts)-1)])
+		})
+	}
+	run := func(bodies ...body) *sim.Result {
+		target := running([]string{"a"}, bodies...)
+		target.Invariants = func(a sim.Assembly, _ sim.System) []sim.Invariant { return []sim.Invariant{named{a.(*jobs)}} }
+		r, err := sim.Run(target, 1)
+		require.NoError(t, err)
+		return r
+	}
+	r := run(works("first", "second", "third", "done"), polls)
+	require.Nil(t, r.Violation)
+	require.Greater(t, r.Events, uint64(700_000))
+
+	r = run(works("first", "second"), polls)
+	require.NotNil(t, r.Violation)
+	require.Equal(t, sim.TimerStorm, r.Violation.Standstill.Kind)
+	require.Less(t, r.Events, uint64(700_000))
+	require.Regexp(t, `; 6\d{5} events in the 1\d\d\.\ds after healing$`, r.Violation.Text)
 }
 
 // parse reads a plan.
