@@ -303,6 +303,40 @@ func TestRetriesBackOffUpToTheMaximum(t *testing.T) {
 	}
 }
 
+// A call that ran into its own time limit tells of a store that says nothing, and one that its caller
+// gave up tells of nobody: the breaker is told with the caller's context, not with the call's.
+func TestSilenceOpensTheBreaker(t *testing.T) {
+	cfg := DefaultConfig()
+	silent := func(ctx context.Context) bool {
+		e := &env.Env{Clock: &silentClock{}, Rand: evenRand{}, Metrics: noMetrics{}}
+		e.Objects = silentObjects{}
+		o := objects{env: e, cfg: &cfg, breaker: newBreaker(&cfg)}
+		for range cfg.BreakerFailures {
+			require.Error(t, o.Delete(ctx, "out/a"))
+		}
+		return o.breaker.down()
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.True(t, silent(t.Context()))
+	require.False(t, silent(ended))
+}
+
+// silentClock ends every time limit before anybody has answered.
+type silentClock struct{ napClock }
+
+func (*silentClock) WithTimeout(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(ctx, time.Time{})
+}
+
+// silentObjects never answers.
+type silentObjects struct{ env.Objects }
+
+func (silentObjects) Delete(ctx context.Context, _ string) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 // All that a process still does after it was asked to stop ends within DrainTimeout of
 // the first of it: not each thing by itself.
 func TestDrainHasOneTimeLimit(t *testing.T) {

@@ -1,0 +1,300 @@
+package sim_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
+)
+
+// These scripts tell what becomes of an error: whom it holds up, what it says, and what counts as
+// done in spite of it.
+
+// trouble befalls the requests of a step about a key, for a while; about all that begin with it, if it ends
+// in a slash; or about any, if it is "".
+type trouble struct {
+	step  env.Step
+	op    ops.Op
+	key   string
+	kind  fault.Kind
+	until time.Duration
+}
+
+func (x trouble) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
+	about := x.key == "" || x.key == c.Subject || strings.HasSuffix(x.key, "/") && strings.HasPrefix(c.Subject, x.key)
+	if c.Step != string(x.step) || c.Op != x.op || !about || c.Now >= x.until {
+		return faults
+	}
+	return append(faults, &fault.Fault{Kind: x.kind, At: c.Anchor()})
+}
+
+// twoBatches are lab/data and lab/other, one unit each, of so many frames.
+func twoBatches(data, other int) []workload.Batch {
+	return []workload.Batch{conversion.NewBatch("lab", "data", 1, data), conversion.NewBatch("lab", "other", 1, other)}
+}
+
+// impatient gives a transaction up at its second conflict.
+func impatient(k *core.Config) { k.ConflictTries = 2 }
+
+// patientTries lets a try of a transaction last longer than its client repeats what is refused: the try
+// goes on after an error.
+func patientTries(k *core.Config) { k.OpTimeout, k.MaxInFlight = 2*time.Minute, 2*time.Minute }
+
+// A controller cannot write the status of one batch for a while. It goes on with the next one, and
+// brings those to rest that have ended (R13, R15).
+func TestControlOfOneBatchHoldsUpNoOther(t *testing.T) {
+	const troubled = time.Minute
+	s := begin(t, conversion.Setup{Batches: twoBatches(200, 4), Tune: func(k *core.Config) { k.Slots, k.ConflictTries = 2, 2 }})
+	s.Inject(trouble{core.StepControl, ops.Prewrite, "status/lab/data", &fault.Conflict{}, troubled})
+	s.Until(phaseIs(s, 1, "complete"))
+	s.Until(func() bool { return storedRow(s, "sweep/lab/other/00000001").get("state") == "collect" })
+	require.Less(t, s.World().Now(), troubled)
+	s.Settle()
+}
+
+// What one ended batch left cannot be deleted for a while. What another left is (R15).
+func TestCollectionOfOneBatchHoldsUpNoOther(t *testing.T) {
+	const troubled = 3 * time.Minute
+	s := begin(t, conversion.Setup{Batches: twoBatches(4, 4), Tune: func(k *core.Config) { k.WatchFor = time.Second }})
+	s.Inject(trouble{core.StepCollect, ops.Delete, "out/lab/data/", &fault.Refuse{}, troubled})
+	s.Until(func() bool { return s.Phase(0) == "complete" && s.Phase(1) == "complete" })
+	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 1 })
+	require.Less(t, s.World().Now(), troubled)
+	require.NotEmpty(t, s.World().Keys("sweep/lab/data/"))
+	s.Settle()
+}
+
+// The lease of one unit cannot be taken away for a while. That of another, of the same dead owner, is (R8).
+func TestReapingOfOneUnitHoldsUpNoOther(t *testing.T) {
+	const troubled = time.Minute
+	s := begin(t, conversion.Setup{Workers: 2, Units: 2, Frames: 40, Tune: func(k *core.Config) { k.Slots, k.ConflictTries = 2, 2 }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(func() bool { return len(s.World().Keys("lease/w0/")) == 2 })
+	w0.Crash()
+	s.Inject(trouble{core.StepReap, ops.Prewrite, s.World().Keys("lease/w0/")[0], &fault.Conflict{}, troubled})
+	w1.Resume()
+	s.Until(func() bool { return len(s.World().Keys("lease/w0/")) == 1 })
+	require.Less(t, s.World().Now(), troubled)
+	w0.Restart()
+	s.Settle()
+}
+
+// A look at an ended batch whose rows could not be read, or whose keys could not be derived from them,
+// or deleted, is none: the batch is not forgotten before one that has done all (R15, R18).
+func TestLookThatFailedDoesNotCount(t *testing.T) {
+	const troubled = 2 * time.Minute
+	for name, c := range map[string]struct {
+		trouble fault.Injector
+		ttl     time.Duration
+	}{
+		"rows not read":    {trouble{core.StepCollect, ops.KVScan, "checkpoint/", &fault.Refuse{}, troubled}, 0},
+		"keys not derived": {&troubleBehind{trouble{core.StepCollect, ops.KVScan, "unit/", &fault.Refuse{}, troubled}, ops.List, false}, 0},
+		"rows not deleted": {trouble{core.StepCollect, ops.Prewrite, "unit/", &fault.Refuse{}, troubled}, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := begin(t, conversion.Setup{
+				TTL:    c.ttl,
+				Stores: func(st *conversion.Stores) { st.UploadsByKey = true },
+				Tune:   func(k *core.Config) { k.ConflictTries, k.WatchFor = 2, time.Second },
+			})
+			s.Inject(c.trouble)
+			s.Until(func() bool { return len(s.World().Keys("sweep/")) == 1 })
+			s.Until(func() bool { return len(s.World().Keys("sweep/")) == 0 })
+			require.GreaterOrEqual(t, s.World().Now(), troubled)
+			require.Equal(t, c.ttl > 0, len(s.World().Keys("unit/")) == 0)
+			s.Settle()
+		})
+	}
+}
+
+// troubleBehind begins with a call of another operation in the step, and ends when the step begins again.
+type troubleBehind struct {
+	trouble
+	op    ops.Op
+	begun bool
+}
+
+func (x *troubleBehind) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
+	switch {
+	case c.Step != string(x.step):
+	case c.Op == x.op:
+		x.begun = true
+	case strings.HasPrefix(c.Subject, "sweep/"):
+		x.begun = false
+	}
+	if !x.begun {
+		return faults
+	}
+	return x.trouble.Strike(c, faults)
+}
+
+// A page of an ended batch's units loses against others until its controller gives up. It is not passed
+// by: the batch goes to the janitor when no row names a staged object any more (R7).
+func TestPageThatIsContendedIsNotPassedBy(t *testing.T) {
+	s := begin(t, conversion.Setup{Units: 3, Tune: func(k *core.Config) { k.ConflictTries, k.Page = 2, 1 }})
+	s.Until(phaseIs(s, 0, "merging"))
+	first := strings.TrimPrefix(s.World().Keys("unit/")[0], "unit/")
+	s.Inject(trouble{core.StepControl, ops.Prewrite, "checkpoint/" + first, &fault.Conflict{}, s.World().Now() + time.Minute})
+	s.Until(phaseIs(s, 0, "complete"))
+	s.Advance(20 * time.Second)
+	require.Equal(t, "settle", storedRow(s, "sweep/lab/data/00000001").get("state"))
+	s.Settle()
+}
+
+// A row that tells whose an output is cannot be read. The submission is tried again, and neither refused
+// for what may not be there nor accepted over what is (R17).
+func TestUnreadOutputIsNeitherTakenNorFree(t *testing.T) {
+	within := conversion.NewBatch("lab", "within", 1, 4)
+	within.Output = "out/lab/data/within/"
+	for name, c := range map[string]struct {
+		op    ops.Op
+		key   string
+		taken bool
+	}{
+		"above the output": {ops.KVGet, "output/out/lab", false},
+		"above the source": {ops.KVGet, "output/in", false},
+		"below the output": {ops.KVScan, "output/out/lab/data/", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			batches := []workload.Batch{within, conversion.NewBatch("lab", "data", 1, 4)}
+			s := begin(t, conversion.Setup{Unsubmitted: true, Batches: batches, Tune: patientTries})
+			if c.taken {
+				requireDone(t, s, s.Submit(0))
+			}
+			s.Inject(trouble{core.StepSubmit, c.op, c.key, &fault.Refuse{}, s.World().Now() + 50*time.Second})
+			late := s.Submit(1)
+			s.Until(late.Returned)
+			require.GreaterOrEqual(t, s.World().Now(), 40*time.Second)
+			if c.taken {
+				require.ErrorIs(t, late.Err(), core.ErrOutputTaken)
+			} else {
+				require.NoError(t, late.Err())
+			}
+		})
+	}
+}
+
+// What an answer is made of cannot be read at first. It is read again, from the start: the answer is the
+// same as without, with nothing left out and nothing twice (R17).
+func TestAnswersOutlastFailedReads(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 1, 40)
+	batch.Sources = append(batch.Sources, conversion.NewBatch("lab", "more", 1, 40).Sources...)
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}, Tune: patientTries})
+	s.Until(func() bool { return len(s.World().Keys("checkpoint/")) > 0 && len(s.World().Keys("status/")) > 0 })
+	s.Worker(0).Pause()
+	ask := func() (status core.BatchStatus, list []core.BatchStatus) {
+		asked := s.Client("ask", "lab", func(ctx context.Context, api *core.Client) (_ int64, err error) {
+			if status, err = api.Status(ctx, "lab", "data"); err == nil {
+				list, err = api.List(ctx, "lab")
+			}
+			return 0, err
+		})
+		s.Until(asked.Returned)
+		require.NoError(t, asked.Err())
+		return status, list
+	}
+	status, list := ask()
+	require.Len(t, status.Sources, 2)
+	require.NotZero(t, status.Frames)
+	require.NotZero(t, list[0].Counts)
+	for _, x := range []trouble{
+		{step: core.StepStatus, op: ops.KVScan, key: "checkpoint/"},
+		{step: core.StepStatus, op: ops.KVGet, key: "discovery/lab/data/00000001/0001"},
+		{step: core.StepList, op: ops.KVGet, key: "status/"},
+	} {
+		asked := s.World().Now()
+		x.kind, x.until = &fault.Refuse{}, asked+50*time.Second
+		s.Inject(x)
+		again, all := ask()
+		require.Equal(t, status, again, x.key)
+		require.Equal(t, list, all, x.key)
+		require.Greater(t, s.World().Now(), asked+40*time.Second)
+	}
+	s.Worker(0).Resume()
+	s.Settle()
+}
+
+// The unit behind a stale lease cannot be read. It may have an attempt: the lease stays until it is known (R17).
+func TestUnreadUnitIsNotReaped(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Tune: patientTries})
+	w0, w1 := crashOwner(s)
+	s.Inject(trouble{core.StepReap, ops.KVGet, "unit/", &fault.Refuse{}, s.World().Now() + 70*time.Second})
+	w1.Resume()
+	s.Advance(70 * time.Second)
+	require.Len(t, s.World().Keys("lease/"), 1)
+	s.Until(unitIs(s, 0, "state", "complete"))
+	w0.Restart()
+	s.Settle()
+}
+
+// One beat cannot be read, and one renewal of a lead does not get through in all of its tries. Neither
+// says that another holds what they are for: their owners keep it (R8, R17).
+func TestFailedRenewalIsNoFence(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 60, Tune: impatient})
+	s.Until(unitIs(s, 0, "state", "processing"))
+	owner := s.Worker(0)
+	if unitRow(s, 0).get("worker") == "w1" {
+		owner = s.Worker(1)
+	}
+	for nth := range 4 { // a second each, as long as a try
+		owner.Before(core.StepHeartbeat).On("kv.get").Nth(nth + 1).LoseRequest()
+	}
+	leader := storedRow(s, "leader/scanner")
+	for nth := range 2 {
+		s.Process(leader.get("worker")).Before(core.StepLead).On("kv.prewrite").Nth(nth + 1).Conflict()
+	}
+	s.Advance(s.Core().ScannerLease + 3*s.Core().ScanEvery)
+	require.Equal(t, leader.get("epoch"), storedRow(s, "leader/scanner").get("epoch"))
+	s.Until(unitIs(s, 0, "state", "complete"))
+	requireUnit(t, s, 0, "epoch", "1", "attempts", "1")
+	s.Settle()
+}
+
+// No renewal of a lease gets through, and of none is known whether it has. Its owner does not count on it:
+// it works no longer than since it sent its claim (R4, R8).
+func TestUnknownRenewalExtendsNothing(t *testing.T) {
+	s := begin(t, conversion.Setup{Frames: 200})
+	s.Inject(trouble{core.StepHeartbeat, ops.Commit, "", &fault.LoseRequest{}, time.Hour})
+	s.Until(unitIs(s, 0, "state", "processing"))
+	claimed := s.World().Now()
+	s.Advance(s.Core().StaleAfter)
+	requireUnit(t, s, 0, "epoch", "1")
+	require.LessOrEqual(t, lastCall(s, core.StepConvert), claimed+s.Core().StaleAfter-s.Core().FenceMargin)
+	s.Settle()
+}
+
+// A cancel says what is to come, in a crowd, and loses once more after that, which is one try too many.
+// It does not return before it has cancelled: that it has not is no longer known (R4, R16).
+func TestAnnouncedCancelIsNotRefused(t *testing.T) {
+	s := begin(t, conversion.Setup{Frames: 40, Tune: func(k *core.Config) { k.ConflictTries = 3 }})
+	client := s.Process("client")
+	s.Until(phaseIs(s, 0, "running"))
+	for _, nth := range []int{1, 2, 4} { // the third announces
+		client.Before(core.StepCancel).On("kv.prewrite").Nth(nth).Conflict()
+	}
+	requireDone(t, s, s.Cancel(0))
+	require.Equal(t, "cancelled", s.Phase(0))
+	s.Settle()
+}
+
+// A write to the object store loses to another one that is under way, and whether anything is there cannot
+// be seen. The write is tried again: nothing says that the key is taken (R17).
+func TestUnseenKeyIsNotTaken(t *testing.T) {
+	s := begin(t, conversion.Setup{Tune: func(k *core.Config) { k.MultipartAbove = 1 << 20 }})
+	w0 := s.Worker(0)
+	w0.Before(core.StepStage).On("objects.put").Conflict()
+	w0.Before(core.StepStage).On("objects.head").Refuse()
+	s.Until(unitIs(s, 0, "state", "complete"))
+	requireUnit(t, s, 0, "epoch", "1", "attempts", "1")
+	s.Settle()
+}
