@@ -300,3 +300,11 @@ func TestKnownBatchesAreAsStored(t *testing.T) {
 	_, err := known.read(t.Context(), &tx, "ns/x")
 	require.ErrorIs(t, err, env.ErrInvalid)
 }
+
+// The lead is an incarnation's: a successor of the same name does not have it (R14, R20).
+func TestLeadIsAnIncarnations(t *testing.T) {
+	row := leaderRow{epoch: 1, worker: "w0", incarnation: "1"}
+	require.True(t, row.heldBy(env.Process{Name: "w0", Incarnation: "1"}))
+	require.False(t, row.heldBy(env.Process{Name: "w0", Incarnation: "2"}))
+	require.False(t, row.heldBy(env.Process{Name: "w1", Incarnation: "1"}))
+}
