@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -335,6 +336,60 @@ type silentObjects struct{ env.Objects }
 func (silentObjects) Delete(ctx context.Context, _ string) error {
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// A leader that drains and cannot let the lead go has drained all the same: its process was asked to stop,
+// and has not failed.
+func TestDrainOfALeaderIsNoFailure(t *testing.T) {
+	refuse := func() error { return env.ErrInvalid }
+	n := &Node{cfg: DefaultConfig(), env: &env.Env{
+		Clock: &napClock{}, Runtime: endedRuntime{}, Log: noLog{}, Metrics: noMetrics{}, Rand: evenRand{}, KV: noKV{refuse},
+	}}
+	n.kv = newStore(n.env, &n.cfg)
+	s := newScanner(n)
+	s.epoch = 1
+	ctx, stop := context.WithCancelCause(t.Context())
+	stop(ErrDrain)
+	require.ErrorIs(t, s.run(ctx), ErrDrain)
+}
+
+// endedRuntime begins no step.
+type endedRuntime struct{ env.Runtime }
+
+func (endedRuntime) Step(ctx context.Context, _ env.Step) (context.Context, error) {
+	return ctx, context.Cause(ctx)
+}
+
+type noLog struct{}
+
+func (noLog) Enabled(slog.Level) bool                               { return false }
+func (noLog) Log(context.Context, slog.Level, string, ...slog.Attr) {}
+
+// Scratch space spares a fetch, and nobody's attempt fails because it is full.
+func TestFullScratchFailsNothing(t *testing.T) {
+	cfg := DefaultConfig()
+	body := []byte("a recording")
+	e := &env.Env{Clock: &napClock{}, Log: noLog{}, Temp: fullTemp{}, Objects: oneObject{body: body}}
+	n := &Node{cfg: cfg, env: e, patient: &objects{env: e, cfg: &cfg, breaker: newBreaker(&cfg), patient: true}}
+	s := source{attempt: &attempt{node: n, unit: unitRow{url: "in/a", etag: "1", size: int64(len(body))}}}
+	chunk, err := s.chunk(t.Context(), 0)
+	require.NoError(t, err)
+	require.Equal(t, body, chunk)
+}
+
+type fullTemp struct{ env.TempDir }
+
+func (fullTemp) Read(string) ([]byte, error) { return nil, env.ErrNotFound }
+func (fullTemp) Write(string, []byte) error  { return errors.New("no space left") }
+
+// oneObject answers every read with the same object.
+type oneObject struct {
+	env.Objects
+	body []byte
+}
+
+func (o oneObject) Get(context.Context, string, int64, int64) ([]byte, env.Object, error) {
+	return o.body, env.Object{Size: int64(len(o.body)), ETag: "1"}, nil
 }
 
 // All that a process still does after it was asked to stop ends within DrainTimeout of

@@ -260,16 +260,27 @@ func TestFailedRenewalIsNoFence(t *testing.T) {
 	s.Settle()
 }
 
-// No renewal of a lease gets through, and of none is known whether it has. Its owner does not count on it:
-// it works no longer than since it sent its claim (R4, R8).
+// Behind the first no renewal of a lease gets through, and of none is known whether it has. Its owner does
+// not count on it: it works no longer than since it sent the first (R4, R8).
 func TestUnknownRenewalExtendsNothing(t *testing.T) {
 	s := begin(t, conversion.Setup{Frames: 200})
+	s.Until(func() bool { return len(commits(s, "w0", core.StepHeartbeat)) == 1 })
+	landed := s.World().Now()
 	s.Inject(trouble{core.StepHeartbeat, ops.Commit, "", &fault.LoseRequest{}, time.Hour})
-	s.Until(unitIs(s, 0, "state", "processing"))
-	claimed := s.World().Now()
 	s.Advance(s.Core().StaleAfter)
 	requireUnit(t, s, 0, "epoch", "1")
-	require.LessOrEqual(t, lastCall(s, core.StepConvert), claimed+s.Core().StaleAfter-s.Core().FenceMargin)
+	require.LessOrEqual(t, lastCall(s, core.StepConvert), landed+s.Core().StaleAfter-s.Core().FenceMargin)
+	s.Settle()
+}
+
+// The body of a read is cut short. It is read again, and costs no attempt (R12, R17).
+func TestShortBodyIsReadAgain(t *testing.T) {
+	s := begin(t, conversion.Setup{})
+	s.Until(unitIs(s, 0, "state", "processing"))
+	s.Inject(trouble{core.StepConvert, ops.Get, "in/", &fault.Truncate{Permille: 500}, s.World().Now() + time.Second})
+	s.Until(unitIs(s, 0, "state", "complete"))
+	require.Greater(t, s.World().Now(), time.Second)
+	requireUnit(t, s, 0, "epoch", "1", "attempts", "1")
 	s.Settle()
 }
 
