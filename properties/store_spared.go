@@ -39,10 +39,11 @@ type calledAgain struct {
 
 // refusals are what an incarnation of a process got in a row.
 type refusals struct {
-	count  int
-	known  time.Duration // since when there are enough of them
-	newest sim.EventRef
-	before sim.EventRef           // the newest but one, should nobody have heard of the newest
+	count int
+	known time.Duration // since when there are enough of them
+	// newest are the last ones, without those of which nobody has heard. One of each
+	// call in flight may be taken back, so there is always one left.
+	newest []sim.EventRef
 	last   map[string]refusedCall // by task
 }
 
@@ -158,8 +159,9 @@ func (i *storeSpared) follow(r *refusals, c *sim.Call) {
 	if r.count < i.cfg.BreakerFailures+inFlight {
 		return
 	}
-	r.before, r.newest = r.newest, sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " found the store unavailable"}
-	r.last[c.Task] = refusedCall{c.Op, c.Key, r.newest}
+	ref := sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " found the store unavailable"}
+	r.newest = append(r.newest[max(0, len(r.newest)-inFlight):], ref)
+	r.last[c.Task] = refusedCall{c.Op, c.Key, ref}
 	if r.known == 0 {
 		r.known = c.At
 	}
@@ -180,9 +182,7 @@ func (i *storeSpared) unheard(r *refusals, c *sim.Call) {
 		return
 	}
 	delete(r.last, c.Task)
-	if r.newest == last.ref {
-		r.newest = r.before
-	}
+	r.newest = slices.DeleteFunc(r.newest, func(ref sim.EventRef) bool { return ref == last.ref })
 	if r.count--; r.count < i.cfg.BreakerFailures+inFlight {
 		r.known = 0
 	}
@@ -193,13 +193,16 @@ func (i *storeSpared) unheard(r *refusals, c *sim.Call) {
 // for a timestamp, and its breaker be open still. Where the first page ends is
 // no matter: a look that has begun is brought to its end.
 func (i *storeSpared) look(r *refusals, c *sim.Call) {
-	heard := r.newest.At + 4*i.cfg.MaxLatency
-	if r.known == 0 || c.At-4*i.cfg.MaxLatency <= heard || c.At >= r.newest.At+hurried(i.cfg.BreakerOpen) {
+	if r.known == 0 || len(r.newest) == 0 {
 		return
 	}
-	i.suspects = append(i.suspects, suspicion{c.Process, r.known, c.At, lookedForWorkInAnOutage.breachOfCall(c, r.newest, "looked for a unit",
+	newest := r.newest[len(r.newest)-1]
+	if c.At-8*i.cfg.MaxLatency <= newest.At || c.At >= newest.At+hurried(i.cfg.BreakerOpen) {
+		return
+	}
+	i.suspects = append(i.suspects, suspicion{c.Process, r.known, c.At, lookedForWorkInAnOutage.breachOfCall(c, newest, "looked for a unit",
 		"%s looked for a unit to claim, although it had found the object store unavailable %d times in a row, at last %s ago",
-		who(c), r.count, c.At-r.newest.At)})
+		who(c), r.count, c.At-newest.At)})
 }
 
 func who(c *sim.Call) string { return c.Process + "/" + c.Incarnation }
