@@ -101,25 +101,30 @@ func (i *noLeaks) checkForgotten(w *sim.World) error {
 			continue
 		}
 		if _, left := w.Get(schema.SweepTable.Key(s.bid)); left {
-			return batchWatchedForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid),
-				"sweep/%s is still there; the batch should have been forgotten by now", s.bid)
+			return collecting(schema.SweepTable.Key(s.bid), batchWatchedForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid),
+				"sweep/%s is still there; the batch should have been forgotten by now", s.bid))
 		}
 		if i.cfg.TTL == 0 {
 			continue
 		}
 		if row := s.leftRow(); row != "" {
-			return rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid), "%s of %s is still there; its time to live of %s is over", row, s.bid, i.cfg.TTL)
+			return collecting(s.bid, rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid), "%s of %s is still there; its time to live of %s is over", row, s.bid, i.cfg.TTL))
 		}
 		_, units := s.counts()
 		if at := slices.IndexFunc(s.shards, func(h *shard) bool { return h.exists }); at >= 0 {
-			return rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid), "shard %d of %s is still there; its time to live of %s is over", s.shards[at].number, s.bid, i.cfg.TTL)
+			return collecting(s.bid, rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid), "shard %d of %s is still there; its time to live of %s is over", s.shards[at].number, s.bid, i.cfg.TTL))
 		}
 		if units > 0 || s.merge.exists || s.current(i.view) && s.now.Phase != "expired" {
-			return rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid),
-				"%s is %s and has %d units; its time to live of %s is over", s.bid, s.now.Phase, units, i.cfg.TTL)
+			return collecting(s.bid, rowsKeptForEver.breachAtRest(s.bid, s.ended.Ref("ended "+s.bid),
+				"%s is %s and has %d units; its time to live of %s is over", s.bid, s.now.Phase, units, i.cfg.TTL))
 		}
 	}
 	return nil
+}
+
+// collecting adds that janitors should have taken away what is left.
+func collecting(left string, violation error) error {
+	return expecting(violation, "", "collect", left)
 }
 
 // leftRow names a row beside units, shards and the merge that the submission still
@@ -164,8 +169,8 @@ func (i *noLeaks) checkObjects(w *sim.World) error {
 				continue
 			}
 			if i.overdue(w, s, o.stored.At) && !i.unwatched(s, o.stored.At) {
-				return objectLeftBehind.breachAtRest(key, o.stored.Ref("stored it"),
-					"%s is left over from %s, which is %s", key, s.bid, s.now.Phase)
+				return collecting(key, objectLeftBehind.breachAtRest(key, o.stored.Ref("stored it"),
+					"%s is left over from %s, which is %s", key, s.bid, s.now.Phase))
 			}
 		}
 	}
@@ -178,8 +183,8 @@ func (i *noLeaks) checkUploads(w *sim.World) error {
 		if up == nil || up.object.sub == nil || !i.overdue(w, up.object.sub, up.created.At) || i.unwatched(up.object.sub, up.created.At) {
 			continue
 		}
-		return uploadLeftOpen.breachAtRest(open.Key, up.created.Ref("opened it"),
-			"upload %s of %s is left over from %s, which is %s", open.ID, open.Key, up.object.sub.bid, up.object.sub.now.Phase)
+		return collecting(open.Key, uploadLeftOpen.breachAtRest(open.Key, up.created.Ref("opened it"),
+			"upload %s of %s is left over from %s, which is %s", open.ID, open.Key, up.object.sub.bid, up.object.sub.now.Phase))
 	}
 	return nil
 }

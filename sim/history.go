@@ -56,6 +56,8 @@ type Request struct {
 	Fate Fate
 	// Status is what it was answered with, in words: "ok", "write conflict".
 	Status string
+	// Listing is set for listings and scans.
+	Listing *Listing
 	// By is the fault that decided its fate, nil for none.
 	By *fault.Fault
 	// Met are the faults that struck it, whether they changed anything or not.
@@ -68,6 +70,22 @@ type Request struct {
 	// Returned is when the caller went on, and End why; never, if it died first.
 	Returned Stamp
 	End      RequestEnd
+}
+
+// Listing is one page: of the objects, or open uploads, whose keys begin with From and
+// come behind After, or of the rows from From on to before To ("" for no end).
+type Listing struct {
+	From, To, After string
+	Keys            []string // what the store answered
+}
+
+// Covers reports whether a page of the same listing, behind whatever it begins, could
+// have a key.
+func (l *Listing) Covers(key string) bool {
+	if l.To != "" {
+		return l.From <= key && key < l.To
+	}
+	return strings.HasPrefix(key, l.From)
 }
 
 // RequestEnd is why a caller went on.
@@ -211,7 +229,7 @@ func (h *historian) became(u *Universe, m *message, fate Fate, by *fault.Fault) 
 	}
 	switch fate {
 	case Handled:
-		r.Handled, r.Status = u.stamp(), m.status()
+		r.Handled, r.Status, r.Listing = u.stamp(), m.status(), listing(m)
 		r.Late = m.gone || m.task.dead
 	case Refused:
 		r.Handled, r.Status = u.stamp(), "unavailable"
@@ -221,6 +239,30 @@ func (h *historian) became(u *Universe, m *message, fate Fate, by *fault.Fault) 
 	case ReplyDropped:
 		r.Replied = u.stamp()
 	}
+}
+
+// listing is what a listing or a scan was answered with; nil for any other request.
+func listing(m *message) *Listing {
+	l := &Listing{From: m.KV.Key, To: m.KV.EndKey}
+	switch m.Op {
+	case ops.KVScan:
+		for _, pair := range m.KVReply.Pairs {
+			l.Keys = append(l.Keys, plan.Printable(pair.Key))
+		}
+		return l
+	case ops.List:
+		for _, o := range m.ObjectReply.Listing.Objects {
+			l.Keys = append(l.Keys, plan.Printable(o.Key))
+		}
+	case ops.ListUploads:
+		for _, up := range m.ObjectReply.Uploads.Uploads {
+			l.Keys = append(l.Keys, plan.Printable(up.Key))
+		}
+	default:
+		return nil
+	}
+	l.From, l.After = m.Object.Key, m.Object.After
+	return l
 }
 
 // returned keeps that a caller goes on.

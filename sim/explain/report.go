@@ -166,12 +166,17 @@ func kindsOf(lines []string) string {
 		counts[faultKind(strings.TrimSpace(line))]++
 	}
 	var parts []string
-	for _, kind := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	}) {
+	for _, kind := range mostFirst(counts) {
 		parts = append(parts, fmt.Sprintf("%s %d", kind, counts[kind]))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// mostFirst are the keys of counts, those that were counted most often first.
+func mostFirst(counts map[string]int) []string {
+	return slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
 }
 
 // steps picks the recorded events that matter: those on the violation's

@@ -117,6 +117,24 @@ func TestSince(t *testing.T) {
 	require.Equal(t, "  since:  requests of anybody about lease/u: 1; the last: 1.000s: w1/beat reap kv.get lease/u: ok", since(&sim.Expected{About: "lease/u"}))
 	require.Equal(t, "  since:  nobody has sent a request about merge/b", since(&sim.Expected{About: "merge/b"}))
 	require.Equal(t, "  since:  w2 has sent no request", since(&sim.Expected{Process: "w2", About: "lease/u"}))
+	require.Equal(t, "  since:  nobody in collect has sent a request", since(&sim.Expected{Step: "collect", About: "merge/b"}))
+
+	// And whether it came in what was listed.
+	page := func(event uint64, op ops.Op, listing sim.Listing) sim.Request {
+		q := request(event, "w2", "collect", listing.From)
+		q.Op, q.Listing = op, &listing
+		return q
+	}
+	h.Requests = []sim.Request{
+		page(3, ops.List, sim.Listing{From: "out/", Keys: []string{"out/a"}}), page(4, ops.KVScan, sim.Listing{From: "sweep/", To: "sweep0"}),
+		page(5, ops.ListUploads, sim.Listing{From: "out/"}), page(6, ops.List, sim.Listing{From: "out/", After: "out/x", Keys: []string{"out/y"}}),
+	}
+	require.Equal(t, "  since:  nobody in collect has sent a request about out/b; the last about anything: 1.000s: w2/beat collect objects.list out/: ok\n"+
+		"  listed: pages since that had it: 0 of 3; the last: 1.000s: w2/beat collect objects.list out/: ok, keys: 1, behind out/x; 1.000s: w2/beat collect objects.list_uploads out/: ok, keys: 0",
+		since(&sim.Expected{Step: "collect", About: "out/b"}))
+	require.Contains(t, since(&sim.Expected{About: "out/a"}), "\n  listed: pages since that had it: 1 of 3; the last: 1.000s: w2/beat collect objects.list out/: ok, keys: 1")
+	require.Contains(t, since(&sim.Expected{About: "sweep/b"}), "\n  listed: pages since that had it: 0 of 1; ")
+	require.NotContains(t, since(&sim.Expected{About: "unit/u"}), "listed")
 }
 
 // Two faults of one kind and process are told apart, and so are two durations that

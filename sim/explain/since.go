@@ -7,23 +7,32 @@ import (
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
-// since are the requests of whoever the violation expected something of, after its
-// first event: those about what was expected, and the last one of all; nil for none.
-func since(h *sim.History, v *sim.Violation) (about []*sim.Request, last *sim.Request) {
-	if h == nil || v.Expected == nil {
-		return nil, nil
-	}
+// expected are the requests of whoever the violation expected something of, after its
+// first event.
+func expected(h *sim.History, v *sim.Violation) (requests []*sim.Request) {
 	until := v.Event
 	if v.Second.Event != 0 {
 		until = v.Second.Event
 	}
 	for i := range h.Requests {
-		q := &h.Requests[i]
-		if v.Expected.Process != "" && q.Process != v.Expected.Process || q.Sent.Event <= v.First.Event || q.Sent.Event > until || v.Expected.Step != "" && q.Step != v.Expected.Step {
-			continue
+		q, of := &h.Requests[i], v.Expected
+		if (of.Process == "" || q.Process == of.Process) && (of.Step == "" || q.Step == of.Step) && q.Sent.Event > v.First.Event && q.Sent.Event <= until {
+			requests = append(requests, q)
 		}
+	}
+	return requests
+}
+
+// since are those of these requests that are about what was expected, and the last one
+// of all; nil for none.
+func since(h *sim.History, v *sim.Violation) (about []*sim.Request, last *sim.Request) {
+	if h == nil || v.Expected == nil {
+		return nil, nil
+	}
+	for _, q := range expected(h, v) {
 		last = q
 		if slices.ContainsFunc(q.Keys, func(key string) bool { return sim.About(key, v.Expected.About) }) {
 			about = append(about, q)
@@ -33,26 +42,83 @@ func since(h *sim.History, v *sim.Violation) (about []*sim.Request, last *sim.Re
 }
 
 // sinceLines say what somebody did of what was expected of it: the action that is
-// missing.
+// missing, and whether anybody has seen what it is about.
 func (r *Report) sinceLines() []string {
-	v := r.Reduced.Result.Violation
-	if v.Expected == nil || r.Reduced.Result.History == nil {
+	v, h := r.Reduced.Result.Violation, r.Reduced.Result.History
+	if v.Expected == nil || h == nil {
 		return nil
 	}
-	about, last := since(r.Reduced.Result.History, v)
-	what := cmp.Or(v.Expected.Process, "anybody")
+	about, last := since(h, v)
+	who, nobody := cmp.Or(v.Expected.Process, "anybody"), "nobody has sent a request"
 	if v.Expected.Step != "" {
-		what += " in " + v.Expected.Step
+		who, nobody = who+" in "+v.Expected.Step, "nobody in "+v.Expected.Step+" has sent a request"
 	}
+	if v.Expected.Process != "" {
+		nobody = who + " has sent no request"
+	}
+	line := fmt.Sprintf("requests of %s about %s: %d", who, v.Expected.About, len(about))
 	switch {
-	case v.Expected.Process == "" && len(about) == 0:
-		return []string{"  since:  nobody has sent a request about " + v.Expected.About}
 	case last == nil:
-		return []string{fmt.Sprintf("  since:  %s has sent no request", what)}
-	case len(about) == 0:
-		return []string{fmt.Sprintf("  since:  %s has sent no request about %s; the last about anything: %s", what, v.Expected.About, sentText(last, v.Subject))}
+		line = nobody
+	case len(about) > 0:
+		line += "; the last: " + sentText(about[len(about)-1], v.Subject)
+	default:
+		line = nobody + " about " + v.Expected.About
+		if v.Expected.Process+v.Expected.Step != "" {
+			line += "; the last about anything: " + sentText(last, v.Subject)
+		}
 	}
-	return []string{fmt.Sprintf("  since:  requests of %s about %s: %d; the last: %s", what, v.Expected.About, len(about), sentText(about[len(about)-1], v.Subject))}
+	return append([]string{"  since:  " + line}, listedLines(h, v)...)
+}
+
+// listedLines say how often a key that something was expected of has come in what was
+// listed since, by whomever it was expected of: who never sees a thing passes it by.
+// Nothing is said of what no listing could have had.
+func listedLines(h *sim.History, v *sim.Violation) []string {
+	with, without := pagesOf(expected(h, v), v.Expected.About)
+	without = slices.DeleteFunc(without, func(q *sim.Request) bool { return !q.Listing.Covers(v.Expected.About) })
+	last := with
+	if len(with) == 0 {
+		last = without
+	}
+	if len(last) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("  listed: pages since that had it: %d of %d; the last: %s",
+		len(with), len(with)+len(without), strings.Join(lastPages(last, v.Subject), "; "))}
+}
+
+// pagesOf are those of some requests that were answered with a page, and whether
+// something about a subject was on it.
+func pagesOf(requests []*sim.Request, subject string) (with, without []*sim.Request) {
+	for _, q := range requests {
+		switch {
+		case q.Listing == nil:
+		case slices.ContainsFunc(q.Listing.Keys, func(key string) bool { return sim.About(key, subject) }):
+			with = append(with, q)
+		default:
+			without = append(without, q)
+		}
+	}
+	return with, without
+}
+
+// lastPages are the last requests for a page, one of each kind of listing: how much they
+// had, and behind what.
+func lastPages(requests []*sim.Request, subject string) (pages []string) {
+	var told []ops.Op
+	for _, q := range slices.Backward(requests) {
+		if slices.Contains(told, q.Op) {
+			continue
+		}
+		told = append(told, q.Op)
+		page := fmt.Sprintf("%s, keys: %d", sentText(q, subject), len(q.Listing.Keys))
+		if q.Listing.After != "" {
+			page += ", behind " + q.Listing.After
+		}
+		pages = append(pages, page)
+	}
+	return pages
 }
 
 // sentText is a request and what its sender heard of it.

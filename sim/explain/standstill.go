@@ -19,6 +19,7 @@ const (
 	maxWaits    = 8
 	maxChanging = 3
 	maxTurn     = 6 // steps of a turn
+	maxListed   = 4
 	maxFutures  = 4 // runs that look for one in which the subject goes on
 )
 
@@ -44,6 +45,9 @@ func (r *Report) standstillLines() []string {
 	} else if touch != nil {
 		say("last touch", fmt.Sprintf("event %d at %s: %s", touch.Event, clockText(touch.At), deed(*touch, v)))
 	}
+	if text := r.seen(); text != "" {
+		say("listed", text)
+	}
 	if r.Next != "" {
 		say("next", r.Next)
 	}
@@ -63,6 +67,30 @@ func (r *Report) standstillLines() []string {
 		say("logged", text)
 	}
 	return slices.Concat(lines, r.turnLines(), r.waitLines())
+}
+
+// seen says whether what stands still has come in what anybody listed since its last
+// change: who never sees a thing passes it by.
+func (r *Report) seen() string {
+	v, h := *r.Reduced.Result.Violation, r.Reduced.Result.History
+	if h == nil || v.First.Event == 0 {
+		return ""
+	}
+	v.Expected = &sim.Expected{}
+	with, without := pagesOf(expected(h, &v), v.Subject)
+	if len(with)+len(without) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("in %d of %d pages since", len(with), len(with)+len(without))
+	counts := map[string]int{}
+	for _, q := range with {
+		counts[strings.TrimSpace(q.Step+" "+q.Op.String())+" "+shortKeys(q.Listing.From, v.Subject)]++
+	}
+	kinds := mostFirst(counts)
+	for n, kind := range kinds[:min(len(kinds), maxListed)] {
+		text += fmt.Sprintf("%s %s (%d)", [...]string{":", ","}[min(n, 1)], kind, counts[kind])
+	}
+	return text
 }
 
 // turnLines say what happens between two times that the world is in the same state:
