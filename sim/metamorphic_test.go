@@ -222,3 +222,24 @@ func TestMetamorphicBites(t *testing.T) {
 		require.True(t, found, "%s: no universe tells", rel.name)
 	}
 }
+
+// A batch that is never there is reported with what its submission was answered: nothing else says why.
+func TestRefusalIsTold(t *testing.T) {
+	target := suite.Target()
+	target.Assemble = func() sim.Assembly {
+		return &conversion.Config{Alter: func(spec *workload.Spec) {
+			for i := range spec.Batches {
+				spec.Batches[i].Output = "out/same/"
+			}
+		}}
+	}
+	for seed := uint64(1); ; seed++ {
+		r, err := sim.Run(target, seed)
+		require.NoError(t, err)
+		if r.Violation == nil {
+			continue // of one batch
+		}
+		require.Contains(t, r.Violation.Text, " is not there, its submission was answered last: the output belongs to another batch")
+		return
+	}
+}

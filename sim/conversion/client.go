@@ -18,11 +18,14 @@ import (
 type client struct {
 	system   *System
 	finished bool
-	told     bool           // a script tells it what to do
-	acked    map[string]int // the newest generation that it was told of, by name
+	told     bool              // a script tells it what to do
+	acked    map[string]int    // the newest generation that it was told of, by name
+	refused  map[string]string // why its last submission was refused, by name
 }
 
-func newClient(s *System) client { return client{system: s, acked: map[string]int{}} }
+func newClient(s *System) client {
+	return client{system: s, acked: map[string]int{}, refused: map[string]string{}}
+}
 
 // main runs one errand per batch, side by side.
 func (c *client) main(ctx context.Context, e *env.Env) error {
@@ -158,6 +161,7 @@ func (s *errand) submit(ctx context.Context) error {
 		if err == nil || err == core.ErrLive {
 			return nil
 		}
+		s.client.refused[name] = err.Error()
 		if err := s.env.Clock.Sleep(ctx, s.client.system.config.ClientPace); err != nil {
 			return err
 		}

@@ -255,11 +255,15 @@ func fieldOf(w *sim.World, b *workload.Batch, name string) string {
 
 // unfinished says how far a batch that has not ended is. Its parts are the units that
 // wait or are worked on.
-func unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
+func (s *System) unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 	name := b.Namespace + "/" + b.Name
 	phase := phaseOf(w, b)
 	if phase == "" {
-		return sim.Unfinished{Subject: name, Shape: "batch is not there", Text: name + " is not there"}
+		text := name + " is not there"
+		if why := s.client.refused[name]; why != "" {
+			text += ", its submission was answered last: " + why
+		}
+		return sim.Unfinished{Subject: name, Shape: "batch is not there", Text: text}
 	}
 	id := schema.BatchID(name, uint64(generationOf(w, b)))
 	left := sim.Unfinished{Key: schema.BatchTable.Key(name)}
@@ -328,7 +332,7 @@ func (s *System) Describe(w *sim.World, sum *sim.Summary) {
 			cancelled++
 		case "expired":
 		default:
-			sum.Unfinished = append(sum.Unfinished, unfinished(w, b))
+			sum.Unfinished = append(sum.Unfinished, s.unfinished(w, b))
 		}
 	}
 	sum.Fields = []plan.Field{
