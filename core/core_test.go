@@ -392,6 +392,22 @@ func (o oneObject) Get(context.Context, string, int64, int64) ([]byte, env.Objec
 	return o.body, env.Object{Size: int64(len(o.body)), ETag: "1"}, nil
 }
 
+// A role whose round failed pauses as after any other: what fails at once would else be tried all the time.
+func TestFailedRoundsPauseToo(t *testing.T) {
+	clock := &napClock{}
+	n := &Node{env: &env.Env{Clock: clock, Log: noLog{}, Metrics: noMetrics{}, Rand: evenRand{}}}
+	ctx, stop := context.WithCancelCause(t.Context())
+	rounds := 0
+	err := n.every(ctx, "reaper", time.Minute, func(context.Context) error {
+		if rounds++; rounds == 4 {
+			stop(ErrDrain)
+		}
+		return env.ErrInvalid
+	})
+	require.ErrorIs(t, err, ErrDrain)
+	require.Len(t, clock.naps, 3)
+}
+
 // All that a process still does after it was asked to stop ends within DrainTimeout of
 // the first of it: not each thing by itself.
 func TestDrainHasOneTimeLimit(t *testing.T) {

@@ -49,28 +49,38 @@ func impatient(k *core.Config) { k.ConflictTries = 2 }
 // goes on after an error.
 func patientTries(k *core.Config) { k.OpTimeout, k.MaxInFlight = 2*time.Minute, 2*time.Minute }
 
-// A controller cannot write the status of one batch for a while. It goes on with the next one, and
-// brings those to rest that have ended (R13, R15).
-func TestControlOfOneBatchHoldsUpNoOther(t *testing.T) {
-	const troubled = time.Minute
-	s := begin(t, conversion.Setup{Batches: twoBatches(200, 4), Tune: func(k *core.Config) { k.Slots, k.ConflictTries = 2, 2 }})
-	s.Inject(trouble{core.StepControl, ops.Prewrite, "status/lab/data", &fault.Conflict{}, troubled})
-	s.Until(phaseIs(s, 1, "complete"))
-	s.Until(func() bool { return storedRow(s, "sweep/lab/other/00000001").get("state") == "collect" })
-	require.Less(t, s.World().Now(), troubled)
-	s.Settle()
-}
-
-// What one ended batch left cannot be deleted for a while. What another left is (R15).
-func TestCollectionOfOneBatchHoldsUpNoOther(t *testing.T) {
+// What a role has to do for one batch fails for a while. It goes on with the next one: that is discovered
+// and merged, brought to rest when it has ended, and collected (R13, R15).
+func TestErrorOfOneBatchHoldsUpNoOther(t *testing.T) {
 	const troubled = 3 * time.Minute
-	s := begin(t, conversion.Setup{Batches: twoBatches(4, 4), Tune: func(k *core.Config) { k.WatchFor = time.Second }})
-	s.Inject(trouble{core.StepCollect, ops.Delete, "out/lab/data/", &fault.Refuse{}, troubled})
-	s.Until(func() bool { return s.Phase(0) == "complete" && s.Phase(1) == "complete" })
-	s.Until(func() bool { return len(s.World().Keys("sweep/")) == 1 })
-	require.Less(t, s.World().Now(), troubled)
-	require.NotEmpty(t, s.World().Keys("sweep/lab/data/"))
-	s.Settle()
+	over := func(s *conversion.Script) bool { return s.Phase(1) == "complete" }
+	settled := func(s *conversion.Script) bool {
+		return storedRow(s, "sweep/lab/other/00000001").get("state") == "collect"
+	}
+	collected := func(s *conversion.Script) bool { return over(s) && len(s.World().Keys("sweep/lab/other/")) == 0 }
+	conflict, refuse := &fault.Conflict{}, &fault.Refuse{}
+	for name, c := range map[string]struct {
+		trouble trouble
+		frames  int
+		done    func(s *conversion.Script) bool
+	}{
+		"its source is not listed":    {trouble{core.StepDiscover, ops.List, "in/lab/data/", refuse, troubled}, 4, over},
+		"its status is not written":   {trouble{core.StepControl, ops.Prewrite, "status/lab/data", conflict, troubled}, 400, settled},
+		"its merge is not claimed":    {trouble{core.StepTryClaim, ops.Prewrite, "batch/lab/data", conflict, troubled}, 4, over},
+		"its units are not settled":   {trouble{core.StepControl, ops.Prewrite, "checkpoint/lab/data/", conflict, troubled}, 4, settled},
+		"its objects are not deleted": {trouble{core.StepCollect, ops.Delete, "out/lab/data/", refuse, troubled}, 4, collected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := begin(t, conversion.Setup{Batches: twoBatches(c.frames, 4), Tune: func(k *core.Config) {
+				k.Slots, k.ConflictTries, k.WatchFor = 2, 2, time.Second
+			}})
+			s.Inject(c.trouble)
+			s.Until(func() bool { return c.done(s) })
+			require.Less(t, s.World().Now(), troubled)
+			require.NotEmpty(t, append(s.World().Keys("active/lab/data"), s.World().Keys("sweep/lab/data/")...))
+			s.Settle()
+		})
+	}
 }
 
 // The lease of one unit cannot be taken away for a while. That of another, of the same dead owner, is (R8).
@@ -86,6 +96,33 @@ func TestReapingOfOneUnitHoldsUpNoOther(t *testing.T) {
 	s.Until(func() bool { return len(s.World().Keys("lease/w0/")) == 1 })
 	require.Less(t, s.World().Now(), troubled)
 	w0.Restart()
+	s.Settle()
+}
+
+// A stale lease could not be taken away in one round. It is in the next, and need not be watched for another
+// StaleAfter (R8).
+func TestFailedReapingIsTriedAgain(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Tune: impatient})
+	w0, w1 := crashOwner(s)
+	w1.Before(core.StepReap).On("kv.prewrite").Conflict()
+	failed := w1.Before(core.StepReap).On("kv.prewrite").Nth(2).Conflict()
+	w1.Resume()
+	s.Until(failed.Fired)
+	s.Advance(3 * s.Core().ReapEvery)
+	require.Empty(t, s.World().Keys("lease/w0/"))
+	w0.Restart()
+	s.Settle()
+}
+
+// A unit could not be claimed, in all of the tries. It is once more, by the same process (R13).
+func TestFailedClaimIsTriedAgain(t *testing.T) {
+	s := begin(t, conversion.Setup{Tune: impatient})
+	w0 := s.Worker(0)
+	for nth := range 2 {
+		w0.Before(core.StepClaimUnit).On("kv.prewrite").Nth(nth + 1).Conflict()
+	}
+	s.Until(unitIs(s, 0, "state", "complete"))
+	requireUnit(t, s, 0, "epoch", "1", "attempts", "1")
 	s.Settle()
 }
 

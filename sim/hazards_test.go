@@ -1106,10 +1106,7 @@ type storm struct {
 }
 
 func (s storm) Strike(c *fault.Crossing, faults []*fault.Fault) []*fault.Fault {
-	if c.Step != string(s.step) || c.Op != ops.Prewrite || c.Now >= s.until {
-		return faults
-	}
-	return append(faults, &fault.Fault{Kind: &fault.Conflict{}, At: c.Anchor()})
+	return trouble{step: s.step, op: ops.Prewrite, kind: &fault.Conflict{}, until: s.until}.Strike(c, faults)
 }
 
 // A leader whose transaction loses again and again renews its leadership between
