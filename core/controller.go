@@ -44,7 +44,9 @@ func (c *controller) round(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	c.failed.endRound()
+	if first == nil {
+		c.failed.endRound() // or the back-off of a unit that could not be read would begin anew
+	}
 	return firstError(c.settleAll(ctx), first)
 }
 

@@ -40,7 +40,9 @@ func (m *merger) round(ctx context.Context) error {
 			first = firstError(first, err)
 		}
 	}
-	m.claims.endRound()
+	if first == nil {
+		m.claims.endRound() // or a claim that could not be read would begin to age anew
+	}
 	return first
 }
 

@@ -346,3 +346,44 @@ func TestUnseenKeyIsNotTaken(t *testing.T) {
 	requireUnit(t, s, 0, "epoch", "1", "attempts", "1")
 	s.Settle()
 }
+
+// A look that fails forgets nothing. A claim that has gone stale half, and a back-off that is half over, do
+// not begin anew when a process cannot read for once what it has watched.
+//
+//  1. The owner of a merge dies, another process watches its claim for half of StaleAfter.
+//  2. For 12 s it cannot read the claim.
+//  3. It takes the merge over when StaleAfter has passed, and not as long after step 2.
+func TestFailedLookForgetsNothing(t *testing.T) {
+	const troubled, grace = 12 * time.Second, 8 * time.Second
+	hasty := func(k *core.Config) { k.ConflictTries, k.OpTimeout = 2, 2*time.Second }
+	t.Run("a claim", func(t *testing.T) {
+		s := begin(t, conversion.Setup{Workers: 2, Tune: hasty})
+		w0, w1 := s.Worker(0), s.Worker(1)
+		w1.Pause()
+		crash := w0.After(core.StepTryClaim).On("kv.commit").Crash()
+		s.Until(crash.Fired)
+		w1.Resume()
+		died := s.World().Now()
+		s.Advance(s.Core().StaleAfter / 2)
+		s.Inject(trouble{core.StepTryClaim, ops.KVGet, "", &fault.LoseRequest{}, s.World().Now() + troubled})
+		s.Until(func() bool { return mergeRow(s).get("gen") == "2" })
+		require.Less(t, s.World().Now(), died+s.Core().StaleAfter+grace)
+		w0.Restart()
+		s.Settle()
+	})
+	t.Run("a back-off", func(t *testing.T) {
+		s := begin(t, conversion.Setup{Tune: func(k *core.Config) {
+			hasty(k)
+			k.UnitTimeout, k.UnitBackoff, k.UnitBackoffMax = 20*time.Second, 40*time.Second, 5*time.Minute
+		}})
+		w0 := s.Worker(0)
+		failByTime(s, w0)
+		failed := s.World().Now()
+		w0.Slow(1)
+		s.Advance(s.Core().UnitBackoff / 2)
+		s.Inject(trouble{core.StepControl, ops.KVGet, "", &fault.LoseRequest{}, s.World().Now() + troubled})
+		s.Until(unitIs(s, 0, "state", "pending"))
+		require.Less(t, s.World().Now(), failed+s.Core().UnitBackoff+grace)
+		s.Settle()
+	})
+}
