@@ -59,6 +59,29 @@ func TestLockStep(t *testing.T) {
 		begun, len(systems), commits, conflicts, undetermined)
 }
 
+// One transaction is refused, its replies are lost, and what it leaves behind may be in the
+// way of an older one. That is refused as well, and cannot tell, since a reply of its own
+// was lost: it is neither a conflict nor a commit (a drawn history of 42 operations found it).
+func TestRefusedByWhatMayBeThere(t *testing.T) {
+	restore, err := rpc.Quiet()
+	require.NoError(t, err)
+	t.Cleanup(restore)
+	for shared := range keys {
+		for other := range keys {
+			h := history{
+				{verb: put, slot: 1, key: shared}, {verb: put, slot: 0, key: shared}, {verb: lock, slot: 0, key: other},
+				{verb: put, slot: 3, key: other}, {verb: commit, slot: 3}, {verb: put, slot: 1, key: (other + 1) % keys},
+				{verb: commit, slot: 0, meet: replyLost}, {verb: pass}, {verb: commit, slot: 1, meet: replyLostOnce},
+			}
+			for _, s := range systems {
+				m := &model{async: s.async, onePC: s.onePC}
+				require.Empty(t, s.run(t, h, m), "%s: %d, %d", s.name, shared, other)
+				require.Positive(t, m.commits)
+			}
+		}
+	}
+}
+
 var (
 	length = flag.Int("length", 200, "most operations of a history")
 	least  = flag.Int("least", 1, "how many transactions there must be at least, all systems together")

@@ -168,7 +168,7 @@ func (m *model) commit(i int, s *snapshot, meet trouble, got string) env.Class {
 		}
 		return m.unheard()
 	}
-	if m.conflicting(s, got) {
+	if m.conflicting(s, meet, got) {
 		return m.refuse(s, meet, got)
 	}
 	switch {
@@ -202,8 +202,9 @@ func (m *model) commit(i int, s *snapshot, meet trouble, got string) env.Class {
 }
 
 // conflicting reports whether something newer than its snapshot is in a
-// transaction's way.
-func (m *model) conflicting(s *snapshot, got string) bool {
+// transaction's way. Of what only may be there the answer tells.
+func (m *model) conflicting(s *snapshot, meet trouble, got string) bool {
+	refused := got == env.ClassConflict.String() || m.unsure(meet, got)
 	for key := range s.writes {
 		list := m.versions[key]
 		if m.marks[key] > s.began || len(list) > 0 && list[len(list)-1].at > s.began {
@@ -211,7 +212,7 @@ func (m *model) conflicting(s *snapshot, got string) bool {
 		}
 	}
 	for key := range s.writes {
-		if m.maybe[key] > s.began && got == env.ClassConflict.String() {
+		if m.maybe[key] > s.began && refused {
 			return true
 		}
 	}
@@ -220,10 +221,7 @@ func (m *model) conflicting(s *snapshot, got string) bool {
 
 // refuse ends a transaction that conflicts.
 func (m *model) refuse(s *snapshot, meet trouble, got string) env.Class {
-	// Whose commit is decided by prewrites cannot tell once one was not answered, and
-	// does not clean up; a refusal of another prewrite may come before it knows.
-	unsure := m.async && (meet == lostOnce || meet == replyLostOnce) && got == env.ClassUndetermined.String()
-	if unsure || m.async && meet == replyLost {
+	if m.unsure(meet, got) || m.async && meet == replyLost {
 		m.drop(s, &m.maybe)
 		return m.unheard()
 	}
@@ -235,6 +233,13 @@ func (m *model) refuse(s *snapshot, meet trouble, got string) env.Class {
 	}
 	m.conflicts++
 	return env.ClassConflict
+}
+
+// unsure reports whether a transaction was refused and cannot tell: whose commit is
+// decided by prewrites does not know once one was not answered, and does not clean up; a
+// refusal of another prewrite may come before it knows.
+func (m *model) unsure(meet trouble, got string) bool {
+	return m.async && (meet == lostOnce || meet == replyLostOnce) && got == env.ClassUndetermined.String()
 }
 
 func (s *snapshot) inOneRegion() bool {
