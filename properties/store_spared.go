@@ -41,8 +41,8 @@ type calledAgain struct {
 type refusals struct {
 	count int
 	known time.Duration // since when there are enough of them
-	// newest are the last ones, without those of which nobody has heard. One of each
-	// call in flight may be taken back, so there is always one left.
+	// newest are the last ones but those of which nobody has heard: one more than may be
+	// in flight, and so be taken back.
 	newest []sim.EventRef
 	last   map[string]refusedCall // by task
 }

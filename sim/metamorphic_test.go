@@ -233,7 +233,7 @@ func TestRefusalIsTold(t *testing.T) {
 			}
 		}}
 	}
-	for seed := uint64(1); ; seed++ {
+	for seed := uint64(1); seed <= 100; seed++ {
 		r, err := sim.Run(target, seed)
 		require.NoError(t, err)
 		if r.Violation == nil {
@@ -242,4 +242,5 @@ func TestRefusalIsTold(t *testing.T) {
 		require.Contains(t, r.Violation.Text, " is not there, its submission was answered last: the output belongs to another batch")
 		return
 	}
+	require.Fail(t, "no universe of 100 has two batches")
 }

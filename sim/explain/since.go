@@ -10,15 +10,15 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
-// expected are the requests of whoever the violation expected something of, after its
+// expected are the requests of whoever something was expected of, after the violation's
 // first event.
-func expected(h *sim.History, v *sim.Violation) (requests []*sim.Request) {
+func expected(h *sim.History, v *sim.Violation, of *sim.Expected) (requests []*sim.Request) {
 	until := v.Event
 	if v.Second.Event != 0 {
 		until = v.Second.Event
 	}
 	for i := range h.Requests {
-		q, of := &h.Requests[i], v.Expected
+		q := &h.Requests[i]
 		if (of.Process == "" || q.Process == of.Process) && (of.Step == "" || q.Step == of.Step) && q.Sent.Event > v.First.Event && q.Sent.Event <= until {
 			requests = append(requests, q)
 		}
@@ -32,7 +32,7 @@ func since(h *sim.History, v *sim.Violation) (about []*sim.Request, last *sim.Re
 	if h == nil || v.Expected == nil {
 		return nil, nil
 	}
-	for _, q := range expected(h, v) {
+	for _, q := range expected(h, v, v.Expected) {
 		last = q
 		if slices.ContainsFunc(q.Keys, func(key string) bool { return sim.About(key, v.Expected.About) }) {
 			about = append(about, q)
@@ -75,7 +75,7 @@ func (r *Report) sinceLines() []string {
 // listed since, by whomever it was expected of: who never sees a thing passes it by.
 // Nothing is said of what no listing could have had.
 func listedLines(h *sim.History, v *sim.Violation) []string {
-	with, without := pagesOf(expected(h, v), v.Expected.About)
+	with, without := pagesOf(expected(h, v, v.Expected), v.Expected.About)
 	without = slices.DeleteFunc(without, func(q *sim.Request) bool { return !q.Listing.Covers(v.Expected.About) })
 	last := with
 	if len(with) == 0 {

@@ -72,12 +72,11 @@ func (r *Report) standstillLines() []string {
 // seen says whether what stands still has come in what anybody listed since its last
 // change: who never sees a thing passes it by.
 func (r *Report) seen() string {
-	v, h := *r.Reduced.Result.Violation, r.Reduced.Result.History
+	v, h := r.Reduced.Result.Violation, r.Reduced.Result.History
 	if h == nil || v.First.Event == 0 {
 		return ""
 	}
-	v.Expected = &sim.Expected{}
-	with, without := pagesOf(expected(h, &v), v.Subject)
+	with, without := pagesOf(expected(h, v, &sim.Expected{}), v.Subject)
 	if len(with)+len(without) == 0 {
 		return ""
 	}
