@@ -13,7 +13,7 @@ import (
 // answersTrue: what a client is told of a batch was so, all of it at one
 // instant between its question and the answer; and a retry that was
 // acknowledged has left no unit dead that was dead when it was asked for. What
-// makes no sense is refused.
+// makes no sense is refused, and so is what is another's.
 //
 // An operator who is told half of one state and half of another cancels what
 // works and waits for what is over.
@@ -61,7 +61,7 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	case "absurd":
 		if r.Returned && r.Class == env.ClassNone {
 			return absurdRequestAccepted.breach(e, r.Of, sim.EventRef{}, "was not refused",
-				"a request about "+r.Of+" that makes no sense was not refused")
+				"a request about "+r.Of+" that must be refused was not: "+r.Told)
 		}
 		return nil
 	default:

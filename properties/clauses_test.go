@@ -504,6 +504,17 @@ var breaches = []breach{
 		s.submitted().cancelled().commit("client/1", batchRowOf(2, "pending", ""))
 	}},
 
+	{"outputs-exclusive", "output of two names", func(s *story) { s.submitted().commit("client/1", otherBatch("out/data/more", "in/")) }},
+	{"outputs-exclusive", "output of two names", func(s *story) { s.submitted().cancelled().commit("client/1", otherBatch("out", "in/")) }},
+	{"outputs-exclusive", "source within an output", func(s *story) { s.submitted().commit("client/1", otherBatch("out/data-1", "out/data/in/")) }},
+	{"outputs-exclusive", "source within an output", func(s *story) { s.submitted().commit("client/1", otherBatch("out/data-1", "out/")) }},
+	{"outputs-exclusive", "submission refused for nought", func(s *story) { s.call("submit"); s.returned("submit", 0, env.ClassOther) }},
+	{"outputs-exclusive", "submission refused for nought", func(s *story) { // an output beside it is not within it
+		s.commit("client/1", otherBatch("out/data-1", "in/"))
+		s.call("submit")
+		s.returned("submit", 0, env.ClassOther)
+	}},
+
 	{"leadership", "leadership taken for somebody else", func(s *story) { s.commit(w0, leaderRow(w1, 1, 1)) }},
 	{"leadership", "two writers in one leader epoch", func(s *story) { s.running().commit(w1, leaderRow(w0, 1, 2)) }},
 	{"leadership", "scanned without leading", func(s *story) { s.discovering().commit(w1, discoveryRow(1, 2)) }},

@@ -113,6 +113,7 @@ var list = [...]func(*view) sim.Invariant{
 	newBoundedWrites,
 	newMergeInput,
 	newDurablePointers,
+	newOutputsExclusive,
 	newSubmitsKept,
 	newAnswersTrue,
 	newLeadership,

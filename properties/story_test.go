@@ -258,6 +258,12 @@ func batchRowOf(gen int, phase, more string) row {
 		gen, phase, output, ended, more))}
 }
 
+// otherBatch is the row of a batch of another name.
+func otherBatch(its, source string) row {
+	r := batchRow("pending", "")
+	return row{"batch/lab/other", strings.NewReplacer("output="+output, "output="+its, `"in/\t*.rec"`, source).Replace(r.value)}
+}
+
 func urlOf(unit string) string {
 	if strings.HasSuffix(unit, uidA) {
 		return "in/a.rec"

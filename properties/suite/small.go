@@ -35,7 +35,7 @@ func calm(c *sim.Config, k *conversion.Config) {
 	for _, every := range []*time.Duration{&k.Core.WorkerPoll, &k.Core.ControlEvery, &k.Core.MergePoll, &k.Core.ReapEvery} {
 		*every = max(*every, 3*time.Second)
 	}
-	lease := k.Core.ScannerLease - k.Core.ScanEvery
+	lease := max(k.Core.ScannerLease-k.Core.ScanEvery, 5*time.Second)
 	k.Core.ScanEvery = max(k.Core.ScanEvery, 6*time.Second)
 	k.Core.ScannerLease = k.Core.ScanEvery + lease
 	c.WorkTime = min(c.WorkTime, k.Core.StaleAfter/8)

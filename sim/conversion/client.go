@@ -46,7 +46,7 @@ func (c *client) main(ctx context.Context, e *env.Env) error {
 		})
 		if c.draw(i).Chance("watch", 10*c.system.config.WatchPercent) {
 			errands.Spawn("watch"+strconv.Itoa(i), func(ctx context.Context) error {
-				w := watcher{env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i).Sub("watch")}
+				w := watcher{client: c, env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i).Sub("watch")}
 				return w.run(ctx, c.system.config.ClientPace)
 			})
 		}

@@ -557,6 +557,9 @@ func drawCore(d keyed.Draw) core.Config {
 	k.ControlEvery = span("control_every", time.Second, 8*time.Second)
 	k.ScanEvery = span("scan_every", time.Second, 20*time.Second)
 	k.ScannerLease = k.ScanEvery + span("scanner_lease", 5*time.Second, 60*time.Second)
+	if d.Chance("short_lead", 150) { // so that rounds are due to renewals
+		k.ScannerLease = span("short_scanner_lease", 3*time.Second, 20*time.Second)
+	}
 	k.MergePoll = span("merge_poll", time.Second, 12*time.Second)
 	k.JanitorEvery = span("janitor_every", 10*time.Second, 60*time.Second)
 	k.MaxAttempts = int(d.Between("max_attempts", 2, 4))

@@ -18,6 +18,7 @@ import (
 // watcher is somebody who asks how a batch stands, now and then in its usual
 // life, and records what it is told.
 type watcher struct {
+	client   *client
 	env      *env.Env
 	api      *core.Client
 	recorder sim.Recorder
@@ -35,6 +36,10 @@ func (w *watcher) run(ctx context.Context, pace time.Duration) error {
 		}
 		if w.draw.Chance("absurd "+strconv.Itoa(n), 100) {
 			w.ask(ctx, w.draw.Intn("which "+strconv.Itoa(n), len(absurdities)+2))
+			continue
+		}
+		if w.client.acked[name] > 0 && w.draw.Chance("conflict "+strconv.Itoa(n), 150) {
+			w.offend(ctx, &conflicts[w.draw.Intn("with "+strconv.Itoa(n), len(conflicts))])
 			continue
 		}
 		if w.draw.Chance("list "+strconv.Itoa(n), 250) {
@@ -55,34 +60,74 @@ func (w *watcher) run(ctx context.Context, pace time.Duration) error {
 }
 
 // absurdities make a good submission a bad one.
-var absurdities = [...]func(*core.BatchSpec){
-	func(s *core.BatchSpec) { s.Name = "no/name" },
-	func(s *core.BatchSpec) { s.Namespace = "" },
-	func(s *core.BatchSpec) { s.Sources = nil },
-	func(s *core.BatchSpec) { s.Output = "" },
-	func(s *core.BatchSpec) { s.Priority = 1000 },
-	func(s *core.BatchSpec) { s.Parallelism = -1 },
-	func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "a\tb"}} },
-	func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "in/", Filter: "["}} },
-	func(s *core.BatchSpec) { s.Output = s.Sources[0].URL + "out"; s.Sources[0].URL = s.Output[:1] },
+var absurdities = [...]offence{
+	{"a name with a slash", func(s *core.BatchSpec) { s.Name = "no/name" }},
+	{"no namespace", func(s *core.BatchSpec) { s.Namespace = "" }},
+	{"no source", func(s *core.BatchSpec) { s.Sources = nil }},
+	{"no output", func(s *core.BatchSpec) { s.Output = "" }},
+	{"a priority of 1000", func(s *core.BatchSpec) { s.Priority = 1000 }},
+	{"a parallelism below 0", func(s *core.BatchSpec) { s.Parallelism = -1 }},
+	{"a source with a tab", func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "a\tb"}} }},
+	{"a filter that is none", func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "in/", Filter: "["}} }},
+	{"an output within its source", func(s *core.BatchSpec) {
+		s.Output = s.Sources[0].URL + "out"
+		s.Sources[0].URL = s.Output[:1]
+	}},
+}
+
+// conflicts are with the output of a batch, which stays its own.
+var conflicts = [...]offence{
+	{"another's output", func(*core.BatchSpec) {}},
+	{"another's output, in another namespace", func(s *core.BatchSpec) { s.Namespace = "elsewhere" }},
+	{"an output within another's", func(s *core.BatchSpec) { s.Output += "/some/more" }},
+	{"an output that holds another's", func(s *core.BatchSpec) { s.Output = "out" }},
+	{"a source within another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/some/more/") }},
+	{"a source that is another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/") }},
+	{"a source that holds another's output", func(s *core.BatchSpec) { alsoReads(s, "out/") }},
+	{"a recording in another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/run.rec") }},
+}
+
+// offence is one way to ask for what must be refused.
+type offence struct {
+	what   string
+	commit func(*core.BatchSpec)
+}
+
+// alsoReads adds a source to a submission whose output is nobody's.
+func alsoReads(s *core.BatchSpec, url string) {
+	s.Output = "elsewhere/absurd"
+	s.Sources = append(s.Sources, core.Source{URL: url})
 }
 
 // ask makes a request that must be refused.
 func (w *watcher) ask(ctx context.Context, which int) {
-	var err error
-	w.recorder.Call("absurd", w.batch.Namespace)
 	switch which -= 2; which {
 	case -2:
-		err = w.api.Cancel(ctx, w.batch.Namespace, "nobody")
+		w.refused(w.batch.Namespace, "a cancel of nobody", func() error { return w.api.Cancel(ctx, w.batch.Namespace, "nobody") })
 	case -1:
-		_, err = w.api.List(ctx, "no/namespace")
+		w.refused(w.batch.Namespace, "a list of no namespace", func() error {
+			_, err := w.api.List(ctx, "no/namespace")
+			return err
+		})
 	default:
-		spec := specOf(w.batch, 0)
-		spec.Name = "absurd"
-		absurdities[which](&spec)
-		_, err = w.api.Submit(ctx, spec)
+		w.offend(ctx, &absurdities[which])
 	}
-	w.recorder.Return("absurd", w.batch.Namespace, 0, err)
+}
+
+func (w *watcher) offend(ctx context.Context, by *offence) {
+	spec := specOf(w.batch, 0)
+	spec.Name = "absurd"
+	by.commit(&spec)
+	w.refused(w.batch.Namespace+"/"+w.batch.Name, "a submission with "+by.what, func() error {
+		_, err := w.api.Submit(ctx, spec)
+		return err
+	})
+}
+
+// refused makes a request about something that must be refused, and records what it was.
+func (w *watcher) refused(of, what string, request func() error) {
+	w.recorder.Call("absurd", of)
+	w.recorder.Answer("absurd", of, what, request())
 }
 
 // statusText is a status as the invariants write it down themselves.

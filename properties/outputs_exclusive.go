@@ -1,0 +1,103 @@
+package properties
+
+import (
+	"strings"
+
+	"github.com/gauntlet-dst/gauntlet/core/env"
+	"github.com/gauntlet-dst/gauntlet/sim"
+)
+
+// outputsExclusive: an output is one name's, and neither lies in another's nor holds one;
+// no source lies in what was an output when it was submitted, or holds one; and nobody is
+// refused because of a name that does not live and an output that nobody has.
+//
+// Generations count by name: two names that share a prefix write the same keys. And in an
+// output janitors delete, so that recordings there are gone one day. Outputs stay their
+// names' own, whatever becomes of the batches.
+type outputsExclusive struct {
+	watch
+	calls map[string]*submitCall // by who calls, and the name
+}
+
+// submitCall is a submission under way.
+type submitCall struct {
+	asked   sim.Moment
+	live    bool // the name lived when it was sent
+	several bool // of one process at once: which is answered nobody can tell
+}
+
+var (
+	outputsExclusiveSays = say("outputs-exclusive")
+
+	outputOfTwoNames           = outputsExclusiveSays.clause("R1", "output of two names")
+	sourceWithinAnOutput       = outputsExclusiveSays.clause("R7", "source within an output")
+	submissionRefusedForNought = outputsExclusiveSays.clause("R17", "submission refused for nought")
+)
+
+func newOutputsExclusive(v *view) sim.Invariant {
+	i := &outputsExclusive{calls: map[string]*submitCall{}}
+	i.watch = v.watch(outputsExclusiveSays, on{batch: i.checkRow, record: i.checkRecord})
+	return i
+}
+
+func (i *outputsExclusive) checkRow(c *batchChange) error {
+	s := c.sub
+	if c.deleted || c.prior == s {
+		return nil
+	}
+	if other := i.rival(s.name, s.now.Output); other != nil {
+		return outputOfTwoNames.breach(c.by, s.bid, other.born.Ref("submitted "+other.bid), "submitted "+s.bid,
+			"the output %s of %s is not its own: %s has %s", s.now.Output, s.bid, other.bid, other.now.Output)
+	}
+	for line := range strings.SplitSeq(s.now.Sources, "\n") {
+		url, _, _ := strings.Cut(line, "\t")
+		for _, other := range i.order {
+			if !other.exists || !strings.HasPrefix(url, other.now.Output+"/") && !(strings.HasSuffix(url, "/") && strings.HasPrefix(other.now.Output, url)) {
+				continue
+			}
+			return sourceWithinAnOutput.breach(c.by, s.bid, other.born.Ref("submitted "+other.bid), "submitted "+s.bid,
+				"the source %s of %s and the output %s of %s lie one in the other", url, s.bid, other.now.Output, other.bid)
+		}
+	}
+	return nil
+}
+
+// rival returns a submission of another name whose output is the same, lies within, or
+// holds it; nil if there is none.
+func (i *outputsExclusive) rival(name, output string) *submission {
+	for _, other := range i.order {
+		if other.exists && other.name != name && (within(other.now.Output, output) || within(output, other.now.Output)) {
+			return other
+		}
+	}
+	return nil
+}
+
+// within reports whether a prefix is the other one, or lies in it.
+func within(prefix, other string) bool {
+	return strings.HasPrefix(prefix+"/", other+"/")
+}
+
+func (i *outputsExclusive) checkRecord(e *sim.Effect) error {
+	r := &e.Record
+	if r.What != "submit" {
+		return nil
+	}
+	key := e.Process + "/" + e.Incarnation + " " + r.Of
+	call := i.calls[key]
+	if !r.Returned {
+		s := i.newest(r.Of)
+		i.calls[key] = &submitCall{asked: e.Moment(), live: s != nil && !s.terminal(), several: call != nil}
+		return nil
+	}
+	delete(i.calls, key)
+	wanted := i.wanted[r.Of]
+	if r.Class != env.ClassOther || call == nil || call.several || call.live || wanted == nil {
+		return nil
+	}
+	if s := i.newest(r.Of); s != nil && s.born.Event > call.asked.Event || i.rival(r.Of, strings.TrimSuffix(wanted.Output, "/")) != nil {
+		return nil
+	}
+	return submissionRefusedForNought.breach(e, r.Of, call.asked.Ref("asked for "+r.Of), "was refused",
+		"a submission of %s was refused as if the name lived or its output were another's: it does not live, and nobody else has %s", r.Of, wanted.Output)
+}
