@@ -106,12 +106,19 @@ func (i *drainsGracefully) checkUnit(c *unitChange) error {
 	if d == nil || d.exited.Event == 0 || i.givenUp(u, d) {
 		return nil
 	}
-	if err := i.checkEarly(c, d); err != nil || !i.judges() {
+	if err := i.checkEarly(c, d); err != nil || !i.judges() || !i.leavesTime() {
 		return err
 	}
 	i.suspects = append(i.suspects, suspicion{c.before.Worker, d.asked.At, d.exited.At, drainBurntAnAttempt.breach(c.by, u.uid, d.asked.Ref("was asked to stop"), "took the unit away",
 		"%s was asked to stop, kept unit %s for itself, and was gone; its lease had to run out, which cost an attempt", owner, u.uid)})
 	return nil
+}
+
+// leavesTime reports whether a drain is as long as it takes to store what is under way,
+// to save it, and to give the unit back: two transactions, of five to seven requests each,
+// the second perhaps again after a conflict, in a network as slow as it may be.
+func (i *drainsGracefully) leavesTime() bool {
+	return i.cfg.DrainTimeout >= 40*i.cfg.MaxLatency
 }
 
 // givenUp reports whether the owner had fenced itself before it was asked to stop: its

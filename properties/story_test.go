@@ -76,8 +76,10 @@ type story struct {
 var untold = []string{"refines-model", "no-lost-update", "no-write-skew"}
 
 // newStory is judged by the named invariants, or by all but those that are told too little.
-func newStory(names ...string) *story {
-	all := properties.All(config())
+func newStory(names ...string) *story { return newStoryOf(config(), names...) }
+
+func newStoryOf(config properties.Config, names ...string) *story {
+	all := properties.All(config)
 	chosen := all[:1]
 	for _, inv := range all[1:] {
 		if len(names) == 0 && !slices.Contains(untold, inv.Name()) || slices.Contains(names, inv.Name()) {

@@ -32,6 +32,7 @@ type workSaved struct {
 // unsaved is what an upload holds beyond its last checkpoint.
 type unsaved struct {
 	by     sim.Moment // who stored the first such part, and when
+	epoch  uint64     // of the attempt: a later one of the same process begins at the checkpoint
 	owed   sim.Moment // when a checkpoint became due
 	number int        // of the part stored then
 	first  int        // number of the first such part that was seen
@@ -136,8 +137,8 @@ func (i *workSaved) checkStored(c *objectChange) error {
 		i.newest[u] = up
 	}
 	s := i.unsaved[up]
-	if s == nil || !s.by.Is(e.Process, e.Incarnation) {
-		i.unsaved[up] = &unsaved{by: e.Moment(), first: c.effect().Number}
+	if s == nil || !s.by.Is(e.Process, e.Incarnation) || s.epoch != u.now.Epoch {
+		i.unsaved[up] = &unsaved{by: e.Moment(), epoch: u.now.Epoch, first: c.effect().Number}
 		return nil
 	}
 	s.known = s.known || c.effect().Number >= s.first+i.cfg.PartsInFlight
@@ -163,7 +164,7 @@ func (i *workSaved) checkUnit(c *unitChange) error {
 // An upload that it began anew has taken an earlier one's place.
 func (i *workSaved) checkGivenBack(c *unitChange) {
 	last := i.newest[c.unit]
-	if s := i.unsaved[last]; s != nil && s.known && s.by.Is(c.by.Process, c.by.Incarnation) {
+	if s := i.unsaved[last]; s != nil && s.known && s.epoch == c.before.Epoch && s.by.Is(c.by.Process, c.by.Incarnation) {
 		i.drained = append(i.drained, suspicion{c.by.Process, s.by.At, c.by.At, c.breaks(workGivenAwayUnsaved,
 			"%s gave unit %s back because it was asked to stop; of what it has stored of upload %s no checkpoint names what is from part %d on", c.who(), c.unit.uid, last.id, s.first)})
 	}
