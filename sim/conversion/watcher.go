@@ -35,7 +35,7 @@ func (w *watcher) run(ctx context.Context, pace time.Duration) error {
 			return err
 		}
 		if w.draw.Chance("absurd "+strconv.Itoa(n), 100) {
-			w.ask(ctx, w.draw.Intn("which "+strconv.Itoa(n), len(absurdities)+2))
+			w.ask(ctx, w.draw.Intn("which "+strconv.Itoa(n), len(absurdities)+len(absurdErrands)))
 			continue
 		}
 		if w.client.acked[name] > 0 && w.draw.Chance("conflict "+strconv.Itoa(n), 150) {
@@ -67,6 +67,19 @@ var absurdities = [...]offence{
 	{"no output", func(s *core.BatchSpec) { s.Output = "" }},
 	{"a priority of 1000", func(s *core.BatchSpec) { s.Priority = 1000 }},
 	{"a parallelism below 0", func(s *core.BatchSpec) { s.Parallelism = -1 }},
+	{"a priority below 0", func(s *core.BatchSpec) { s.Priority = -1 }},
+	{"fewer attempts than none", func(s *core.BatchSpec) { s.MaxAttempts = -1 }},
+	{"fewer failures than none", func(s *core.BatchSpec) { s.BackoffLimit = -1 }},
+	{"fewer episodes than none in a chunk", func(s *core.BatchSpec) { s.EpisodesPerChunk = -1 }},
+	{"a time to live that is over", func(s *core.BatchSpec) { s.TTL = -1 }},
+	{"a name of 129 letters", func(s *core.BatchSpec) { s.Name = strings.Repeat("a", 129) }},
+	{"an output that ends in a slash", func(s *core.BatchSpec) { s.Output = "elsewhere/absurd/" }},
+	{"an output of two lines", func(s *core.BatchSpec) { s.Output = "elsewhere/ab\nsurd" }},
+	{"an output longer than keys", func(s *core.BatchSpec) { s.Output = "elsewhere/" + strings.Repeat("a", 1<<17) }},
+	{"a source that is nothing", func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: ""}} }},
+	{"a source longer than keys", func(s *core.BatchSpec) { alsoReads(s, "in/"+strings.Repeat("a", 1<<17)) }},
+	{"a source that is its output", func(s *core.BatchSpec) { alsoReads(s, "elsewhere/absurd") }},
+	{"a source within its output", func(s *core.BatchSpec) { alsoReads(s, "elsewhere/absurd/more/") }},
 	{"a source with a tab", func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "a\tb"}} }},
 	{"a filter that is none", func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "in/", Filter: "["}} }},
 	{"an output within its source", func(s *core.BatchSpec) {
@@ -99,19 +112,32 @@ func alsoReads(s *core.BatchSpec, url string) {
 	s.Sources = append(s.Sources, core.Source{URL: url})
 }
 
+// absurdErrands are requests about what is not there, or cannot be.
+var absurdErrands = [...]struct {
+	what string
+	send func(ctx context.Context, api *core.Client, namespace string) error
+}{
+	{"a cancel of nobody", func(ctx context.Context, api *core.Client, namespace string) error {
+		return api.Cancel(ctx, namespace, "nobody")
+	}},
+	{"a retry of nobody", func(ctx context.Context, api *core.Client, namespace string) error {
+		_, err := api.Retry(ctx, namespace, "nobody")
+		return err
+	}},
+	{"a list of no namespace", func(ctx context.Context, api *core.Client, _ string) error {
+		_, err := api.List(ctx, "no/namespace")
+		return err
+	}},
+}
+
 // ask makes a request that must be refused.
 func (w *watcher) ask(ctx context.Context, which int) {
-	switch which -= 2; which {
-	case -2:
-		w.refused(w.batch.Namespace, "a cancel of nobody", func() error { return w.api.Cancel(ctx, w.batch.Namespace, "nobody") })
-	case -1:
-		w.refused(w.batch.Namespace, "a list of no namespace", func() error {
-			_, err := w.api.List(ctx, "no/namespace")
-			return err
-		})
-	default:
+	if which < len(absurdities) {
 		w.offend(ctx, &absurdities[which])
+		return
 	}
+	errand := &absurdErrands[which-len(absurdities)]
+	w.refused(w.batch.Namespace, errand.what, func() error { return errand.send(ctx, w.api, w.batch.Namespace) })
 }
 
 func (w *watcher) offend(ctx context.Context, by *offence) {
