@@ -61,7 +61,7 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	case "absurd":
 		if r.Returned && r.Class == env.ClassNone {
 			return absurdRequestAccepted.breach(e, r.Of, sim.EventRef{}, "was not refused",
-				"a request about "+r.Of+" that must be refused was not: "+r.Told)
+				"a request that must be refused was not: "+r.Of)
 		}
 		return nil
 	default:

@@ -1,6 +1,7 @@
 package properties
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
@@ -46,8 +47,8 @@ func (i *outputsExclusive) checkRow(c *batchChange) error {
 		return nil
 	}
 	if other := i.rival(s.name, s.now.Output); other != nil {
-		return outputOfTwoNames.breach(c.by, s.bid, other.born.Ref("submitted "+other.bid), "submitted "+s.bid,
-			"the output %s of %s is not its own: %s has %s", s.now.Output, s.bid, other.bid, other.now.Output)
+		return about(outputOfTwoNames.breach(c.by, s.bid, other.born.Ref("submitted "+other.bid), "submitted "+s.bid,
+			"the output %s of %s is not its own: %s has %s", s.now.Output, s.bid, other.bid, other.now.Output), s.now.Output, other.now.Output)
 	}
 	for line := range strings.SplitSeq(s.now.Sources, "\n") {
 		url, _, _ := strings.Cut(line, "\t")
@@ -55,8 +56,8 @@ func (i *outputsExclusive) checkRow(c *batchChange) error {
 			if !other.exists || !strings.HasPrefix(url, other.now.Output+"/") && !(strings.HasSuffix(url, "/") && strings.HasPrefix(other.now.Output, url)) {
 				continue
 			}
-			return sourceWithinAnOutput.breach(c.by, s.bid, other.born.Ref("submitted "+other.bid), "submitted "+s.bid,
-				"the source %s of %s and the output %s of %s lie one in the other", url, s.bid, other.now.Output, other.bid)
+			return about(sourceWithinAnOutput.breach(c.by, s.bid, other.born.Ref("submitted "+other.bid), "submitted "+s.bid,
+				"the source %s of %s and the output %s of %s lie one in the other", url, s.bid, other.now.Output, other.bid), strings.TrimSuffix(url, "/"), other.now.Output)
 		}
 	}
 	return nil
@@ -98,6 +99,30 @@ func (i *outputsExclusive) checkRecord(e *sim.Effect) error {
 	if s := i.newest(r.Of); s != nil && s.born.Event > call.asked.Event || i.rival(r.Of, strings.TrimSuffix(wanted.Output, "/")) != nil {
 		return nil
 	}
-	return submissionRefusedForNought.breach(e, r.Of, call.asked.Ref("asked for "+r.Of), "was refused",
-		"a submission of %s was refused as if the name lived or its output were another's: it does not live, and nobody else has %s", r.Of, wanted.Output)
+	output := strings.TrimSuffix(wanted.Output, "/")
+	return about(submissionRefusedForNought.breach(e, r.Of, call.asked.Ref("asked for "+r.Of), "was refused",
+		"a submission of %s was refused as if the name lived or its output were another's: it does not live, and nobody else has %s; %s", r.Of, output, i.taken(r.Of)), output)
+}
+
+// taken says what the other names' outputs are, three at most.
+func (i *outputsExclusive) taken(name string) string {
+	var others []string
+	for _, other := range i.order {
+		if says := other.name + " has " + other.now.Output; other.exists && other.name != name && !slices.Contains(others, says) {
+			others = append(others, says)
+		}
+	}
+	if len(others) == 0 {
+		return "no other name has any"
+	}
+	return strings.Join(others[:min(len(others), 3)], ", ")
+}
+
+// about adds to a violation who looked at those outputs' rows.
+func about(violation error, outputs ...string) error {
+	return telling(violation, func(v *sim.Violation) {
+		for _, output := range outputs {
+			v.Also = append(v.Also, "output/"+output)
+		}
+	})
 }

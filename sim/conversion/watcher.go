@@ -137,23 +137,24 @@ func (w *watcher) ask(ctx context.Context, which int) {
 		return
 	}
 	errand := &absurdErrands[which-len(absurdities)]
-	w.refused(w.batch.Namespace, errand.what, func() error { return errand.send(ctx, w.api, w.batch.Namespace) })
+	w.refused(errand.what, func() error { return errand.send(ctx, w.api, w.batch.Namespace) })
 }
 
 func (w *watcher) offend(ctx context.Context, by *offence) {
 	spec := specOf(w.batch, 0)
 	spec.Name = "absurd"
 	by.commit(&spec)
-	w.refused(w.batch.Namespace+"/"+w.batch.Name, "a submission with "+by.what, func() error {
+	w.refused(by.what, func() error {
 		_, err := w.api.Submit(ctx, spec)
 		return err
 	})
 }
 
-// refused makes a request about something that must be refused, and records what it was.
-func (w *watcher) refused(of, what string, request func() error) {
+// refused makes a request that must be refused, and records what it was.
+func (w *watcher) refused(what string, request func() error) {
+	of := w.batch.Namespace + "/" + w.batch.Name + ", " + what
 	w.recorder.Call("absurd", of)
-	w.recorder.Answer("absurd", of, what, request())
+	w.recorder.Return("absurd", of, 0, request())
 }
 
 // statusText is a status as the invariants write it down themselves.
