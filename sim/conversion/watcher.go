@@ -34,12 +34,12 @@ func (w *watcher) run(ctx context.Context, pace time.Duration) error {
 		if err := w.env.Clock.Sleep(ctx, time.Duration(wait)); err != nil {
 			return err
 		}
-		if w.draw.Chance("absurd "+strconv.Itoa(n), 100) {
+		if w.draw.Chance("absurd "+strconv.Itoa(n), 150) {
 			w.ask(ctx, w.draw.Intn("which "+strconv.Itoa(n), len(absurdities)+len(absurdErrands)))
 			continue
 		}
 		if w.client.acked[name] > 0 && w.draw.Chance("conflict "+strconv.Itoa(n), 150) {
-			w.offend(ctx, &conflicts[w.draw.Intn("with "+strconv.Itoa(n), len(conflicts))])
+			w.offend(ctx, &conflicts[w.draw.Intn("with "+strconv.Itoa(n), len(conflicts))], strings.TrimSuffix(w.batch.Output, "/"))
 			continue
 		}
 		if w.draw.Chance("list "+strconv.Itoa(n), 250) {
@@ -59,6 +59,10 @@ func (w *watcher) run(ctx context.Context, pace time.Duration) error {
 	return nil
 }
 
+// nobodys is an output that no batch has: every submission that names it is refused for
+// something else.
+const nobodys = "elsewhere/absurd"
+
 // absurdities make a good submission a bad one.
 var absurdities = [...]offence{
 	{"a name with a slash", func(s *core.BatchSpec) { s.Name = "no/name" }},
@@ -73,13 +77,13 @@ var absurdities = [...]offence{
 	{"fewer episodes than none in a chunk", func(s *core.BatchSpec) { s.EpisodesPerChunk = -1 }},
 	{"a time to live that is over", func(s *core.BatchSpec) { s.TTL = -1 }},
 	{"a name of 129 letters", func(s *core.BatchSpec) { s.Name = strings.Repeat("a", 129) }},
-	{"an output that ends in a slash", func(s *core.BatchSpec) { s.Output = "elsewhere/absurd/" }},
-	{"an output of two lines", func(s *core.BatchSpec) { s.Output = "elsewhere/ab\nsurd" }},
-	{"an output longer than keys", func(s *core.BatchSpec) { s.Output = "elsewhere/" + strings.Repeat("a", 1<<17) }},
+	{"an output that ends in a slash", func(s *core.BatchSpec) { s.Output = nobodys + "/" }},
+	{"an output of two lines", func(s *core.BatchSpec) { s.Output = nobodys + "\nmore" }},
+	{"an output longer than keys", func(s *core.BatchSpec) { s.Output = nobodys + strings.Repeat("a", 1<<17) }},
 	{"a source that is nothing", func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: ""}} }},
 	{"a source longer than keys", func(s *core.BatchSpec) { alsoReads(s, "in/"+strings.Repeat("a", 1<<17)) }},
-	{"a source that is its output", func(s *core.BatchSpec) { alsoReads(s, "elsewhere/absurd") }},
-	{"a source within its output", func(s *core.BatchSpec) { alsoReads(s, "elsewhere/absurd/more/") }},
+	{"a source that is its output", func(s *core.BatchSpec) { alsoReads(s, nobodys) }},
+	{"a source within its output", func(s *core.BatchSpec) { alsoReads(s, nobodys+"/more/") }},
 	{"a source with a tab", func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "a\tb"}} }},
 	{"a filter that is none", func(s *core.BatchSpec) { s.Sources = []core.Source{{URL: "in/", Filter: "["}} }},
 	{"an output within its source", func(s *core.BatchSpec) {
@@ -108,7 +112,7 @@ type offence struct {
 
 // alsoReads adds a source to a submission whose output is nobody's.
 func alsoReads(s *core.BatchSpec, url string) {
-	s.Output = "elsewhere/absurd"
+	s.Output = nobodys
 	s.Sources = append(s.Sources, core.Source{URL: url})
 }
 
@@ -133,16 +137,17 @@ var absurdErrands = [...]struct {
 // ask makes a request that must be refused.
 func (w *watcher) ask(ctx context.Context, which int) {
 	if which < len(absurdities) {
-		w.offend(ctx, &absurdities[which])
+		w.offend(ctx, &absurdities[which], nobodys)
 		return
 	}
 	errand := &absurdErrands[which-len(absurdities)]
 	w.refused(errand.what, func() error { return errand.send(ctx, w.api, w.batch.Namespace) })
 }
 
-func (w *watcher) offend(ctx context.Context, by *offence) {
+// offend submits what is good but for its output, and one thing more.
+func (w *watcher) offend(ctx context.Context, by *offence, output string) {
 	spec := specOf(w.batch, 0)
-	spec.Name = "absurd"
+	spec.Name, spec.Output = "absurd", output
 	by.commit(&spec)
 	w.refused(by.what, func() error {
 		_, err := w.api.Submit(ctx, spec)
