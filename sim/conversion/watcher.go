@@ -97,10 +97,10 @@ var conflicts = [...]offence{
 	{"another's output", func(*core.BatchSpec) {}},
 	{"another's output, in another namespace", func(s *core.BatchSpec) { s.Namespace = "elsewhere" }},
 	{"an output within another's", func(s *core.BatchSpec) { s.Output += "/some/more" }},
-	{"an output that holds another's", func(s *core.BatchSpec) { s.Output = "out" }},
+	{"an output that holds another's", func(s *core.BatchSpec) { s.Output = top(s.Output) }},
 	{"a source within another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/some/more/") }},
 	{"a source that is another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/") }},
-	{"a source that holds another's output", func(s *core.BatchSpec) { alsoReads(s, "out/") }},
+	{"a source that holds another's output", func(s *core.BatchSpec) { alsoReads(s, top(s.Output)+"/") }},
 	{"a recording in another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/run.rec") }},
 }
 
@@ -108,6 +108,12 @@ var conflicts = [...]offence{
 type offence struct {
 	what   string
 	commit func(*core.BatchSpec)
+}
+
+// top is the outermost folder that holds an output.
+func top(output string) string {
+	folder, _, _ := strings.Cut(output, "/")
+	return folder
 }
 
 // alsoReads adds a source to a submission whose output is nobody's.
