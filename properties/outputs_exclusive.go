@@ -52,12 +52,23 @@ func (i *outputsExclusive) checkRow(c *batchChange) error {
 	}
 	for line := range strings.SplitSeq(s.now.Sources, "\n") {
 		url, _, _ := strings.Cut(line, "\t")
-		for _, other := range i.order {
-			if !other.exists || !strings.HasPrefix(url, other.now.Output+"/") && !(strings.HasSuffix(url, "/") && strings.HasPrefix(other.now.Output, url)) {
-				continue
-			}
+		if other := i.readFrom(url); other != nil {
 			return about(sourceWithinAnOutput.breach(c.by, s.bid, other.born.Ref("submitted "+other.bid), "submitted "+s.bid,
 				"the source %s of %s and the output %s of %s lie one in the other", url, s.bid, other.now.Output, other.bid), strings.TrimSuffix(url, "/"), other.now.Output)
+		}
+	}
+	return nil
+}
+
+// readFrom returns a submission, of whichever name, in whose output a source lies, or whose
+// output lies in it, a folder; nil if there is none.
+func (i *outputsExclusive) readFrom(url string) *submission {
+	for _, other := range i.order {
+		if !other.exists {
+			continue
+		}
+		if output := other.now.Output + "/"; strings.HasPrefix(url, output) || strings.HasSuffix(url, "/") && strings.HasPrefix(output, url) {
+			return other
 		}
 	}
 	return nil

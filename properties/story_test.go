@@ -246,6 +246,16 @@ func (s *story) settle() {
 	}
 }
 
+// requireTold requires that an invariant has said so, or that all have held if it is "".
+func (s *story) requireTold(t *testing.T, want string, of any) {
+	t.Helper()
+	if want == "" {
+		require.NoError(t, s.err, of)
+		return
+	}
+	require.ErrorContains(t, s.err, want, of)
+}
+
 // The rows of the story.
 
 func batchRow(phase, more string) row { return batchRowOf(1, phase, more) }
