@@ -158,7 +158,7 @@ func TestRecordingsAreNotDeleted(t *testing.T) {
 			require.ErrorIs(t, err, env.ErrInvalid, "another batch's output: %s", url)
 			require.ErrorContains(t, err, url)
 		}
-		leg.Sources = []core.Source{{URL: "lab/armadillo/"}, {URL: "lab/a.rec"}, {URL: "lab/ar/"}}
+		leg.Sources = []core.Source{{URL: "lab/armadillo/"}, {URL: "lab/a.rec"}, {URL: "lab/ar/"}, {URL: "lab/ar"}}
 		_, err = w.submit(leg)
 		require.NoError(t, err)
 
