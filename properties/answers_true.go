@@ -12,8 +12,9 @@ import (
 
 // answersTrue: what a client is told of a batch was so, all of it at one
 // instant between its question and the answer; and a retry that was
-// acknowledged has left no unit dead that was dead when it was asked for. What
-// makes no sense is refused, and so is what is another's.
+// acknowledged has left no unit dead that was dead when it was asked for. Nobody
+// is told that a batch is over that is not. What makes no sense is refused, and so
+// is what is another's.
 //
 // An operator who is told half of one state and half of another cancels what
 // works and waits for what is over.
@@ -30,6 +31,8 @@ type question struct {
 	asked sim.Moment
 	texts []string
 	dead  []*unit // retry: the units that have been dead ever since
+
+	living *submission // cancel, retry: of which there was no end when it was asked for
 }
 
 var (
@@ -38,6 +41,7 @@ var (
 	toldAStatusThatNeverWas = answersTrueSays.clause("R17", "told what was never so (status)")
 	toldAListThatNeverWas   = answersTrueSays.clause("R17", "told what was never so (list)")
 	absurdRequestAccepted   = answersTrueSays.clause("R17", "absurd request accepted")
+	toldOfAnEndThatIsNone   = answersTrueSays.clause("R17", "told of an end that is none")
 	retryLeftAUnitDead      = answersTrueSays.clause("R12", "retry left a unit dead")
 )
 
@@ -57,7 +61,7 @@ func (i *answersTrue) takeCommit(*sim.Effect) error {
 func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	r := &e.Record
 	switch r.What {
-	case "status", "list", "retry":
+	case "status", "list", "retry", "cancel":
 	case "absurd":
 		if r.Returned && r.Class == env.ClassNone {
 			return absurdRequestAccepted.breach(e, r.Of, sim.EventRef{}, "was not refused",
@@ -73,6 +77,9 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 		if s := i.newest(r.Of); s != nil && r.What == "retry" {
 			q.dead = slices.Clone(s.units)
 		}
+		if r.What == "retry" || r.What == "cancel" {
+			q.living = i.living(r.Of)
+		}
 		i.open = append(i.open, q)
 		i.extend(q)
 		return nil
@@ -84,6 +91,8 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	q := i.open[at]
 	i.open = slices.Delete(i.open, at, at+1)
 	switch {
+	case r.Class == env.ClassOther:
+		return i.checkDenied(e, q)
 	case r.Class != env.ClassNone:
 		return nil
 	case r.What == "retry":
@@ -101,6 +110,26 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	}
 	return broken.breach(e, r.Of, q.asked.Ref("asked for the "+r.What+" of "+r.Of), "was told",
 		"the client was told that %s is %s; it was %s, and nothing else of %d states since it asked", r.Of, r.Told, last, len(q.texts))
+}
+
+// checkDenied judges a cancel or a retry that was refused because there is no such batch, or
+// it has ended: it was there when it was asked for, and is, and nobody has begun to end it.
+func (i *answersTrue) checkDenied(e *sim.Effect, q *question) error {
+	s := q.living
+	if s == nil || i.living(q.of) != s || q.what == "retry" && s.now.Phase == "merging" {
+		return nil
+	}
+	return toldOfAnEndThatIsNone.breach(e, s.bid, q.asked.Ref("asked for a "+q.what+" of "+q.of), "was refused",
+		"a %s of %s was refused as if it had ended, or were not there: it is %s, and has been there since it was asked for", q.what, s.bid, s.now.Phase)
+}
+
+// living returns the newest submission of a name unless it has ended, or is about to. Of one
+// that merges no unit is tried again, but it can be cancelled.
+func (i *answersTrue) living(name string) *submission {
+	if s := i.newest(name); s != nil && s.exists && !s.terminal() && s.now.Closing == "" {
+		return s
+	}
+	return nil
 }
 
 func (i *answersTrue) checkRetried(e *sim.Effect, q *question) error {

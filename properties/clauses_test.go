@@ -688,6 +688,14 @@ var breaches = []breach{
 		s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: "list", Of: "lab", Returned: true, Told: batch + ": gen=1 pending total=0; "}}, "client/1")
 	}},
 	{"answers-true", "absurd request accepted", func(s *story) { s.returned("absurd", 0, env.ClassNone) }},
+	{"answers-true", "told of an end that is none", func(s *story) {
+		s.running().call("cancel")
+		s.returned("cancel", 0, env.ClassOther)
+	}},
+	{"answers-true", "told of an end that is none", func(s *story) {
+		s.running().call("retry")
+		s.returned("retry", 0, env.ClassOther)
+	}},
 	{"answers-true", "retry left a unit dead", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "dead", "1 1 0 0", 1).call("retry")
 		s.returned("retry", 1, env.ClassNone)
