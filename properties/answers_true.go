@@ -65,7 +65,7 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	case "absurd":
 		if r.Returned && r.Class == env.ClassNone {
 			return absurdRequestAccepted.breach(e, r.Of, sim.EventRef{}, "was not refused",
-				"a request that must be refused was not: "+r.Of)
+				"a request that must be refused was not: %s", r.Of)
 		}
 		return nil
 	default:

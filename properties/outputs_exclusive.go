@@ -107,10 +107,10 @@ func (i *outputsExclusive) checkRecord(e *sim.Effect) error {
 	if r.Class != env.ClassOther || call == nil || call.several || call.live || wanted == nil {
 		return nil
 	}
-	if s := i.newest(r.Of); s != nil && s.born.Event > call.asked.Event || i.rival(r.Of, strings.TrimSuffix(wanted.Output, "/")) != nil {
+	output := strings.TrimSuffix(wanted.Output, "/")
+	if s := i.newest(r.Of); s != nil && s.born.Event > call.asked.Event || i.rival(r.Of, output) != nil {
 		return nil
 	}
-	output := strings.TrimSuffix(wanted.Output, "/")
 	return about(submissionRefusedForNought.breach(e, r.Of, call.asked.Ref("asked for "+r.Of), "was refused",
 		"a submission of %s was refused as if the name lived or its output were another's: it does not live, and nobody else has %s; %s", r.Of, output, i.taken(r.Of)), output)
 }

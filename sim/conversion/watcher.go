@@ -140,7 +140,7 @@ var absurdErrands = [...]struct {
 	}},
 }
 
-// ask makes a request that must be refused.
+// ask makes a request that makes no sense.
 func (w *watcher) ask(ctx context.Context, which int) {
 	if which < len(absurdities) {
 		w.offend(ctx, &absurdities[which], nobodys)
