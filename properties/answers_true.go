@@ -172,12 +172,16 @@ func (i *answersTrue) statusText(name string) string {
 		counts = schema.Counts{} // its rows are gone, or going
 	}
 	i.headText(&b, s, &counts)
-	for n := range strings.Count(s.now.Sources, "\n") + 1 {
+	if n := s.frames(); n != 0 {
+		fmt.Fprintf(&b, " frames=%d", n)
+	}
+	for n, source := range strings.Split(s.now.Sources, "\n") {
 		d := &schema.Discovery{}
 		if row := i.discoveries[schema.DiscoveryTable.Key(fmt.Sprintf("%s/%04d", s.bid, n))]; row != nil {
 			d = &row.now
 		}
-		fmt.Fprintf(&b, " source=%d,%t,%q", d.Found, d.Done, d.Error)
+		url, filter, _ := strings.Cut(source, "\t")
+		fmt.Fprintf(&b, " source=%q,%q,%d,%t,%q", url, filter, d.Found, d.Done, d.Error)
 	}
 	units := slices.Clone(s.units)
 	if s.now.Phase == "expired" {
@@ -186,7 +190,7 @@ func (i *answersTrue) statusText(name string) string {
 	slices.SortFunc(units, func(a, b *unit) int { return strings.Compare(a.uid, b.uid) })
 	for _, u := range units {
 		if u.now.State == schema.Failed || u.now.State == schema.Dead {
-			fmt.Fprintf(&b, " unit=%s,%s,%d,%d,%q", u.uid, u.now.State, u.now.Attempts, u.now.Epoch, u.now.Error)
+			fmt.Fprintf(&b, " unit=%s,%q,%s,%d,%d,%q", u.uid, u.now.URL, u.now.State, u.now.Attempts, u.now.Epoch, u.now.Error)
 		}
 	}
 	return b.String()
@@ -219,7 +223,10 @@ func (i *answersTrue) listText(namespace string) string {
 }
 
 func (i *answersTrue) headText(b *strings.Builder, s *submission, counts *schema.Counts) {
-	fmt.Fprintf(b, "gen=%d %s total=%d", s.gen, s.now.Phase, s.now.Units)
+	fmt.Fprintf(b, "gen=%d %s total=%d submitted=%d", s.gen, s.now.Phase, s.now.Units, s.now.SubmittedMS)
+	if s.now.FinishedMS != 0 {
+		fmt.Fprintf(b, " finished=%d", s.now.FinishedMS)
+	}
 	if s.now.Manifest != "" {
 		b.WriteString(" manifest=" + s.now.Manifest)
 	}

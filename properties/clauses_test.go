@@ -52,6 +52,11 @@ func (s *story) polls(who, holds, key string, times int) *story {
 	return s
 }
 
+// looks: a controller looks at the batch, on a snapshot of what is there now.
+func (s *story) looks() *story {
+	return s.within("control").request(w1, "control", ops.KVScan, "shard/"+bid+"/", s.ts, done)
+}
+
 // takenOver: w1 processes unit A at epoch 2, from checkpoint 1.1.
 func (s *story) takenOver() *story {
 	return s.atCheckpoint().reap(w1, w0, unitA, "1 1 0 0", 1).claim(w1, unitA, "2 2 0 0")
@@ -647,6 +652,10 @@ var breaches = []breach{
 		s.process(sim.Healed, "")
 		s.pass(time.Hour).settle()
 	}},
+	{"limits-enforced", "queued again beyond the back-off limit", func(s *story) {
+		s.running().claim(w0, unitA, "11 11 0 0").fail(w0, unitA, "failed", "11 11 0 0", 11)
+		s.looks().requeue(unitA, "11 11 0 0", 11)
+	}},
 	{"attempts-bounded", "queued again before its back-off", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1).pass(-1900*time.Millisecond).requeue(unitA, "1 1 0 0", 1)
 	}},
@@ -681,7 +690,7 @@ var breaches = []breach{
 	}},
 	{"answers-true", "told what was never so (status)", func(s *story) {
 		s.running().call("status")
-		s.answered("status", "gen=1 running total=3 pending=2 source=2,true,\"\"")
+		s.answered("status", "gen=1 running total=3 submitted=1 pending=2 source=\"in/\",\"*.rec\",2,true,\"\"")
 	}},
 	{"answers-true", "told what was never so (list)", func(s *story) {
 		s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: "list", Of: "lab"}}, "client/1")

@@ -228,9 +228,9 @@ var legal = []struct {
 	{"a client asks while the batch moves on", "", func(s *story) {
 		s.running().call("status")
 		s.claim(w0, unitA, "1 1 0 0").complete(w0, unitA, "1 1 0 0")
-		s.answered("status", "gen=1 running total=2 pending=1 processing=1 source=2,true,\"\"")
+		s.answered("status", "gen=1 running total=2 submitted=1 pending=1 processing=1 source=\"in/\",\"*.rec\",2,true,\"\"")
 		s.call("status")
-		s.answered("status", "gen=1 running total=2 pending=1 complete=1 source=2,true,\"\"")
+		s.answered("status", "gen=1 running total=2 submitted=1 pending=1 complete=1 source=\"in/\",\"*.rec\",2,true,\"\"")
 	}},
 	{"an outage is waited out", "", func(s *story) {
 		s.published().collected().fault(&fault.Outage{Service: ops.Every, For: time.Minute})

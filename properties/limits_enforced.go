@@ -2,18 +2,20 @@ package properties
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // limitsEnforced: never are more units of a batch in execution than its
 // parallelism allows; an attempt that takes longer than UnitTimeout is stopped,
-// and nothing but slow work excuses it; and once the faults have stopped, a batch more of whose
-// attempts have failed than its back-off limit allows fails within two rounds
-// of the controller, and some slack.
+// and nothing but slow work excuses it; and of a batch more of whose attempts have failed
+// than its back-off limit allows, no controller that has seen that queues a unit again, and once
+// the faults have stopped it fails within two rounds of the controller, and some slack.
 //
 // The first protects whatever the conversions share, the second a slot from a
 // conversion that hangs, and the third everybody else from a batch that only
@@ -22,7 +24,28 @@ type limitsEnforced struct {
 	watch
 	due      due
 	suspects []suspicion
+	passing  map[*submission]*passing
+	looks    map[look][]uint64
 }
+
+// passing is how many attempts of a batch have failed, of units that have not recovered, and
+// since when they are more than its limit allows: what did it, and the timestamp of its commit,
+// 0 if they are not.
+type passing struct {
+	failures int64
+	since    sim.Moment
+	commit   uint64
+}
+
+// look is a task that looks at the shards of a batch. Of each the timestamps of the last
+// snapshots are kept: an effect is observed later than the next look is asked for.
+type look struct {
+	by  tasked
+	bid string
+}
+
+// looksKept is more than a task can take from the commit of a transaction to its observation.
+const looksKept = 8
 
 var (
 	limitsEnforcedSays = say("limits-enforced")
@@ -30,16 +53,21 @@ var (
 	attemptNotStopped               = limitsEnforcedSays.clause("R14", "attempt not stopped")
 	moreUnitsInExecutionThanAllowed = limitsEnforcedSays.clause("R3", "more units in execution than allowed")
 	batchBeyondItsBackOffLimit      = limitsEnforcedSays.clause("R12", "batch beyond its back-off limit")
+	queuedBeyondTheBackOffLimit     = limitsEnforcedSays.clause("R12", "queued again beyond the back-off limit")
 )
 
 func newLimitsEnforced(v *view) sim.Invariant {
-	i := &limitsEnforced{}
+	i := &limitsEnforced{passing: map[*submission]*passing{}, looks: map[look][]uint64{}}
 	i.watch = v.watch(limitsEnforcedSays, on{unit: i.checkUnit, always: i.watchBatches})
 	return i
 }
 
-// checkUnit judges an attempt that begins or ends.
+// checkUnit judges an attempt that begins or ends, and a unit that is queued again.
 func (i *limitsEnforced) checkUnit(c *unitChange) error {
+	if err := i.checkBackOffLimit(c); err != nil {
+		return err
+	}
+	i.countFailures(c)
 	if c.deleted {
 		return nil
 	}
@@ -117,6 +145,70 @@ func (i *limitsEnforced) checkParallelism(c *unitChange) error {
 	return nil
 }
 
+// countFailures notes when a batch passes its limit, and when it comes back.
+func (i *limitsEnforced) countFailures(c *unitChange) {
+	s := c.unit.sub
+	more := failures(&c.unit.now) - failures(&c.before)
+	if more == 0 {
+		return
+	}
+	p := i.passing[s]
+	if p == nil {
+		p = &passing{}
+		i.passing[s] = p
+	}
+	p.failures += more
+	switch beyond := p.failures > s.now.BackoffLimit && s.now.BackoffLimit > 0; {
+	case !beyond:
+		p.commit = 0
+	case p.commit == 0:
+		p.commit, p.since = c.by.Commit.CommitTS, c.by.Moment()
+	}
+}
+
+// ObserveCall notes the snapshots on which controllers look at batches.
+func (i *limitsEnforced) ObserveCall(_ *sim.World, c *sim.Call) {
+	if c.Op != ops.KVScan || c.Step != "control" {
+		return
+	}
+	bid, ok := strings.CutPrefix(c.Key, schema.ShardTable.Key(""))
+	if !ok {
+		return
+	}
+	l := look{tasked{incarnation{c.Process, c.Incarnation}, c.Task}, strings.TrimSuffix(bid, "/")}
+	seen := i.looks[l]
+	if n := len(seen); n > 0 && seen[n-1] == c.StartTS {
+		return
+	}
+	if len(seen) == looksKept {
+		seen = seen[1:]
+	}
+	i.looks[l] = append(seen, c.StartTS)
+}
+
+// checkBackOffLimit judges a unit that a controller queues again, by what it saw before. That
+// the limit is passed between its look and this is nobody's fault.
+func (i *limitsEnforced) checkBackOffLimit(c *unitChange) error {
+	s := c.unit.sub
+	p := i.passing[s]
+	if p == nil || p.commit == 0 || c.by.Step != "control" || c.before.State != schema.Failed || !c.became(schema.Pending) {
+		return nil
+	}
+	last := uint64(0)
+	for _, at := range i.looks[look{tasked{incarnation{c.by.Process, c.by.Incarnation}, c.by.Task}, s.bid}] {
+		if at < c.by.Commit.StartTS {
+			last = at
+		}
+	}
+	if last < p.commit {
+		return nil
+	}
+	violation := queuedBeyondTheBackOffLimit.breach(c.by, c.unit.uid, p.since.Ref(fmt.Sprintf("made it %d failed attempts or more", s.now.BackoffLimit+1)), c.edge(),
+		"%d attempts of %s have failed, its back-off limit is %d, and the controller has seen that, but queues unit %s again: it should fail the batch",
+		p.failures, s.bid, s.now.BackoffLimit, c.unit.uid)
+	return telling(violation, func(v *sim.Violation) { v.Also = append(v.Also, "shard/"+s.bid) })
+}
+
 // wait finds the batches that must fail.
 func (i *limitsEnforced) wait(healed time.Duration) {
 	i.due = due{armed: true}
@@ -124,16 +216,16 @@ func (i *limitsEnforced) wait(healed time.Duration) {
 		if !s.startsUnits(i.view) {
 			continue
 		}
-		failures, last := int64(0), sim.Moment{}
+		failed, last := int64(0), sim.Moment{}
 		for _, u := range s.units {
-			if u.now.State != schema.Processing && u.now.State != schema.Complete {
-				failures += u.now.Attempts
+			if n := failures(&u.now); n > 0 {
+				failed += n
 				if u.ending.At > last.At {
 					last = u.ending
 				}
 			}
 		}
-		if failures > s.now.BackoffLimit && s.now.BackoffLimit > 0 {
+		if failed > s.now.BackoffLimit && s.now.BackoffLimit > 0 {
 			i.due.earlier(due{at: max(healed, last.At) + drifted(2*i.cfg.ControlEvery) + i.cfg.slack(), sub: s, since: last})
 		}
 	}

@@ -69,15 +69,40 @@ func (s *submission) counts() (counts schema.Counts, units int64) {
 	return counts, units
 }
 
+// frames is how many of the batch's frames are converted: those of its complete units, and
+// while it lives those that are checkpointed. Of one that has expired no row tells any more.
+func (s *submission) frames() int64 {
+	if s.now.Phase == "expired" {
+		return 0
+	}
+	n := int64(0)
+	for _, u := range s.units {
+		switch {
+		case u.now.State == schema.Complete:
+			n += u.now.Frames
+		case u.checkpoint.exists && !s.terminal():
+			n += u.checkpoint.now.Frames
+		}
+	}
+	return n
+}
+
 // failures is how many attempts have failed of units that have not recovered.
 func (s *submission) failures() int64 {
 	n := int64(0)
 	for _, u := range s.units {
-		if u.exists() && u.now.State != schema.Processing && u.now.State != schema.Complete {
-			n += u.now.Attempts
-		}
+		n += failures(&u.now)
 	}
 	return n
+}
+
+// failures are the attempts of a unit that count against its batch's limit: once it has
+// recovered there are none (R12).
+func failures(u *schema.Unit) int64 {
+	if u.State == schema.Processing || u.State == schema.Complete {
+		return 0
+	}
+	return u.Attempts
 }
 
 // processing is how many units are being executed.

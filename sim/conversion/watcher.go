@@ -172,11 +172,14 @@ func (w *watcher) refused(what string, request func() error) {
 func statusText(s *core.BatchStatus) string {
 	var b strings.Builder
 	headText(&b, s)
+	if s.Frames != 0 {
+		fmt.Fprintf(&b, " frames=%d", s.Frames)
+	}
 	for _, source := range s.Sources {
-		fmt.Fprintf(&b, " source=%d,%t,%q", source.Found, source.Done, source.Error)
+		fmt.Fprintf(&b, " source=%q,%q,%d,%t,%q", source.URL, source.Filter, source.Found, source.Done, source.Error)
 	}
 	for _, u := range s.Failures {
-		fmt.Fprintf(&b, " unit=%s,%s,%d,%d,%q", u.ID, u.State, u.Attempts, u.Epoch, u.Error)
+		fmt.Fprintf(&b, " unit=%s,%q,%s,%d,%d,%q", u.ID, u.URL, u.State, u.Attempts, u.Epoch, u.Error)
 	}
 	return b.String()
 }
@@ -195,7 +198,10 @@ func listText(all []core.BatchStatus) string {
 }
 
 func headText(b *strings.Builder, s *core.BatchStatus) {
-	fmt.Fprintf(b, "gen=%d %s total=%d", s.Generation, s.Phase, s.Total)
+	fmt.Fprintf(b, "gen=%d %s total=%d submitted=%d", s.Generation, s.Phase, s.Total, s.Submitted.UnixMilli())
+	if !s.Finished.IsZero() {
+		fmt.Fprintf(b, " finished=%d", s.Finished.UnixMilli())
+	}
 	if s.Manifest != "" {
 		b.WriteString(" manifest=" + s.Manifest)
 	}
