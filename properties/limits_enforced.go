@@ -25,7 +25,7 @@ type limitsEnforced struct {
 	due      due
 	suspects []suspicion
 	passing  map[*submission]*passing
-	looks    map[look][]uint64
+	looks    map[looker][]look
 }
 
 // passing is how many attempts of a batch have failed, of units that have not recovered, and
@@ -37,14 +37,20 @@ type passing struct {
 	commit   uint64
 }
 
-// look is a task that looks at the shards of a batch. Of each the timestamps of the last
-// snapshots are kept: an effect is observed later than the next look is asked for.
-type look struct {
+// looker is a task that looks at the shards of a batch.
+type looker struct {
 	by  tasked
 	bid string
 }
 
-// looksKept is more than a task can take from the commit of a transaction to its observation.
+// look is the snapshot of one, and when it was asked for.
+type look struct {
+	snapshot uint64
+	at       time.Duration
+}
+
+// looksKept is how many looks of a task are kept: an effect is observed later than the next
+// look is asked for, but by no more than a few of them.
 const looksKept = 8
 
 var (
@@ -57,7 +63,7 @@ var (
 )
 
 func newLimitsEnforced(v *view) sim.Invariant {
-	i := &limitsEnforced{passing: map[*submission]*passing{}, looks: map[look][]uint64{}}
+	i := &limitsEnforced{passing: map[*submission]*passing{}, looks: map[looker][]look{}}
 	i.watch = v.watch(limitsEnforcedSays, on{unit: i.checkUnit, always: i.watchBatches})
 	return i
 }
@@ -175,15 +181,15 @@ func (i *limitsEnforced) ObserveCall(_ *sim.World, c *sim.Call) {
 	if !ok {
 		return
 	}
-	l := look{tasked{incarnation{c.Process, c.Incarnation}, c.Task}, strings.TrimSuffix(bid, "/")}
-	seen := i.looks[l]
-	if n := len(seen); n > 0 && seen[n-1] == c.StartTS {
+	by := looker{tasked{incarnation{c.Process, c.Incarnation}, c.Task}, strings.TrimSuffix(bid, "/")}
+	seen := i.looks[by]
+	if n := len(seen); n > 0 && seen[n-1].snapshot == c.StartTS {
 		return
 	}
 	if len(seen) == looksKept {
 		seen = seen[1:]
 	}
-	i.looks[l] = append(seen, c.StartTS)
+	i.looks[by] = append(seen, look{c.StartTS, c.At})
 }
 
 // checkBackOffLimit judges a unit that a controller queues again, by what it saw before. That
@@ -194,18 +200,18 @@ func (i *limitsEnforced) checkBackOffLimit(c *unitChange) error {
 	if p == nil || p.commit == 0 || c.by.Step != "control" || c.before.State != schema.Failed || !c.became(schema.Pending) {
 		return nil
 	}
-	last := uint64(0)
-	for _, at := range i.looks[look{tasked{incarnation{c.by.Process, c.by.Incarnation}, c.by.Task}, s.bid}] {
-		if at < c.by.Commit.StartTS {
-			last = at
+	var last look
+	for _, l := range i.looks[looker{tasked{incarnation{c.by.Process, c.by.Incarnation}, c.by.Task}, s.bid}] {
+		if l.snapshot < c.by.Commit.StartTS {
+			last = l
 		}
 	}
-	if last < p.commit {
+	if last.snapshot < p.commit {
 		return nil
 	}
 	violation := queuedBeyondTheBackOffLimit.breach(c.by, c.unit.uid, p.since.Ref(fmt.Sprintf("made it %d failed attempts or more", s.now.BackoffLimit+1)), c.edge(),
-		"%d attempts of %s have failed, its back-off limit is %d, and the controller has seen that, but queues unit %s again: it should fail the batch",
-		p.failures, s.bid, s.now.BackoffLimit, c.unit.uid)
+		"%d attempts of %s have failed, more than its back-off limit of %d; %s saw that when it looked at %s, and queues unit %s again: it should fail the batch",
+		p.failures, s.bid, s.now.BackoffLimit, c.by.Process, last.at, c.unit.uid)
 	return telling(violation, func(v *sim.Violation) { v.Also = append(v.Also, "shard/"+s.bid) })
 }
 

@@ -18,7 +18,7 @@ func TestLimitPassedAfterTheLook(t *testing.T) {
 	s.within("control").requeue(unitA, "1 1 0 0", 1)
 	require.NoError(t, s.err)
 	s.looks().requeue(unitB, "11 11 0 0", 11)
-	require.ErrorContains(t, s.err, "its back-off limit is 10, and the controller has seen that")
+	require.ErrorContains(t, s.err, "more than its back-off limit of 10; w1 saw that")
 }
 
 // A unit that is tried again counts no more among what has failed, until that fails, too.

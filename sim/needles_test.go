@@ -669,6 +669,26 @@ func TestBackOffLimitIsOfAllUnits(t *testing.T) {
 	s.Settle()
 }
 
+// A controller looks, and sees two things at once: a unit that has waited long enough to be
+// queued again, and that the batch is beyond its limit since another failed. The batch fails,
+// and nothing is queued any more (R12).
+func TestNothingIsQueuedBeyondTheLimit(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 2, 8)
+	batch.BackoffLimit = 1
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}, Tune: func(k *core.Config) {
+		k.UnitTimeout, k.ControlEvery, k.UnitBackoff = 8*time.Second, 15*time.Second, time.Second
+	}})
+	s.Worker(0).Slow(30)
+	waits := func() bool { return storedRow(s, "status/lab/data").get("failed") == "1" }
+	s.Until(waits) // seen by the controller, the one that will be due
+	s.Until(phaseIs(s, 0, "failed"))
+	require.Contains(t, storedRow(s, "batch/lab/data").get("error"), "more than 1 failed attempts")
+	for _, e := range commits(s, "w0", core.StepControl) {
+		require.Empty(t, wrote(&e, "queue"))
+	}
+	s.Settle()
+}
+
 // A batch that was submitted anew has no counts in a list before a controller has looked at
 // it: those of the last submission are not its own. And the frames of one that has ended are
 // those of its complete units (R17).
