@@ -226,8 +226,9 @@ func TestUnreadOutputIsNeitherTakenNorFree(t *testing.T) {
 func TestAnswersOutlastFailedReads(t *testing.T) {
 	batch := conversion.NewBatch("lab", "data", 1, 40)
 	batch.Sources = append(batch.Sources, conversion.NewBatch("lab", "more", 1, 40).Sources...)
-	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}, Tune: patientTries})
-	s.Until(func() bool { return len(s.World().Keys("checkpoint/")) > 0 && len(s.World().Keys("status/")) > 0 })
+	batches := []workload.Batch{batch, conversion.NewBatch("lab", "other", 1, 40)}
+	s := begin(t, conversion.Setup{Batches: batches, Tune: patientTries})
+	s.Until(func() bool { return len(s.World().Keys("checkpoint/lab/data/")) > 0 && len(s.World().Keys("status/")) == 2 })
 	s.Worker(0).Pause()
 	ask := func() (status core.BatchStatus, list []core.BatchStatus) {
 		asked := s.Client("ask", "lab", func(ctx context.Context, api *core.Client) (_ int64, err error) {
@@ -243,11 +244,13 @@ func TestAnswersOutlastFailedReads(t *testing.T) {
 	status, list := ask()
 	require.Len(t, status.Sources, 2)
 	require.NotZero(t, status.Frames)
+	require.Len(t, list, 2)
 	require.NotZero(t, list[0].Counts)
 	for _, x := range []trouble{
 		{step: core.StepStatus, op: ops.KVScan, key: "checkpoint/"},
 		{step: core.StepStatus, op: ops.KVGet, key: "discovery/lab/data/00000001/0001"},
 		{step: core.StepList, op: ops.KVGet, key: "status/"},
+		{step: core.StepList, op: ops.KVGet, key: "status/lab/other"}, // the first batch is in the list by then
 	} {
 		asked := s.World().Now()
 		x.kind, x.until = &fault.Refuse{}, asked+50*time.Second
