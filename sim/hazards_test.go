@@ -1124,3 +1124,28 @@ func TestLeaderRenewsBetweenTries(t *testing.T) {
 	require.Equal(t, led, leader().get("worker"))
 	s.Settle()
 }
+
+// An owner whose unit has been taken away, by the end of its batch, learns of it by its next
+// beat, and stops: it does not work on until its lease would have run out (R8, R16).
+func TestFencedOwnerStopsAtItsNextBeat(t *testing.T) {
+	s := begin(t, conversion.Setup{Frames: 4000, Tune: func(k *core.Config) {
+		k.StaleAfter, k.UnitTimeout = time.Minute, time.Hour
+		k.CheckpointEvery, k.CheckpointFrames = time.Hour, 1e6 // whose guard would tell it, too
+	}})
+	worked := func() (at time.Duration) {
+		for _, e := range s.Effects() {
+			if e.Kind == sim.EffectObject && e.Step == string(core.StepConvert) {
+				at = e.At
+			}
+		}
+		return at
+	}
+	s.Until(func() bool { return worked() > 0 })
+	requireDone(t, s, s.Cancel(0))
+	s.Until(unitIs(s, 0, "state", "cancelled"))
+	s.Advance(2 * s.Core().Heartbeat)
+	told := s.World().Now()
+	s.Advance(s.Core().StaleAfter)
+	require.Less(t, worked(), told)
+	s.Settle()
+}
