@@ -228,7 +228,9 @@ func TestAnswersOutlastFailedReads(t *testing.T) {
 	batch.Sources = append(batch.Sources, conversion.NewBatch("lab", "more", 1, 40).Sources...)
 	batches := []workload.Batch{batch, conversion.NewBatch("lab", "other", 1, 40)}
 	s := begin(t, conversion.Setup{Batches: batches, Tune: patientTries})
-	s.Until(func() bool { return len(s.World().Keys("checkpoint/lab/data/")) > 0 && len(s.World().Keys("status/")) == 2 })
+	s.Until(func() bool {
+		return len(s.World().Keys("checkpoint/lab/data/")) > 0 && len(s.World().Keys("status/")) == 2
+	})
 	s.Worker(0).Pause()
 	ask := func() (status core.BatchStatus, list []core.BatchStatus) {
 		asked := s.Client("ask", "lab", func(ctx context.Context, api *core.Client) (_ int64, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,7 +102,10 @@ var conflicts = [...]offence{
 	{"a source within another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/some/more/") }},
 	{"a source that is another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/") }},
 	{"a source that holds another's output", func(s *core.BatchSpec) { alsoReads(s, top(s.Output)+"/") }},
-	{"a recording in another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/run.rec") }},
+	{"a recording in another's output", func(s *core.BatchSpec) {
+		alsoReads(s, s.Output+"/run.rec")
+		slices.Reverse(s.Sources) // it is what is looked at first
+	}},
 }
 
 // offence is one way to ask for what must be refused.
