@@ -103,13 +103,47 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	if slices.Contains(q.texts, r.Told) {
 		return nil
 	}
-	last := q.texts[len(q.texts)-1]
 	broken := toldAStatusThatNeverWas
 	if r.What == "list" {
 		broken = toldAListThatNeverWas
 	}
 	return broken.breach(e, r.Of, q.asked.Ref("asked for the "+r.What+" of "+r.Of), "was told",
-		"the client was told that %s is %s; it was %s, and nothing else of %d states since it asked", r.Of, r.Told, last, len(q.texts))
+		"the client was told that %s is %s; since it asked that was never so: %s", r.Of, r.Told, nearest(r.Told, q.texts))
+}
+
+// nearest says in what an answer differs from the one of those that were true that is most
+// like it.
+func nearest(told string, texts []string) string {
+	says, not := differences(told, texts[0])
+	for _, text := range texts[1:] {
+		if more, less := differences(told, text); len(more)+len(less) < len(says)+len(not) {
+			says, not = more, less
+		}
+	}
+	of := "the only state"
+	if len(texts) > 1 {
+		of = fmt.Sprintf("the nearest of %d states", len(texts))
+	}
+	switch {
+	case not == "":
+		return of + " says " + says + ", too"
+	case says == "":
+		return of + " does not say " + not
+	}
+	return of + " says " + says + ", not " + not
+}
+
+// differences are what was true and what was told, without the words that both begin and end
+// with.
+func differences(told, text string) (says, not string) {
+	a, b := strings.Split(text, " "), strings.Split(told, " ")
+	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return strings.Join(a, " "), strings.Join(b, " ")
 }
 
 // checkDenied judges a cancel or a retry that was refused because there is no such batch, or
