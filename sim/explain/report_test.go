@@ -130,11 +130,20 @@ func TestSince(t *testing.T) {
 		page(5, ops.ListUploads, sim.Listing{From: "out/"}), page(6, ops.List, sim.Listing{From: "out/", After: "out/x", Keys: []string{"out/y"}}),
 	}
 	require.Equal(t, "  since:  nobody in collect has sent a request about out/b; the last about anything: 1.000s: w2/beat collect objects.list out/: ok\n"+
+		"  instead: objects.list out/ (2)\n"+
 		"  listed: pages since that had it: 0 of 3; the last: 1.000s: w2/beat collect objects.list out/: ok, keys: 1, behind out/x; 1.000s: w2/beat collect objects.list_uploads out/: ok, keys: 0",
 		since(&sim.Expected{Step: "collect", About: "out/b"}))
 	require.Contains(t, since(&sim.Expected{About: "out/a"}), "\n  listed: pages since that had it: 1 of 3; the last: 1.000s: w2/beat collect objects.list out/: ok, keys: 1")
 	require.Contains(t, since(&sim.Expected{About: "sweep/b"}), "\n  listed: pages since that had it: 0 of 1; ")
 	require.NotContains(t, since(&sim.Expected{About: "unit/u"}), "listed")
+
+	// And what was asked about again and again in its place.
+	h.Requests = nil
+	for _, key := range []string{"", "batch/b", "queue/c/1", "queue/c/2", "batch/b", "lease/u", "queue/c/3", "batch/b", "active/b"} {
+		h.Requests = append(h.Requests, request(3, "w0", "claim", key))
+	}
+	require.Contains(t, since(&sim.Expected{Process: "w0", Step: "claim", About: "unit/u"}), "\n  instead: kv.get batch/b (3), kv.get queue/c/... (3)")
+	require.NotContains(t, since(&sim.Expected{About: "unit/u"}), "instead", "of anybody it says nothing")
 }
 
 // Two faults of one kind and process are told apart, and so are two durations that

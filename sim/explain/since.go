@@ -3,6 +3,7 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -68,7 +69,38 @@ func (r *Report) sinceLines() []string {
 			line += "; the last about anything: " + sentText(last, v.Subject)
 		}
 	}
-	return append([]string{"  since:  " + line}, listedLines(h, v)...)
+	return slices.Concat([]string{"  since:  " + line}, insteadLines(h, v), listedLines(h, v))
+}
+
+// insteadLines say what somebody has asked about again and again in place of what was
+// expected of it. Keys that were asked about once are told by what they begin with.
+func insteadLines(h *sim.History, v *sim.Violation) []string {
+	if v.Expected.Process+v.Expected.Step == "" {
+		return nil
+	}
+	var kinds []string
+	times := map[string]int{}
+	for _, q := range expected(h, v, v.Expected) {
+		keys := strings.Join(q.Keys, " ")
+		if keys == "" || sim.About(keys, v.Expected.About) {
+			continue
+		}
+		kind := q.Op.String() + " " + shortKeys(keys, v.Subject)
+		kinds = append(kinds, kind)
+		times[kind]++
+	}
+	counts := map[string]int{}
+	for _, kind := range kinds {
+		if slash := strings.LastIndexByte(kind, '/'); times[kind] == 1 && slash >= 0 {
+			kind = kind[:slash+1] + "..."
+		}
+		counts[kind]++
+	}
+	maps.DeleteFunc(counts, func(_ string, n int) bool { return n == 1 })
+	if len(counts) == 0 {
+		return nil
+	}
+	return []string{"  instead: " + countedText(counts)}
 }
 
 // listedLines say how often a key that something was expected of has come in what was

@@ -85,11 +85,20 @@ func (r *Report) seen() string {
 	for _, q := range with {
 		counts[strings.TrimSpace(q.Step+" "+q.Op.String())+" "+shortKeys(q.Listing.From, v.Subject)]++
 	}
-	kinds := mostFirst(counts)
-	for n, kind := range kinds[:min(len(kinds), maxListed)] {
-		text += fmt.Sprintf("%s %s (%d)", [...]string{":", ","}[min(n, 1)], kind, counts[kind])
+	if len(counts) > 0 {
+		text += ": " + countedText(counts)
 	}
 	return text
+}
+
+// countedText lists those of which there are most.
+func countedText(counts map[string]int) string {
+	var parts []string
+	kinds := mostFirst(counts)
+	for _, kind := range kinds[:min(len(kinds), maxListed)] {
+		parts = append(parts, fmt.Sprintf("%s (%d)", kind, counts[kind]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // turnLines say what happens between two times that the world is in the same state:
