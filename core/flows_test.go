@@ -197,6 +197,21 @@ func TestChangedRecordingIsPoison(t *testing.T) {
 	})
 }
 
+// What a codec says of an episode is too long for a row: to try again would not make it
+// shorter, so that the unit is dead at once, and its error says what is too long (R12).
+func TestSummaryTooLongForARow(t *testing.T) {
+	run(t, func(w *world) {
+		w.config.Store.MaxRow = 1 << 16
+		w.record("in/arm/a.rec", plaintest.Recording(1, strings.Repeat("pick and place ", 4300), plaintest.Frames(1, 0, 20)))
+		_, err := w.submit(spec("arm"))
+		require.NoError(t, err)
+		w.node("w0")
+		status := w.await("arm", core.PhaseFailed)
+		require.Contains(t, status.Error, "its summary makes a row of ")
+		require.Equal(t, 1, status.Failures[0].Attempts)
+	})
+}
+
 func TestCancelStopsEverything(t *testing.T) {
 	run(t, func(w *world) {
 		for i := range 6 {
