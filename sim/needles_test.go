@@ -669,6 +669,23 @@ func TestBackOffLimitIsOfAllUnits(t *testing.T) {
 	s.Settle()
 }
 
+// Two units fail at once, and each has its own back-off: the second does not wait for the
+// first to be queued again before anybody counts for it (R12).
+func TestFailedUnitsWaitSideBySide(t *testing.T) {
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{conversion.NewBatch("lab", "data", 2, 40)}, Tune: func(k *core.Config) {
+		k.Slots, k.UnitTimeout, k.UnitBackoff, k.UnitBackoffMax = 2, 8*time.Second, time.Minute, time.Minute
+	}})
+	w0 := s.Worker(0)
+	w0.Slow(30)
+	first, second := unitIs(s, 0, "state", "failed"), unitIs(s, 1, "state", "failed")
+	s.Until(func() bool { return first() && second() })
+	failed := s.World().Now()
+	w0.Slow(1)
+	s.Until(func() bool { return !first() && !second() })
+	require.Less(t, s.World().Now(), failed+s.Core().UnitBackoff+3*s.Core().ControlEvery)
+	s.Settle()
+}
+
 // A controller looks, and sees two things at once: a unit that has waited long enough to be
 // queued again, and that the batch is beyond its limit since another failed. The batch fails,
 // and nothing is queued any more (R12).
