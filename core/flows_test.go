@@ -212,6 +212,57 @@ func TestSummaryTooLongForARow(t *testing.T) {
 	})
 }
 
+// put writes a row as nothing of core would.
+func (w *world) put(key, value string) {
+	w.t.Helper()
+	w.calls++
+	p := w.Start(fmt.Sprintf("stranger%d", w.calls), func(ctx context.Context, e *env.Env) error {
+		tx, err := e.KV.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		tx.Put(key, []byte(value))
+		return tx.Commit(ctx)
+	})
+	require.True(w.t, w.Drive(time.Hour, p.Done))
+	require.NoError(w.t, p.Wait())
+}
+
+// A row that cannot be read hides nothing that comes behind it: the batch is discovered, and
+// converted, an attempt whose owner is lost is taken over, and what ended is swept.
+func TestUnreadableRowsHideNothing(t *testing.T) {
+	for name, rows := range map[string][]string{
+		"an active batch": {"active/lab/aaa"},
+		"a batch":         {"active/lab/aaa=a1 gen=1 priority=9", "batch/lab/aaa"},
+		"a queued unit":   {"queue/999/lab/arm/00000001/0000000000000000"},
+		"a lease":         {"lease/a/1/lab/aaa/00000001/0000000000000000"},
+		"a sweep":         {"sweep/lab/aaa/00000001"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(w *world) {
+				for _, row := range rows {
+					key, value, readable := strings.Cut(row, "=")
+					if !readable {
+						value = "u9 of a later version"
+					}
+					w.put(key, value)
+				}
+				w.record("in/arm/a.rec", recording(1, 20))
+				_, err := w.submit(spec("arm"))
+				require.NoError(t, err)
+				lost := w.node("w0")
+				require.True(t, w.Drive(time.Minute, func() bool { return len(w.rows("checkpoint/")) > 0 }))
+				lost.Stop(context.Canceled)
+				w.node("w1")
+				status := w.await("arm", core.PhaseComplete)
+				require.Equal(t, 1, status.Complete)
+				require.True(t, w.Drive(2*w.config.WatchFor, func() bool { return len(w.rows("sweep/lab/arm/")) == 0 }))
+			})
+		})
+	}
+}
+
 func TestCancelStopsEverything(t *testing.T) {
 	run(t, func(w *world) {
 		for i := range 6 {
