@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,6 +218,53 @@ func TestSpecs(t *testing.T) {
 	cfg := DefaultConfig()
 	row := spec.row(&cfg)
 	require.Equal(t, []int{3, 10, 1000}, []int{row.maxAttempts, row.backoffLimit, row.chunk})
+}
+
+// A submission at a limit is accepted, and one beyond it is not.
+func TestSpecsAtTheirLimits(t *testing.T) {
+	traits := DefaultStoreTraits()
+	traits.MaxRowKey = 200
+	accepted := func(change func(s *BatchSpec)) bool {
+		spec := BatchSpec{Namespace: "lab", Name: "arm", Output: "out/arm", Sources: []Source{{URL: "in/"}}}
+		change(&spec)
+		err := spec.check(&traits)
+		if err != nil {
+			require.ErrorIs(t, err, env.ErrInvalid)
+		}
+		return err == nil
+	}
+	const signs = "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+	for c := range 256 {
+		name := "a" + string([]byte{byte(c)})
+		require.Equal(t, strings.IndexByte(signs, byte(c)) >= 0, accepted(func(s *BatchSpec) { s.Name = name }), "%q", name)
+	}
+	for name, limit := range map[string]struct {
+		most   int
+		change func(s *BatchSpec, n int)
+	}{
+		"name":      {128, func(s *BatchSpec, n int) { s.Name = strings.Repeat("x", n) }},
+		"namespace": {128, func(s *BatchSpec, n int) { s.Namespace = strings.Repeat("x", n) }},
+		"sources":   {9999, func(s *BatchSpec, n int) { s.Sources = slices.Repeat(s.Sources, n) }},
+		"priority":  {999, func(s *BatchSpec, n int) { s.Priority = n }},
+		"output":    {traits.MaxRowKey - len(outputPrefix), func(s *BatchSpec, n int) { s.Output = strings.Repeat("x", n) }},
+		"source":    {traits.MaxKey, func(s *BatchSpec, n int) { s.Sources[0].URL = strings.Repeat("x", n) }},
+	} {
+		require.True(t, accepted(func(s *BatchSpec) { limit.change(s, limit.most) }), name)
+		require.False(t, accepted(func(s *BatchSpec) { limit.change(s, limit.most+1) }), name)
+	}
+	for name, change := range map[string]func(s *BatchSpec, n int){
+		"priority":    func(s *BatchSpec, n int) { s.Priority = n },
+		"parallelism": func(s *BatchSpec, n int) { s.Parallelism = n },
+		"attempts":    func(s *BatchSpec, n int) { s.MaxAttempts = n },
+		"back-off":    func(s *BatchSpec, n int) { s.BackoffLimit = n },
+		"chunk":       func(s *BatchSpec, n int) { s.EpisodesPerChunk = n },
+		"TTL":         func(s *BatchSpec, n int) { s.TTL = time.Duration(n) },
+	} {
+		require.True(t, accepted(func(s *BatchSpec) { change(s, 0) }), name)
+		require.False(t, accepted(func(s *BatchSpec) { change(s, -1) }), name)
+	}
+	require.False(t, accepted(func(s *BatchSpec) { s.Sources[0].URL = s.Output }), "a source that is the output")
+	require.False(t, accepted(func(s *BatchSpec) { s.Sources[0].Filter = "a\tb" }), "a filter with a tab")
 }
 
 func TestSourcesTakeWhatTheyName(t *testing.T) {
