@@ -28,13 +28,11 @@ type limitsEnforced struct {
 	looks    map[looker][]look
 }
 
-// passing is how many attempts of a batch have failed, of units that have not recovered, and
-// since when they are more than its limit allows: what did it, and the timestamp of its commit,
-// 0 if they are not.
+// passing is since when more attempts of a batch have failed than its limit allows: what did
+// it, and the timestamp of its commit, 0 if they are not more.
 type passing struct {
-	failures int64
-	since    sim.Moment
-	commit   uint64
+	since  sim.Moment
+	commit uint64
 }
 
 // looker is a task that looks at the shards of a batch.
@@ -154,8 +152,7 @@ func (i *limitsEnforced) checkParallelism(c *unitChange) error {
 // countFailures notes when a batch passes its limit, and when it comes back.
 func (i *limitsEnforced) countFailures(c *unitChange) {
 	s := c.unit.sub
-	more := failures(&c.unit.now) - failures(&c.before)
-	if more == 0 {
+	if failures(&c.unit.now) == failures(&c.before) {
 		return
 	}
 	p := i.passing[s]
@@ -163,8 +160,7 @@ func (i *limitsEnforced) countFailures(c *unitChange) {
 		p = &passing{}
 		i.passing[s] = p
 	}
-	p.failures += more
-	switch beyond := p.failures > s.now.BackoffLimit && s.now.BackoffLimit > 0; {
+	switch beyond := s.failures() > s.now.BackoffLimit && s.now.BackoffLimit > 0; {
 	case !beyond:
 		p.commit = 0
 	case p.commit == 0:
@@ -178,7 +174,7 @@ func (i *limitsEnforced) ObserveCall(_ *sim.World, c *sim.Call) {
 		return
 	}
 	bid, ok := strings.CutPrefix(c.Key, schema.ShardTable.Key(""))
-	if !ok {
+	if !ok || !strings.HasSuffix(bid, "/") { // a look's later pages tell nothing new
 		return
 	}
 	by := looker{tasked{incarnation{c.Process, c.Incarnation}, c.Task}, strings.TrimSuffix(bid, "/")}
@@ -211,7 +207,7 @@ func (i *limitsEnforced) checkBackOffLimit(c *unitChange) error {
 	}
 	violation := queuedBeyondTheBackOffLimit.breach(c.by, c.unit.uid, p.since.Ref(fmt.Sprintf("made it %d failed attempts or more", s.now.BackoffLimit+1)), c.edge(),
 		"%d attempts of %s have failed, more than its back-off limit of %d; %s saw that when it looked at %s, and queues unit %s again: it should fail the batch",
-		p.failures, s.bid, s.now.BackoffLimit, c.by.Process, last.at, c.unit.uid)
+		s.failures(), s.bid, s.now.BackoffLimit, c.by.Process, last.at, c.unit.uid)
 	return telling(violation, func(v *sim.Violation) { v.Also = append(v.Also, "shard/"+s.bid) })
 }
 
