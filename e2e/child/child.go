@@ -104,12 +104,19 @@ func (w *watcher) Write(b []byte) (int, error) {
 // PID is the process's number, which is its group's, too.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// AwaitReady waits for the line of [Spec.Ready] and returns what follows in it.
+// AwaitReady waits for the line of [Spec.Ready] and returns what follows in it, also
+// where the process has ended since. A second call finds no line.
 func (p *Process) AwaitReady(timeout time.Duration) (string, error) {
 	select {
 	case rest := <-p.ready:
 		return rest, nil
 	case <-p.ended:
+		// What it wrote was read before this: a process may be ready and have ended.
+		select {
+		case rest := <-p.ready:
+			return rest, nil
+		default:
+		}
 		return "", fmt.Errorf("%s ended before it was ready: %w", p.cmd.Path, p.reason())
 	case <-time.After(timeout):
 		return "", fmt.Errorf("%s was not ready after %v", p.cmd.Path, timeout)

@@ -83,6 +83,20 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
+// TestReadyAndEnded: a process that wrote its line was ready, though it has ended when
+// somebody asks. Which of two things that have both happened a select sees is a coin's
+// throw, so that one process would not tell.
+func TestReadyAndEnded(t *testing.T) {
+	for range 20 {
+		p, err := child.Start(child.Spec{Args: []string{"echo", "ready at=1"}, Ready: "ready"})
+		require.NoError(t, err)
+		<-p.Ended()
+		text, err := p.AwaitReady(wait)
+		require.NoError(t, err)
+		require.Equal(t, " at=1", text)
+	}
+}
+
 func TestReady(t *testing.T) {
 	var out output
 	p, err := child.Start(child.Spec{Args: []string{"sh", "-c", "printf 're'; printf 'ady at=1\n'; echo more; exit 3"}, Output: &out, Ready: "ready"})
