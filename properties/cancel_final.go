@@ -2,6 +2,7 @@ package properties
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -15,7 +16,27 @@ import (
 // Whoever cancels a run because its data is wrong must be able to rely on it.
 type cancelFinal struct {
 	watch
+	open  []*cancelCall
 	final map[*submission]sim.Moment
+}
+
+// cancelCall is one that has not returned.
+type cancelCall struct {
+	by tasked // who makes one call at a time
+	of string // "<ns>/<name>"
+	// meant are the submissions that have been the name's newest since, one of which it
+	// is about; there may have been none at first.
+	meant []*submission
+}
+
+// only reports whether the call can be about no other submission, and not about none.
+func (c *cancelCall) only() bool { return len(c.meant) == 1 && c.meant[0] != nil }
+
+// cancelled returns those that are, or were once and have expired.
+func (c *cancelCall) cancelled() []*submission {
+	return slices.DeleteFunc(slices.Clone(c.meant), func(s *submission) bool {
+		return s == nil || s.now.Phase != "cancelled" && s.now.Phase != "expired"
+	})
 }
 
 var (
@@ -32,19 +53,29 @@ var (
 
 func newCancelFinal(v *view) sim.Invariant {
 	i := &cancelFinal{final: map[*submission]sim.Moment{}}
-	i.watch = v.watch(cancelFinalSays, on{record: i.checkReturn, unit: i.checkUnit, merge: i.checkMerge, batch: i.checkBatch})
+	i.watch = v.watch(cancelFinalSays, on{record: i.checkCall, unit: i.checkUnit, merge: i.checkMerge, batch: i.checkBatch})
 	return i
 }
 
-// checkReturn looks at the batch as a cancel returns. The record's Of is
-// "<ns>/<name>"; the newest submission is meant.
-func (i *cancelFinal) checkReturn(e *sim.Effect) error {
+// checkCall looks at the batch as a cancel returns.
+func (i *cancelFinal) checkCall(e *sim.Effect) error {
 	r := &e.Record
-	if r.What != "cancel" || !r.Returned {
+	if r.What != "cancel" {
 		return nil
 	}
+	by := tasked{incarnation{e.Process, e.Incarnation}, e.Task}
+	if !r.Returned {
+		i.open = append(i.open, &cancelCall{by: by, of: r.Of, meant: []*submission{i.newest(r.Of)}})
+		return nil
+	}
+	at := slices.IndexFunc(i.open, func(c *cancelCall) bool { return c.by == by && c.of == r.Of })
+	if at < 0 {
+		return nil // nobody saw it being made
+	}
+	call := i.open[at]
+	i.open = slices.Delete(i.open, at, at+1)
 	s := i.newest(r.Of)
-	if r.Class == env.ClassOther && s != nil && s.now.Phase == "cancelled" {
+	if r.Class == env.ClassOther && call.only() && s.now.Phase == "cancelled" {
 		return cancelDenied.breach(e, s.bid, s.ended.Ref("cancelled "+s.bid), "was told that "+s.bid+" cannot be cancelled",
 			"the client was told that %s cannot be cancelled, but it is: by this very call, or an earlier one", s.bid)
 	}
@@ -55,9 +86,10 @@ func (i *cancelFinal) checkReturn(e *sim.Effect) error {
 		return cancelAcknowledgedOfNothing.breach(e, r.Of, sim.EventRef{}, "was told that "+r.Of+" is cancelled",
 			"the cancel of %s was acknowledged, but there is no such batch", r.Of)
 	}
-	switch s.now.Phase {
-	case "cancelled", "expired":
-		i.final[s] = e.Moment()
+	if ended := call.cancelled(); len(ended) > 0 {
+		for _, s := range ended {
+			i.final[s] = e.Moment()
+		}
 		return nil
 	}
 	return acknowledgedCancelDidNotHappen.breach(e, s.bid, s.born.Ref("submitted "+s.bid), "was told that "+s.bid+" is cancelled",
@@ -100,6 +132,13 @@ func (i *cancelFinal) checkMerge(c *mergeChange) error {
 }
 
 func (i *cancelFinal) checkBatch(c *batchChange) error {
+	if !c.deleted && c.prior != c.sub {
+		for _, call := range i.open {
+			if call.of == c.sub.name {
+				call.meant = append(call.meant, c.sub)
+			}
+		}
+	}
 	if !c.published() {
 		return nil
 	}

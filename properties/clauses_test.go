@@ -482,8 +482,17 @@ var breaches = []breach{
 	{"durable-pointers", "upload aborted while named", func(s *story) { s.takenOver().abort(w1, stagingKey(unitA, 1), upload1) }},
 	{"durable-pointers", "part overwritten while named", func(s *story) { s.takenOver().part(w0, stagingKey(unitA, 1), upload1, 1, "part two") }},
 
-	{"cancel-final", "cancel acknowledged of nothing", func(s *story) { s.returned("cancel", 0, env.ClassNone) }},
-	{"cancel-final", "acknowledged cancel did not happen", func(s *story) { s.running().returned("cancel", 0, env.ClassNone) }},
+	{"cancel-final", "cancel acknowledged of nothing", func(s *story) { s.call("cancel"); s.returned("cancel", 0, env.ClassNone) }},
+	{"cancel-final", "acknowledged cancel did not happen", func(s *story) {
+		s.running().call("cancel")
+		s.returned("cancel", 0, env.ClassNone)
+	}},
+	{"cancel-final", "acknowledged cancel did not happen", func(s *story) { // what ended meanwhile was not cancelled
+		s.converted().claimMerge(w1, 1).write(w1, 1, nil).call("cancel")
+		s.flip(w1, 1).call("submit")
+		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2 priority=1"})
+		s.returned("cancel", 0, env.ClassNone)
+	}},
 	{"cancel-final", "claimed after a cancel", func(s *story) { s.running().cancelled().claim(w0, unitA, "1 1 0 0") }},
 	{"cancel-final", "unit created after a cancel", func(s *story) {
 		s.submitted().cancelled().commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""))
@@ -494,12 +503,20 @@ var breaches = []breach{
 	}},
 
 	{"submits-kept", "acknowledged submission is not there", func(s *story) { s.call("submit"); s.returned("submit", 1, env.ClassNone) }},
-	{"submits-kept", "one submission acknowledged twice", func(s *story) { s.submitted().returned("submit", 1, env.ClassNone) }},
+	{"submits-kept", "one submission acknowledged twice", func(s *story) {
+		s.submitted().call("submit")
+		s.returned("submit", 1, env.ClassNone)
+	}},
 	{"submits-kept", "submission is not what was asked for", func(s *story) {
 		s.call("submit")
 		r := batchRow("pending", "")
 		s.commit("client/1", row{r.key, strings.Replace(r.value, "chunk=2", "chunk=3", 1)})
 		s.returned("submit", 1, env.ClassNone)
+	}},
+	{"submits-kept", "submission is not what was asked for", func(s *story) { // but what was asked for before
+		s.published().collected().ask("submit", 1)
+		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2 priority=1"})
+		s.returned("submit", 2, env.ClassNone)
 	}},
 	{"submits-kept", "submission rewritten", func(s *story) {
 		r := batchRow("discovering", "")
@@ -517,6 +534,12 @@ var breaches = []breach{
 	{"outputs-exclusive", "submission refused for nought", func(s *story) { // an output beside it is not within it
 		s.commit("client/1", otherBatch("out/data-1", "in/"))
 		s.call("submit")
+		s.returned("submit", 0, env.ClassOther)
+	}},
+
+	{"outputs-exclusive", "submission refused for nought", func(s *story) { // another has the output of before
+		s.commit("client/1", otherBatch(output, "in/"))
+		s.ask("submit", 1)
 		s.returned("submit", 0, env.ClassOther)
 	}},
 

@@ -208,6 +208,42 @@ var legal = []struct {
 		s.commit(w0, row{"status/" + batch, "t1 gen=2 phase=cancelled"})
 		s.settle()
 	}},
+	{"somebody submits again what another's cancel has just ended", "cancel_wins", func(s *story) {
+		s.running().call("cancel")
+		s.commit("client/1", batchRow("cancelled", "units=2"), gone(activeRow))
+		s.task = "meddler"
+		s.call("submit")
+		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2 priority=1"})
+		s.returned("submit", 2, env.ClassNone)
+		s.task = ""
+		s.returned("cancel", 0, env.ClassNone)
+	}},
+	{"a cancel is superseded, and another cancels what came", "", func(s *story) {
+		s.published().call("cancel")
+		s.task = "meddler"
+		s.call("submit")
+		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2 priority=1"})
+		s.returned("submit", 2, env.ClassNone)
+		s.call("cancel")
+		s.commit("client/1", batchRowOf(2, "cancelled", ""), gone(activeRow))
+		s.returned("cancel", 0, env.ClassNone)
+		s.task = ""
+		s.returned("cancel", 0, env.ClassOther)
+	}},
+	{"a name comes back as something else", "resubmitted_otherwise", func(s *story) {
+		s.published().collected().ask("submit", 1)
+		s.commit("client/1", revised(batchRowOf(2, "pending", "")), row{activeRow.key, "a1 gen=2 priority=1"})
+		s.returned("submit", 2, env.ClassNone)
+	}},
+	{"an earlier call's submission arrives while the next asks for something else", "", func(s *story) {
+		s.call("submit")
+		s.returned("submit", 0, env.ClassUndetermined)
+		s.ask("submit", 1)
+		s.commit("client/1", batchRow("pending", ""), activeRow)
+		s.returned("submit", 0, env.ClassUndetermined)
+		s.commit(w0, leaderRow(w0, 1, 1))
+		s.commit(w0, batchRow("discovering", ""))
+	}},
 	{"a request of the dead arrives", "late_request_of_old_run", func(s *story) {
 		s.process(sim.Booted, w0)
 		s.running().claim(w0, unitA, "1 1 0 0").crashed(w0)

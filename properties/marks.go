@@ -47,8 +47,8 @@ func Marks() []string {
 	return []string{
 		"attempt_timed_out", "cancel_loses", "cancel_wins", "crash_between_prewrite_and_commit", "dead_letter",
 		"double_takeover", "drain_mid_unit", "late_request_of_old_run", "list_page_failed", "merge_takeover",
-		"resume_from_checkpoint", "resume_open_upload", "scanner_takeover", "scanner_takeover_mid_listing",
-		"takeover_after_expiry", "zombie_complete_refused", "zombie_flip_refused",
+		"resubmitted_otherwise", "resume_from_checkpoint", "resume_open_upload", "scanner_takeover",
+		"scanner_takeover_mid_listing", "takeover_after_expiry", "zombie_complete_refused", "zombie_flip_refused",
 	}
 }
 
@@ -84,6 +84,9 @@ func (i *marks) markLeader(c *leaderChange) error {
 func (i *marks) markBatch(c *batchChange) error {
 	if c.entered() && c.sub.now.Phase == "cancelled" && c.before.Phase != "pending" {
 		i.world.Mark("cancel_wins")
+	}
+	if p := c.prior; !c.deleted && p != nil && p != c.sub && p.wanted != c.sub.wanted {
+		i.world.Mark("resubmitted_otherwise")
 	}
 	return nil
 }

@@ -15,17 +15,7 @@ import (
 // Generations count by name: two names that share a prefix write the same keys. And in an
 // output janitors delete, so that recordings there are gone one day. Outputs stay their
 // names' own, whatever becomes of the batches.
-type outputsExclusive struct {
-	watch
-	calls map[string]*submitCall // by who calls, and the name
-}
-
-// submitCall is a submission under way.
-type submitCall struct {
-	asked   sim.Moment
-	live    bool // the name lived when it was sent
-	several bool // of one process at once: which is answered nobody can tell
-}
+type outputsExclusive struct{ watch }
 
 var (
 	outputsExclusiveSays = say("outputs-exclusive")
@@ -36,7 +26,7 @@ var (
 )
 
 func newOutputsExclusive(v *view) sim.Invariant {
-	i := &outputsExclusive{calls: map[string]*submitCall{}}
+	i := &outputsExclusive{}
 	i.watch = v.watch(outputsExclusiveSays, on{batch: i.checkRow, record: i.checkRecord})
 	return i
 }
@@ -92,22 +82,11 @@ func within(prefix, other string) bool {
 
 func (i *outputsExclusive) checkRecord(e *sim.Effect) error {
 	r := &e.Record
-	if r.What != "submit" {
-		return nil
-	}
-	key := e.Process + "/" + e.Incarnation + " " + r.Of
-	call := i.calls[key]
-	if !r.Returned {
-		s := i.newest(r.Of)
-		i.calls[key] = &submitCall{asked: e.Moment(), live: s != nil && !s.terminal(), several: call != nil}
-		return nil
-	}
-	delete(i.calls, key)
-	wanted := i.wanted[r.Of]
+	call, wanted := i.answered, i.wanted[r.Of]
 	if r.Class != env.ClassOther || call == nil || call.several || call.live || wanted == nil {
 		return nil
 	}
-	output := strings.TrimSuffix(wanted.Output, "/")
+	output := strings.TrimSuffix(wanted.Version(call.version).Output, "/")
 	if s := i.newest(r.Of); s != nil && s.born.Event > call.asked.Event || i.rival(r.Of, output) != nil {
 		return nil
 	}

@@ -33,14 +33,19 @@ const (
 	w1     = "w1/1"
 )
 
-// asked is the workload of every story: one batch of two recordings.
+// asked is the workload of every story: one batch of two recordings, that is submitted
+// with other chunks and another output later.
 func asked() workload.Spec {
-	return workload.Spec{Batches: []workload.Batch{{
+	b := workload.Batch{
 		Namespace: "lab", Name: "data", Output: output + "/", ChunkSize: 2, MaxAttempts: 3, Priority: 1,
 		Sources: []workload.Source{{Prefix: "in/", Filter: "*.rec", Recordings: []workload.Recording{
 			{Name: "a.rec", ID: 1, Frames: 2, Task: "sort"}, {Name: "b.rec", ID: 2, Frames: 3, First: 7, Task: "sort"},
 		}}},
-	}}}
+	}
+	revised := b
+	revised.Output, revised.ChunkSize = output+".2/", 5
+	b.Revised = &revised
+	return workload.Spec{Batches: []workload.Batch{b}}
 }
 
 func config() properties.Config {
@@ -205,8 +210,10 @@ func (s *story) expire(key, upload string) {
 	s.show(sim.Effect{Kind: sim.EffectObject, Object: objstore.Effect{Kind: objstore.EffectExpire, Key: key, UploadID: upload}}, w0)
 }
 
-func (s *story) call(what string) {
-	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch}}, "client/1")
+func (s *story) call(what string) { s.ask(what, 0) }
+
+func (s *story) ask(what string, version int64) {
+	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch, Value: version}}, "client/1")
 }
 
 func (s *story) returned(what string, value int64, class env.Class) {
@@ -268,6 +275,11 @@ func batchRowOf(gen int, phase, more string) row {
 	}
 	return row{"batch/" + batch, strings.TrimSpace(fmt.Sprintf(`b1 gen=%d phase=%s output=%s sources="in/\t*.rec" max_attempts=3 backoff_limit=10 parallelism=0 shards=1 priority=1 ttl=40000 chunk=2 submitted_ms=1 finished_ms=%d %s`,
 		gen, phase, output, ended, more))}
+}
+
+// revised is the row of a submission as it is asked for later.
+func revised(r row) row {
+	return row{r.key, strings.NewReplacer("output="+output, "output="+output+".2", "chunk=2", "chunk=5").Replace(r.value)}
 }
 
 // otherBatch is the row of a batch of another name.

@@ -1,14 +1,11 @@
 package properties
 
 import (
-	"cmp"
 	"fmt"
-	"strings"
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
-	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
 
 // submitsKept: a submission that was acknowledged is there, under the
@@ -20,31 +17,8 @@ import (
 // doubled one builds it twice.
 type submitsKept struct {
 	watch
-	calls map[string]int        // submit calls by name
-	asked map[string]sim.Moment // the newest call by name
-	open  map[string]*openCalls // of one process about one name that have not returned
+	calls map[string]int // submit calls by name
 	acked map[*submission]sim.Moment
-}
-
-// openCalls are those under way, and whether there have been several at once: whose of them
-// a row is nobody can tell then.
-type openCalls struct {
-	n       int
-	several bool
-}
-
-func (c *openCalls) begin() *openCalls {
-	if c == nil {
-		return &openCalls{n: 1}
-	}
-	c.n, c.several = c.n+1, true
-	return c
-}
-
-// end reports whether it was the last one.
-func (c *openCalls) end() bool {
-	c.n--
-	return c.n == 0
 }
 
 var (
@@ -59,7 +33,7 @@ var (
 )
 
 func newSubmitsKept(v *view) sim.Invariant {
-	i := &submitsKept{calls: map[string]int{}, asked: map[string]sim.Moment{}, open: map[string]*openCalls{}, acked: map[*submission]sim.Moment{}}
+	i := &submitsKept{calls: map[string]int{}, acked: map[*submission]sim.Moment{}}
 	i.watch = v.watch(submitsKeptSays, on{record: i.checkRecord, batch: i.checkRow})
 	return i
 }
@@ -69,24 +43,16 @@ func (i *submitsKept) checkRecord(e *sim.Effect) error {
 	if r.What != "submit" {
 		return nil
 	}
-	key := fmt.Sprintf("%s/%s %s", e.Process, e.Incarnation, r.Of)
-	open := i.open[key]
 	if !r.Returned {
 		i.calls[r.Of]++
-		i.asked[r.Of] = e.Moment()
-		i.open[key] = open.begin()
 		return nil
 	}
-	if open == nil {
-		open = open.begin() // a call that nobody recorded
-	}
-	if open.end() {
-		delete(i.open, key)
-	}
+	call := i.answered
 	switch {
+	case call == nil: // nobody saw it being made
+		return nil
 	case r.Class == env.ClassOther:
-		asked := i.asked[r.Of]
-		if s := i.newest(r.Of); !open.several && s != nil && s.born.Is(e.Process, e.Incarnation) && s.born.Event > asked.Event {
+		if s := i.newest(r.Of); !call.several && s != nil && s.born.Is(e.Process, e.Incarnation) && s.born.Event > call.asked.Event {
 			return ownSubmissionRefused.breach(e, s.bid, s.born.Ref("submitted "+s.bid), "was told that "+r.Of+" is live already",
 				"a submission of %s was refused because the name lives: as %s, which that very call submitted", r.Of, s.bid)
 		}
@@ -106,51 +72,14 @@ func (i *submitsKept) checkRecord(e *sim.Effect) error {
 			"two submissions of %s were acknowledged as generation %d", r.Of, r.Value)
 	}
 	i.acked[s] = e.Moment()
-	if s.wanted == nil {
+	if i.wanted[r.Of] == nil {
 		return nil
 	}
-	if wrong := i.differs(&s.now, s.wanted); wrong != "" {
+	if wrong := i.differs(&s.now, i.wanted[r.Of].Version(call.version)); wrong != "" {
 		return submissionIsNotWhatWasAskedFor.breach(e, bid, s.born.Ref("submitted it"), what,
 			"%s was submitted with another %s than asked for", bid, wrong)
 	}
 	return nil
-}
-
-// differs names the first field of a submission that is not the workload's.
-func (i *submitsKept) differs(row *schema.Batch, b *workload.Batch) string {
-	attempts := b.MaxAttempts
-	if attempts == 0 {
-		attempts = i.cfg.MaxAttempts
-	}
-	switch {
-	case row.Output != strings.TrimSuffix(b.Output, "/"):
-		return "output"
-	case row.Chunk != int64(b.ChunkSize):
-		return "chunk size"
-	case row.MaxAttempts != int64(attempts):
-		return "number of attempts"
-	case row.Priority != int64(b.Priority):
-		return "priority"
-	case row.Parallelism != int64(b.Parallelism):
-		return "parallelism"
-	case row.BackoffLimit != int64(cmp.Or(b.BackoffLimit, i.cfg.BackoffLimit)):
-		return "back-off limit"
-	case row.TTLMS != i.cfg.TTL.Milliseconds():
-		return "time to live"
-	}
-	rest := row.Sources
-	for n := range b.Sources {
-		source, more, _ := strings.Cut(rest, "\n")
-		url, filter, _ := strings.Cut(source, "\t")
-		if url != b.Sources[n].Prefix || filter != b.Sources[n].Filter {
-			return "source"
-		}
-		rest = more
-	}
-	if rest != "" {
-		return "number of sources"
-	}
-	return ""
 }
 
 func (i *submitsKept) checkRow(c *batchChange) error {

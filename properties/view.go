@@ -44,6 +44,9 @@ type view struct {
 	uploads     map[string]*upload
 	processes   map[string]*process
 	wanted      map[string]*workload.Batch // by "<ns>/<name>"
+	asked       map[string]int             // the newest version of it that was asked for, by the same
+	submits     []*submitCall              // that have not returned
+	answered    *submitCall                // what the observed record answers, or nil
 	faults      []strike
 
 	transactions []transaction // in the order of their commits
@@ -77,7 +80,7 @@ func newView(c *Config) *view {
 		unitOf: map[string]*unit{}, leases: map[string]*lease{}, queue: map[string]*queued{},
 		discoveries: map[string]*discovery{}, statuses: map[string]*status{}, shards: map[string]*shard{}, active: map[string]uint64{},
 		objects: map[string]*object{}, uploads: map[string]*upload{}, processes: map[string]*process{},
-		wanted: map[string]*workload.Batch{},
+		wanted: map[string]*workload.Batch{}, asked: map[string]int{},
 	}
 	for i := range c.Workload.Batches {
 		b := &c.Workload.Batches[i]
@@ -105,6 +108,8 @@ func (v *view) Observe(w *sim.World, e *sim.Effect) error {
 		takeObject(v, e)
 	case sim.EffectProcess:
 		takeProcess(v, e)
+	case sim.EffectRecord:
+		takeSubmit(v, e)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package properties
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -24,8 +25,8 @@ type submission struct {
 	discoveries    []*discovery
 	shards         []*shard
 	merge          merge
-	room           time.Duration // when an attempt last ended
-	wanted         *workload.Batch
+	room           time.Duration   // when an attempt last ended
+	wanted         *workload.Batch // what was asked for; nil if nobody knows
 	last           batchChange
 }
 
@@ -125,11 +126,64 @@ func (v *view) submission(bid string) *submission {
 	s := v.submissions[bid]
 	if s == nil {
 		name, gen, _ := schema.SplitBatchID(bid)
-		s = &submission{bid: bid, name: name, key: schema.BatchTable.Key(name), gen: gen, wanted: v.wanted[name]}
+		s = &submission{bid: bid, name: name, key: schema.BatchTable.Key(name), gen: gen}
 		v.submissions[bid] = s
 		v.order = append(v.order, s)
 	}
 	return s
+}
+
+// wantedBy is the version of a batch that a row which begins a submission holds: the newest
+// that was asked for, unless it is of an earlier one.
+func (v *view) wantedBy(name string, row *schema.Batch) *workload.Batch {
+	b := v.wanted[name]
+	if b == nil {
+		return nil
+	}
+	asked := v.asked[name]
+	for n := asked; n >= 0; n-- {
+		if version := b.Version(n); v.differs(row, version) == "" {
+			return version
+		}
+	}
+	return b.Version(asked)
+}
+
+// differs names the first field of a submission that is not the workload's.
+func (v *view) differs(row *schema.Batch, b *workload.Batch) string {
+	attempts := b.MaxAttempts
+	if attempts == 0 {
+		attempts = v.cfg.MaxAttempts
+	}
+	switch {
+	case row.Output != strings.TrimSuffix(b.Output, "/"):
+		return "output"
+	case row.Chunk != int64(b.ChunkSize):
+		return "chunk size"
+	case row.MaxAttempts != int64(attempts):
+		return "number of attempts"
+	case row.Priority != int64(b.Priority):
+		return "priority"
+	case row.Parallelism != int64(b.Parallelism):
+		return "parallelism"
+	case row.BackoffLimit != int64(cmp.Or(b.BackoffLimit, v.cfg.BackoffLimit)):
+		return "back-off limit"
+	case row.TTLMS != v.cfg.TTL.Milliseconds():
+		return "time to live"
+	}
+	rest := row.Sources
+	for n := range b.Sources {
+		source, more, _ := strings.Cut(rest, "\n")
+		url, filter, _ := strings.Cut(source, "\t")
+		if url != b.Sources[n].Prefix || filter != b.Sources[n].Filter {
+			return "source"
+		}
+		rest = more
+	}
+	if rest != "" {
+		return "number of sources"
+	}
+	return ""
 }
 
 func takeBatch(v *view, c rowChange, rest, row string) error {
@@ -151,7 +205,7 @@ func takeBatch(v *view, c rowChange, rest, row string) error {
 	s.now = b
 	v.batches[c.key] = s
 	if !s.exists {
-		s.exists, s.born = true, c.by.Moment()
+		s.exists, s.born, s.wanted = true, c.by.Moment(), v.wantedBy(rest, &b)
 	}
 	if s.last.published() && s.published.Event == 0 {
 		s.published = c.by.Moment()

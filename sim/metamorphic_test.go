@@ -112,7 +112,7 @@ func (c cameOf) Settled(w *sim.World) error {
 func calm(t *testing.T, seed uint64) *plan.Plan {
 	p, err := sim.Draft(suite.Target(), seed)
 	require.NoError(t, err)
-	for _, name := range []string{"cancel_percent", "resubmit_percent", "retry_percent", "comeback_percent"} {
+	for _, name := range []string{"cancel_percent", "resubmit_percent", "retry_percent", "comeback_percent", "meddle_percent"} {
 		set(p, name, "0")
 	}
 	set(p, "ttl", "0s")

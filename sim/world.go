@@ -89,7 +89,7 @@ type Record struct {
 	// Returned is false for a call, true for its return with Class.
 	Returned bool
 	Class    env.Class
-	Value    int64  // what the call returned, if it is a number
+	Value    int64  // what the call returned, if it is a number, or what it asked with
 	Told     string // what it returned, as text that invariants can compare
 }
 
@@ -555,6 +555,11 @@ func RecorderOf(e *env.Env) (Recorder, bool) {
 
 // Call records that the client is about to do what to of.
 func (r Recorder) Call(what, of string) { r.in.Record(Record{What: what, Of: of}) }
+
+// Ask records a call that asks with a number: which of several requests it is.
+func (r Recorder) Ask(what, of string, with int64) {
+	r.in.Record(Record{What: what, Of: of, Value: with})
+}
 
 // Return records how it ended.
 func (r Recorder) Return(what, of string, value int64, err error) {

@@ -67,6 +67,7 @@ func stage(s chaos.Scenario, c *conversion.Config) {
 	c.Frames = max(c.Frames, 40)
 	c.PoisonPercent, c.EmptyPercent, c.CancelPercent, c.ResubmitPercent, c.TersePercent = 0, 0, 0, 0, 0
 	c.MissingPercent, c.OverlapPercent, c.ComebackPercent, c.Linger = 0, 0, 0, 0
+	c.ForeignPercent, c.RevisePercent, c.MeddlePercent = 0, 0, 0
 	k := &c.Core
 	k.UnitTimeout = core.DefaultConfig().UnitTimeout
 	// A story fails attempts on purpose: a batch that allows for one would end with it.

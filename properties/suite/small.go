@@ -28,6 +28,7 @@ func calm(c *sim.Config, k *conversion.Config) {
 	k.Batches, k.Sources, k.Recordings, k.Frames = 1, 1, 2, smallFrames
 	k.PoisonPercent, k.EmptyPercent, k.CancelPercent, k.ResubmitPercent, k.RetryPercent, k.WatchPercent = 0, 0, 0, 0, 0, 0
 	k.MissingPercent, k.OverlapPercent, k.TersePercent, k.ComebackPercent, k.Linger, k.OperatorLooks, k.OperatorEvery = 0, 0, 0, 0, 0, 30, 0
+	k.ForeignPercent, k.RevisePercent, k.MeddlePercent = 0, 0, 0
 	k.TTL, k.LeakCheck, k.NoConditional = 0, false, false
 	k.ClientPace = min(k.ClientPace, 2*time.Second)
 	k.Core.PartSize, k.Core.MultipartAbove = 600, 900

@@ -20,11 +20,12 @@ type client struct {
 	finished bool
 	told     bool              // a script tells it what to do
 	acked    map[string]int    // the newest generation that it was told of, by name
+	outputs  map[string]string // that of the newest submission that it was told of, by name
 	refused  map[string]string // why its last submission was refused, by name
 }
 
 func newClient(s *System) client {
-	return client{system: s, acked: map[string]int{}, refused: map[string]string{}}
+	return client{system: s, acked: map[string]int{}, outputs: map[string]string{}, refused: map[string]string{}}
 }
 
 // main runs one errand per batch, side by side.
@@ -39,16 +40,14 @@ func (c *client) main(ctx context.Context, e *env.Env) error {
 	}
 	errands := e.Runtime.Group(ctx)
 	for i := range c.system.workload.Batches {
-		b := &c.system.workload.Batches[i]
-		errands.Spawn("batch"+strconv.Itoa(i), func(ctx context.Context) error {
-			s := errand{client: c, env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i)}
-			return s.run(ctx)
-		})
-		if c.draw(i).Chance("watch", 10*c.system.config.WatchPercent) {
-			errands.Spawn("watch"+strconv.Itoa(i), func(ctx context.Context) error {
-				w := watcher{client: c, env: e, api: api, recorder: recorder, batch: b, draw: c.draw(i).Sub("watch")}
-				return w.run(ctx, c.system.config.ClientPace)
-			})
+		s := &errand{client: c, env: e, api: api, recorder: recorder, batch: &c.system.workload.Batches[i], draw: c.draw(i)}
+		if s.draw.Chance("meddle", 10*c.system.config.MeddlePercent) {
+			s.rivals = &rivals{of: *s, group: errands, task: "rival" + strconv.Itoa(i)}
+			s.rivals.meet()
+		}
+		errands.Spawn("batch"+strconv.Itoa(i), s.run)
+		if s.draw.Chance("watch", 10*c.system.config.WatchPercent) {
+			errands.Spawn("watch"+strconv.Itoa(i), func(ctx context.Context) error { return s.watch(ctx, "watch") })
 		}
 	}
 	err := errands.Wait()
@@ -73,6 +72,8 @@ type errand struct {
 	recorder sim.Recorder
 	batch    *workload.Batch
 	draw     keyed.Draw
+	version  int     // of what it asks for; the first is 0
+	rivals   *rivals // whom its calls meet, or nil
 }
 
 func (s *errand) run(ctx context.Context) error {
@@ -86,6 +87,7 @@ func (s *errand) run(ctx context.Context) error {
 	if err := s.submit(ctx); err != nil {
 		return err
 	}
+	s.version = 1
 	if s.draw.Chance("impatient", 5*c.ResubmitPercent) {
 		// Submitting what lives is refused.
 		if err := pace("again"); err != nil {
@@ -113,7 +115,7 @@ func (s *errand) run(ctx context.Context) error {
 		if err := s.untilEnded(ctx); err != nil {
 			return err
 		}
-		if err := s.submit(ctx); err != nil {
+		if err := s.submitAndWatch(ctx, "resubmitted"); err != nil {
 			return err
 		}
 	}
@@ -123,7 +125,22 @@ func (s *errand) run(ctx context.Context) error {
 	if err := s.until(ctx, func(phase core.Phase) bool { return phase == core.PhaseExpired }); err != nil {
 		return err
 	}
-	return s.submit(ctx)
+	return s.submitAndWatch(ctx, "come back")
+}
+
+// submitAndWatch submits what is watched, perhaps, as the first submission was.
+func (s *errand) submitAndWatch(ctx context.Context, label string) error {
+	label = "watch " + label
+	if err := s.submit(ctx); err != nil || !s.draw.Chance(label, 10*s.client.system.config.WatchPercent) {
+		return err
+	}
+	return s.watch(ctx, label)
+}
+
+// watch asks how the batch stands, now and then.
+func (s *errand) watch(ctx context.Context, label string) error {
+	w := watcher{client: s.client, env: s.env, api: s.api, recorder: s.recorder, batch: s.batch, draw: s.draw.Sub(label)}
+	return w.run(ctx, s.client.system.config.ClientPace)
 }
 
 // retryDead asks again and again for dead units to be tried again, as an
@@ -138,26 +155,36 @@ func (s *errand) retryDead(ctx context.Context) error {
 		if err != nil || len(all) == 0 {
 			continue
 		}
-		name := s.batch.Namespace + "/" + s.batch.Name
-		s.recorder.Call("retry", name)
-		n, err := s.api.Retry(ctx, s.batch.Namespace, s.batch.Name)
-		s.recorder.Return("retry", name, int64(n), err)
-		if err == core.ErrEnded {
+		if s.retry(ctx) == core.ErrEnded {
 			return nil
 		}
 	}
 	return nil
 }
 
+// retry asks once.
+func (s *errand) retry(ctx context.Context) error {
+	name := s.batch.Namespace + "/" + s.batch.Name
+	s.rivals.meet()
+	s.recorder.Call("retry", name)
+	n, err := s.api.Retry(ctx, s.batch.Namespace, s.batch.Name)
+	s.recorder.Return("retry", name, int64(n), err)
+	return err
+}
+
 // submit tries until the batch is submitted, or was by an earlier try.
 func (s *errand) submit(ctx context.Context) error {
-	spec := specOf(s.batch, s.client.system.config.TTL)
+	spec := specOf(s.batch.Version(s.version), s.client.system.config.TTL)
 	name := spec.Namespace + "/" + spec.Name
 	for {
-		s.recorder.Call("submit", name)
+		s.rivals.meet()
+		s.recorder.Ask("submit", name, int64(s.version))
 		gen, err := s.api.Submit(ctx, spec)
 		s.recorder.Return("submit", name, int64(gen), err)
 		s.client.acked[name] = max(s.client.acked[name], int(gen))
+		if err == nil {
+			s.client.outputs[name] = spec.Output
+		}
 		if err == nil || err == core.ErrLive {
 			return nil
 		}
@@ -172,6 +199,7 @@ func (s *errand) submit(ctx context.Context) error {
 func (s *errand) cancel(ctx context.Context) error {
 	name := s.batch.Namespace + "/" + s.batch.Name
 	for {
+		s.rivals.meet()
 		s.recorder.Call("cancel", name)
 		err := s.api.Cancel(ctx, s.batch.Namespace, s.batch.Name)
 		s.recorder.Return("cancel", name, 0, err)

@@ -56,6 +56,14 @@ type Config struct {
 	// ComebackPercent of the batches are submitted once more after their rows have
 	// expired, which takes a TTL.
 	ComebackPercent int
+	// ForeignPercent of the batches but the first are in namespaces of their own.
+	ForeignPercent int
+	// RevisePercent of the batches that are submitted once more are submitted as something
+	// else: with another output, other limits, fewer sources.
+	RevisePercent int
+	// MeddlePercent of the batches have other clients who cancel them, retry their dead units
+	// or submit them while the first one asks for something.
+	MeddlePercent int
 	// Linger is how long the clients stay when all their batches have ended: faults
 	// go on meanwhile, and meet what cleans up.
 	Linger time.Duration
@@ -255,6 +263,9 @@ func (c *Config) Settings() []plan.Setting {
 		{Name: "operator_looks", Int: &c.OperatorLooks, Min: 1, Max: 10000, Absent: "30"},
 		{Name: "operator_every", Duration: &c.OperatorEvery, Max: day, Absent: "0s"},
 		{Name: "comeback_percent", Int: &c.ComebackPercent, Max: 100, Absent: "0"},
+		{Name: "foreign_percent", Int: &c.ForeignPercent, Max: 100, Absent: "0"},
+		{Name: "revise_percent", Int: &c.RevisePercent, Max: 100, Absent: "0"},
+		{Name: "meddle_percent", Int: &c.MeddlePercent, Max: 100, Absent: "0"},
 		{Name: "linger", Duration: &c.Linger, Max: day, Absent: "0s"},
 		number("watch_percent", &c.WatchPercent, 0, 100),
 		{Name: "ttl", Duration: &c.TTL, Max: day},
@@ -340,7 +351,7 @@ func (c *Config) Draw(d keyed.Draw) {
 	if d.Chance("overlap", 40) {
 		c.OverlapPercent = 70
 	}
-	if d.Chance("cancel", 120) {
+	if d.Chance("cancel", 80) {
 		c.CancelPercent = 70
 	}
 	if d.Chance("retry", 100) {
@@ -386,6 +397,15 @@ func (c *Config) Draw(d keyed.Draw) {
 	if d.Chance("haul", 8) {
 		c.haul(d)
 	}
+	if d.Chance("foreign", 200) {
+		c.ForeignPercent = 70
+	}
+	if d.Chance("contest", 30) {
+		c.contest(d)
+	}
+	if (c.ResubmitPercent > 0 || c.ComebackPercent > 0 || c.MeddlePercent > 0) && d.Chance("revise", 500) {
+		c.RevisePercent = 70
+	}
 	if c.LeakCheck && d.Chance("leaks soon", 800) { // else most of the run is waiting
 		c.hasten()
 	}
@@ -403,6 +423,9 @@ func (c *Config) storm(d keyed.Draw) {
 	c.Workers, c.Recordings = max(c.Workers, 2), max(c.Recordings, 3)
 	c.PoisonPercent, c.RetryPercent, c.CancelPercent, c.ResubmitPercent, c.WatchPercent, c.ComebackPercent = 30, 60, 40, 50, 50, 60
 	c.OperatorLooks = 10
+	if d.Chance("storm meddle", 300) {
+		c.MeddlePercent = 60
+	}
 	c.TersePercent = 100 // else the attempts would be the workload's
 	k := &c.Core
 	k.MaxAttempts, k.BackoffLimit = int(d.Between("storm attempts", 1, 3)), int(d.Between("storm backoff", 2, 6))
@@ -411,6 +434,20 @@ func (c *Config) storm(d keyed.Draw) {
 	c.MissingPercent = 15
 	if d.Chance("storm control", 500) { // what has ended is seen late: reapers come first
 		k.ControlEvery = quantised(d, "storm control every", 5e9, 60e9)
+	}
+}
+
+// contest is several clients who cancel, retry and submit the same batches, each as if it
+// were the only one: calls meet, and what one has looked at another changes.
+func (c *Config) contest(d keyed.Draw) {
+	c.MeddlePercent, c.CancelPercent, c.ResubmitPercent = 100, 50, 70
+	c.ClientPace = quantised(d, "contest pace", 1e8, 5e9)
+	c.Frames = min(c.Frames, 12)
+	switch d.Between("contest of", 0, 2) {
+	case 0:
+		c.unrest = int(d.LogBetween("contest unrest", 50, 300))
+	case 1:
+		c.PoisonPercent, c.RetryPercent, c.OperatorLooks = 60, 70, 6
 	}
 }
 
@@ -602,11 +639,16 @@ func (c *Config) Workload() workload.Spec {
 		Batches: c.Batches, Sources: c.Sources, Recordings: c.Recordings, Frames: c.Frames,
 		PoisonPercent: c.PoisonPercent, Poisoned: c.Poisoned, EmptyPercent: c.EmptyPercent,
 		MissingPercent: c.MissingPercent, OverlapPercent: c.OverlapPercent,
+		ForeignPercent: c.ForeignPercent, RevisePercent: c.RevisePercent,
 	})
 	spec.Format = c.Format
 	if c.TersePercent > 0 {
 		for i := range spec.Batches {
-			c.name(keyed.New(c.WorkloadSeed, "submission").Sub(strconv.Itoa(i)), &spec.Batches[i])
+			d, b := keyed.New(c.WorkloadSeed, "submission").Sub(strconv.Itoa(i)), &spec.Batches[i]
+			c.name(d, b)
+			if b.Revised != nil {
+				c.name(d.Sub("revised"), b.Revised)
+			}
 		}
 	}
 	if c.Alter != nil {

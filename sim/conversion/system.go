@@ -146,7 +146,7 @@ func (s *System) Bounds() sim.Bounds {
 	units, frames, attempts := 0, 0, k.MaxAttempts
 	for i := range s.workload.Batches {
 		b := &s.workload.Batches[i]
-		attempts = max(attempts, b.MaxAttempts)
+		attempts = max(attempts, b.MaxAttempts, b.Version(1).MaxAttempts)
 		units += b.Units() + 1
 		for _, source := range b.Sources {
 			for _, r := range source.Recordings {
@@ -174,6 +174,10 @@ func (s *System) Bounds() sim.Bounds {
 	if c.ComebackPercent > 0 { // all is done once more
 		units, work = 2*units, 2*work
 		clients += c.forgotten() + c.ClientPace
+	}
+	if c.MeddlePercent > 0 {
+		units, work = (1+maxRivals)*units, (1+maxRivals)*work
+		clients += maxRivals * (rivalAfter + c.ClientPace)
 	}
 	clients += c.Linger
 	return sim.Bounds{

@@ -39,8 +39,8 @@ func (w *watcher) run(ctx context.Context, pace time.Duration) error {
 			w.ask(ctx, w.draw.Intn("which "+strconv.Itoa(n), len(absurdities)+len(absurdErrands)))
 			continue
 		}
-		if w.client.acked[name] > 0 && w.draw.Chance("conflict "+strconv.Itoa(n), 150) {
-			w.offend(ctx, &conflicts[w.draw.Intn("with "+strconv.Itoa(n), len(conflicts))], strings.TrimSuffix(w.batch.Output, "/"))
+		if output := w.client.outputs[name]; output != "" && w.draw.Chance("conflict "+strconv.Itoa(n), 150) {
+			w.offend(ctx, &conflicts[w.draw.Intn("with "+strconv.Itoa(n), len(conflicts))], output)
 			continue
 		}
 		if w.draw.Chance("list "+strconv.Itoa(n), 250) {
@@ -97,6 +97,7 @@ var absurdities = [...]offence{
 var conflicts = [...]offence{
 	{"another's output", func(*core.BatchSpec) {}},
 	{"another's output, in another namespace", func(s *core.BatchSpec) { s.Namespace = "elsewhere" }},
+	{"a namesake's output", func(s *core.BatchSpec) { s.Namespace, s.Name = "elsewhere", baseOf(s.Output) }},
 	{"an output within another's", func(s *core.BatchSpec) { s.Output += "/some/more" }},
 	{"an output that holds another's", func(s *core.BatchSpec) { s.Output = top(s.Output) }},
 	{"a source within another's output", func(s *core.BatchSpec) { alsoReads(s, s.Output+"/some/more/") }},
@@ -119,6 +120,9 @@ func top(output string) string {
 	folder, _, _ := strings.Cut(output, "/")
 	return folder
 }
+
+// baseOf is the innermost folder of an output, which has the name of its batch.
+func baseOf(output string) string { return output[strings.LastIndexByte(output, '/')+1:] }
 
 // alsoReads adds a source to a submission whose output is nobody's.
 func alsoReads(s *core.BatchSpec, url string) {

@@ -25,6 +25,11 @@ type Limits struct {
 	// OverlapPercent of the other batches have one more source, which names what
 	// another one holds already.
 	OverlapPercent int
+	// ForeignPercent of the batches but the first are in namespaces of their own, half of them
+	// under a name that the first one has.
+	ForeignPercent int
+	// RevisePercent of the batches are submitted as something else once they have ended.
+	RevisePercent int
 }
 
 // Draw returns a random number for a label; the same label gives the same
@@ -74,6 +79,12 @@ func (d drawer) batch(label string, i int, limits Limits) Batch {
 		// The order of the sources is not that of their keys.
 		b.Sources[k] = d.source(label+"/s"+strconv.Itoa(k), fmt.Sprintf("in/%s/robot%d/", name, (7*k+4)%10), limits)
 	}
+	if i > 0 && d.percent(limits.ForeignPercent, label+"/foreign") {
+		b.Namespace = "lab" + strconv.Itoa(i+1) // which begins like the first one's
+		if d.below(2, label+"/namesake") == 1 {
+			b.Name = "data"
+		}
+	}
 	if d.percent(limits.MissingPercent, label+"/missing") {
 		s := &b.Sources[0]
 		r := d.recording(label+"/missing/r0", 0, limits)
@@ -89,7 +100,54 @@ func (d drawer) batch(label string, i int, limits Limits) Batch {
 			d.poison(&b, (first+i)%n, label)
 		}
 	}
+	if d.percent(limits.RevisePercent, label+"/revise") {
+		d.revise(&b, label+"/revised")
+	}
 	return b
+}
+
+// revise draws what the name is submitted as later: what an operator changes who is
+// not content with a dataset, or with how it came about. Its output begins like the
+// first one, and does not lie in it.
+func (d drawer) revise(b *Batch, label string) {
+	r := *b
+	r.ChunkSize = [...]int{1, 2, 3, 1000}[d.below(4, label+"/chunk")]
+	r.MaxAttempts = 2 + d.below(3, label+"/attempts")
+	r.Priority, r.Parallelism = d.below(3, label+"/priority"), d.below(4, label+"/parallelism")
+	if d.below(2, label+"/output") == 1 {
+		r.Output = strings.TrimSuffix(b.Output, "/") + ".2/"
+	}
+	r.Sources = slices.Clone(b.Sources)
+	if !overlaps(b) { // else a recording might become another source's
+		switch d.below(4, label+"/sources") {
+		case 0:
+			slices.Reverse(r.Sources)
+		case 1: // with luck the one that holds the poison
+			n := d.below(len(r.Sources), label+"/left out")
+			if r.Sources = slices.Delete(r.Sources, n, n+1); len(r.Sources) == 0 {
+				r.Sources = b.Sources
+			}
+		case 2: // one recording of a folder
+			s := &r.Sources[d.below(len(r.Sources), label+"/filtered")]
+			if n := len(s.Recordings); n > 0 && s.Recordings[0].Name != "" {
+				s.Recordings = s.Recordings[d.below(n, label+"/kept"):][:1]
+				s.Filter, s.Ignored = s.Recordings[0].Name, nil
+			}
+		}
+	}
+	b.Revised = &r
+}
+
+// overlaps reports whether a source names what another one holds.
+func overlaps(b *Batch) bool {
+	for i := range b.Sources {
+		for j := range b.Sources {
+			if i != j && strings.HasPrefix(b.Sources[i].Prefix, b.Sources[j].Prefix) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (d drawer) source(label, prefix string, limits Limits) Source {

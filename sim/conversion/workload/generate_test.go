@@ -90,6 +90,84 @@ func TestGenerateReachesTheEdges(t *testing.T) {
 	require.Len(t, seen, 15)
 }
 
+// Batches of two namespaces share nothing but, perhaps, the name.
+func TestForeign(t *testing.T) {
+	limits := wide
+	limits.ForeignPercent = 70
+	seen := map[string]int{}
+	for seed := range uint64(100) {
+		spec := workload.Generate(keyed(seed), limits)
+		names, outputs := map[string]bool{}, map[string]bool{}
+		for i := range spec.Batches {
+			b := &spec.Batches[i]
+			full := b.Namespace + "/" + b.Name
+			require.False(t, names[full])
+			names[full] = true
+			require.False(t, outputs[b.Output])
+			outputs[b.Output] = true
+			switch {
+			case b.Namespace == "lab":
+				seen["lab"]++
+			case b.Name == spec.Batches[0].Name:
+				seen["a namesake"]++
+			default:
+				seen["another name"]++
+			}
+		}
+	}
+	require.Len(t, seen, 3, "%v", seen)
+}
+
+// What a name is submitted as later reads recordings that were there before, and has an
+// output that is the first one, or lies beside it.
+func TestRevised(t *testing.T) {
+	limits := wide
+	limits.RevisePercent, limits.OverlapPercent, limits.MissingPercent = 70, 20, 10
+	seen := map[string]int{}
+	see := func(what string, yes bool) {
+		if yes {
+			seen[what]++
+		}
+	}
+	for seed := range uint64(300) {
+		spec := workload.Generate(keyed(seed), limits)
+		objects := len(spec.Objects())
+		for i := range spec.Batches {
+			b := &spec.Batches[i]
+			require.Same(t, b, b.Version(0))
+			if b.Revised == nil {
+				seen["the same again"]++
+				require.Same(t, b, b.Version(2))
+				continue
+			}
+			r := b.Version(2)
+			require.Same(t, b.Revised, r)
+			first := map[string]*workload.Recording{}
+			for key, recording := range b.Recordings() {
+				first[key] = recording
+			}
+			for key, recording := range r.Recordings() {
+				require.Equal(t, first[key], recording)
+			}
+			require.False(t, strings.HasPrefix(r.Output, b.Output) && r.Output != b.Output, "an output in the other")
+			require.Equal(t, [2]string{b.Namespace, b.Name}, [2]string{r.Namespace, r.Name})
+			see("another output", r.Output != b.Output)
+			see("the same output", r.Output == b.Output)
+			see("fewer sources", len(r.Sources) < len(b.Sources))
+			see("other sources first", len(r.Sources) > 1 && r.Sources[0].Prefix != b.Sources[0].Prefix)
+			see("one of several recordings", len(r.Sources) == len(b.Sources) && r.Units() < b.Units())
+			see("poison left out", b.Poisoned() && !r.Poisoned())
+			see("other chunks", r.ChunkSize != b.ChunkSize)
+			see("another priority", r.Priority != b.Priority)
+			see("another parallelism", r.Parallelism != b.Parallelism)
+			see("more attempts", r.MaxAttempts > b.MaxAttempts)
+			b.Revised = nil
+		}
+		require.Len(t, spec.Objects(), objects)
+	}
+	require.Len(t, seen, 11)
+}
+
 // A recording that several sources name is one episode, of the first of them.
 func TestSourcesOverlap(t *testing.T) {
 	limits := wide

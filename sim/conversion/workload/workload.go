@@ -73,6 +73,17 @@ type Batch struct {
 	Priority     int  // 0 to 999, higher is sooner
 	Parallelism  int  // units at a time; 0 is no limit
 	Sources      []Source
+	// Revised is what the name is submitted as from its second submission on, of some of
+	// the same recordings; nil is the same again.
+	Revised *Batch
+}
+
+// Version is what submission n of the name, from 0 on, asks for.
+func (b *Batch) Version(n int) *Batch {
+	if n > 0 && b.Revised != nil {
+		return b.Revised
+	}
+	return b
 }
 
 // Source is one place that holds recordings.
