@@ -124,6 +124,29 @@ func TestOrphanUploadOfALaterChunk(t *testing.T) {
 	require.Empty(t, s.World().Uploads())
 }
 
+// TestOrphanUploadOfAnEarlierSubmission: nor with that which the name has got since.
+func TestOrphanUploadOfAnEarlierSubmission(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 2, 6)
+	batch.ChunkSize = 1
+	revised := batch
+	revised.ChunkSize = 1000
+	batch.Revised = &revised
+	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}, Stores: func(st *conversion.Stores) { st.UploadsByKey = true }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	crash := w0.Applied(core.StepMerge).On("objects.create_upload").Nth(2).Crash()
+	s.Until(crash.Fired)
+	w1.Resume()
+	s.Until(phaseIs(s, 0, "complete"))
+	require.Len(t, s.World().Uploads(), 1)
+	again := s.SubmitVersion(0, 1)
+	s.Until(again.Returned)
+	require.NoError(t, again.Err())
+	s.Until(phaseIs(s, 0, "complete"))
+	s.Settle()
+	require.Empty(t, s.World().Uploads())
+}
+
 // TestProbeIsDropped: what a process that died leaves open of its probe, its next life
 // aborts.
 func TestProbeIsDropped(t *testing.T) {

@@ -162,9 +162,12 @@ func (w Worker) Idle() bool { return w.s.system.Done(w.s.World()) && w.Quiet() }
 func (s *Script) Batch(i int) *workload.Batch { return &s.system.workload.Batches[i] }
 
 // Submit lets the client submit batch i once.
-func (s *Script) Submit(i int) *script.Job {
-	b := s.Batch(i)
-	return s.Client("submit", b.Namespace+"/"+b.Name, func(ctx context.Context, api *core.Client) (int64, error) {
+func (s *Script) Submit(i int) *script.Job { return s.SubmitVersion(i, 0) }
+
+// SubmitVersion lets the client submit a version of batch i once.
+func (s *Script) SubmitVersion(i, version int) *script.Job {
+	b := s.Batch(i).Version(version)
+	return s.ask("submit", b.Namespace+"/"+b.Name, version, func(ctx context.Context, api *core.Client) (int64, error) {
 		gen, err := api.Submit(ctx, specOf(b, s.system.config.TTL))
 		return int64(gen), err
 	})
@@ -181,6 +184,10 @@ func (s *Script) Cancel(i int) *script.Job {
 // Client lets the workload's client make one call, about what of names, and
 // records it with the number that it returns.
 func (s *Script) Client(what, of string, call func(ctx context.Context, api *core.Client) (int64, error)) *script.Job {
+	return s.ask(what, of, 0, call)
+}
+
+func (s *Script) ask(what, of string, with int, call func(ctx context.Context, api *core.Client) (int64, error)) *script.Job {
 	s.calls++
 	s.system.client.finished = false
 	return s.Process("client").Do(what, func(ctx context.Context, e *env.Env) error {
@@ -191,7 +198,7 @@ func (s *Script) Client(what, of string, call func(ctx context.Context, api *cor
 		if s.api == nil {
 			s.api = core.NewClient(e, s.system.config.Core)
 		}
-		recorder.Call(what, of)
+		recorder.Ask(what, of, int64(with))
 		value, err := call(ctx, s.api)
 		s.calls--
 		s.system.client.finished = s.calls == 0
