@@ -137,6 +137,17 @@ func TestSince(t *testing.T) {
 	require.Contains(t, since(&sim.Expected{About: "sweep/b"}), "\n  listed: pages since that had it: 0 of 1; ")
 	require.NotContains(t, since(&sim.Expected{About: "unit/u"}), "listed")
 
+	// And, where none of them could have had it, which came nearest to it.
+	h.Requests = []sim.Request{
+		page(3, ops.List, sim.Listing{From: "out/data.2/staging/"}), page(4, ops.List, sim.Listing{From: "out/d.2/"}),
+		page(5, ops.ListUploads, sim.Listing{From: "out/data.2/g1/"}), request(6, "w2", "collect", "out/data/row"),
+	}
+	require.Contains(t, since(&sim.Expected{Step: "collect", About: "out/data/staging/e1"}),
+		"\n  nearest: 1.000s: w2/beat collect objects.list_uploads out/data.2/g1/: ok")
+	require.NotContains(t, since(&sim.Expected{Step: "collect", About: "out/other"}), "nearest")
+	require.NotContains(t, since(&sim.Expected{Step: "collect", About: "unit"}), "nearest")
+	require.NotContains(t, since(&sim.Expected{About: "out/data/staging/e1"}), "nearest", "of anybody it says nothing")
+
 	// And what was asked about again and again in its place.
 	h.Requests = nil
 	for _, key := range []string{"", "batch/b", "queue/c/1", "queue/c/2", "batch/b", "lease/u", "queue/c/3", "batch/b", "active/b"} {

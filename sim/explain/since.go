@@ -69,7 +69,46 @@ func (r *Report) sinceLines() []string {
 			line += "; the last about anything: " + sentText(last, v.Subject)
 		}
 	}
-	return slices.Concat([]string{"  since:  " + line}, insteadLines(h, v), listedLines(h, v))
+	listed := listedLines(h, v)
+	if len(about)+len(listed) == 0 {
+		listed = nearestLines(h, v)
+	}
+	return slices.Concat([]string{"  since:  " + line}, insteadLines(h, v), listed)
+}
+
+// nearestLines say what was asked of the object store about the key that begins most like
+// the one that nobody has asked about: who looks in a place that is gone, or not yet there,
+// finds nothing, and nothing else tells.
+func nearestLines(h *sim.History, v *sim.Violation) []string {
+	var nearest *sim.Request
+	folder := strings.IndexByte(v.Expected.About, '/') + 1 // which all have
+	if v.Expected.Process+v.Expected.Step == "" || folder == 0 {
+		return nil
+	}
+	most := folder + 1
+	for _, q := range expected(h, v, v.Expected) {
+		if q.Op.Service() != ops.Objects {
+			continue
+		}
+		for _, key := range q.Keys {
+			if n := shared(key, v.Expected.About); n >= most {
+				nearest, most = q, n
+			}
+		}
+	}
+	if nearest == nil {
+		return nil
+	}
+	return []string{"  nearest: " + sentText(nearest, v.Subject)}
+}
+
+// shared is with how many bytes two texts begin that are the same.
+func shared(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // insteadLines say what somebody has asked about again and again in place of what was
