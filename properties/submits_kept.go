@@ -77,7 +77,7 @@ func (i *submitsKept) checkRecord(e *sim.Effect) error {
 	}
 	if wrong := i.differs(&s.now, i.wanted[r.Of].Version(call.version)); wrong != "" {
 		return submissionIsNotWhatWasAskedFor.breach(e, bid, s.born.Ref("submitted it"), what,
-			"%s was submitted with another %s than asked for", bid, wrong)
+			"%s was submitted with another %s", bid, wrong)
 	}
 	return nil
 }

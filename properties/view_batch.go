@@ -2,6 +2,7 @@ package properties
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -149,39 +150,41 @@ func (v *view) wantedBy(name string, row *schema.Batch) *workload.Batch {
 	return b.Version(asked)
 }
 
-// differs names the first field of a submission that is not the workload's.
+// differs says which field of a submission is the first that is not the workload's, what it
+// is and what was asked for: "" if none.
 func (v *view) differs(row *schema.Batch, b *workload.Batch) string {
 	attempts := b.MaxAttempts
 	if attempts == 0 {
 		attempts = v.cfg.MaxAttempts
 	}
-	switch {
-	case row.Output != strings.TrimSuffix(b.Output, "/"):
-		return "output"
-	case row.Chunk != int64(b.ChunkSize):
-		return "chunk size"
-	case row.MaxAttempts != int64(attempts):
-		return "number of attempts"
-	case row.Priority != int64(b.Priority):
-		return "priority"
-	case row.Parallelism != int64(b.Parallelism):
-		return "parallelism"
-	case row.BackoffLimit != int64(cmp.Or(b.BackoffLimit, v.cfg.BackoffLimit)):
-		return "back-off limit"
-	case row.TTLMS != v.cfg.TTL.Milliseconds():
-		return "time to live"
-	}
-	rest := row.Sources
-	for n := range b.Sources {
-		source, more, _ := strings.Cut(rest, "\n")
-		url, filter, _ := strings.Cut(source, "\t")
-		if url != b.Sources[n].Prefix || filter != b.Sources[n].Filter {
-			return "source"
+	for _, n := range []struct {
+		what       string
+		has, asked int64
+	}{
+		{"chunk size", row.Chunk, int64(b.ChunkSize)},
+		{"number of attempts", row.MaxAttempts, int64(attempts)},
+		{"priority", row.Priority, int64(b.Priority)},
+		{"parallelism", row.Parallelism, int64(b.Parallelism)},
+		{"back-off limit", row.BackoffLimit, int64(cmp.Or(b.BackoffLimit, v.cfg.BackoffLimit))},
+		{"time to live, in milliseconds,", row.TTLMS, v.cfg.TTL.Milliseconds()},
+	} {
+		if n.has != n.asked {
+			return fmt.Sprintf("%s than asked for: %d, not %d", n.what, n.has, n.asked)
 		}
-		rest = more
 	}
-	if rest != "" {
-		return "number of sources"
+	if output := strings.TrimSuffix(b.Output, "/"); row.Output != output {
+		return fmt.Sprintf("output than asked for: %s, not %s", row.Output, output)
+	}
+	var sources []string
+	for i := range b.Sources {
+		source := b.Sources[i].Prefix
+		if filter := b.Sources[i].Filter; filter != "" {
+			source += "\t" + filter
+		}
+		sources = append(sources, source)
+	}
+	if asked := strings.Join(sources, "\n"); row.Sources != asked {
+		return fmt.Sprintf("list of sources than asked for: %q, not %q", row.Sources, asked)
 	}
 	return ""
 }

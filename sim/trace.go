@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -283,8 +284,16 @@ func (u *Universe) noteRecord(t *task, rec Record) {
 		return
 	}
 	e := TraceEvent{Process: t.proc.program.Name, Task: t.name, What: rec.What + " " + rec.Of, Level: TraceWorld}
-	if rec.Returned {
-		e.Result = rec.Class.String()
+	switch {
+	case rec.Returned && rec.Class == env.ClassOther: // an error of the caller's own
+		e.Result = "refused"
+	case rec.Returned:
+		e.Result = "answered " + rec.Class.String()
+		if rec.Value != 0 {
+			e.Result += " " + strconv.FormatInt(rec.Value, 10)
+		}
+	case rec.Value != 0:
+		e.What += ", version " + strconv.FormatInt(rec.Value, 10)
 	}
 	u.recorder.add(u, e)
 }
