@@ -105,27 +105,10 @@ func TestOrphanUploadOfTheLastMerge(t *testing.T) {
 	require.Empty(t, s.World().Uploads())
 }
 
-// TestOrphanUploadOfALaterChunk: keys are derived with the batch's own number of episodes in
-// each chunk, not with that which submissions get that name none.
-func TestOrphanUploadOfALaterChunk(t *testing.T) {
-	batch := conversion.NewBatch("lab", "data", 2, 6)
-	batch.ChunkSize = 1
-	s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}, Stores: func(st *conversion.Stores) { st.UploadsByKey = true }})
-	w0, w1 := s.Worker(0), s.Worker(1)
-	w1.Pause()
-	crash := w0.Applied(core.StepMerge).On("objects.create_upload").Nth(2).Crash()
-	s.Until(crash.Fired)
-	w1.Resume()
-	s.Until(phaseIs(s, 0, "complete"))
-	uploads := s.World().Uploads()
-	require.Len(t, uploads, 1)
-	require.Contains(t, uploads[0].Key, "/data/chunk-001/")
-	s.Settle()
-	require.Empty(t, s.World().Uploads())
-}
-
-// TestOrphanUploadOfAnEarlierSubmission: nor with that which the name has got since.
-func TestOrphanUploadOfAnEarlierSubmission(t *testing.T) {
+// orphanOfALaterChunk begins a script of a batch that has other chunks later, until its
+// first submission is published. A merge of it has died with an upload to the second chunk
+// open, where uploads are listed by whole key only.
+func orphanOfALaterChunk(t *testing.T) *conversion.Script {
 	batch := conversion.NewBatch("lab", "data", 2, 6)
 	batch.ChunkSize = 1
 	revised := batch
@@ -138,7 +121,23 @@ func TestOrphanUploadOfAnEarlierSubmission(t *testing.T) {
 	s.Until(crash.Fired)
 	w1.Resume()
 	s.Until(phaseIs(s, 0, "complete"))
-	require.Len(t, s.World().Uploads(), 1)
+	uploads := s.World().Uploads()
+	require.Len(t, uploads, 1)
+	require.Contains(t, uploads[0].Key, "/data/chunk-001/")
+	return s
+}
+
+// TestOrphanUploadOfALaterChunk: keys are derived with the batch's own number of episodes in
+// each chunk, not with that which submissions get that name none.
+func TestOrphanUploadOfALaterChunk(t *testing.T) {
+	s := orphanOfALaterChunk(t)
+	s.Settle()
+	require.Empty(t, s.World().Uploads())
+}
+
+// TestOrphanUploadOfAnEarlierSubmission: nor with that which the name has got since.
+func TestOrphanUploadOfAnEarlierSubmission(t *testing.T) {
+	s := orphanOfALaterChunk(t)
 	again := s.SubmitVersion(0, 1)
 	s.Until(again.Returned)
 	require.NoError(t, again.Err())
