@@ -16,8 +16,9 @@ import (
 // Whoever cancels a run because its data is wrong must be able to rely on it.
 type cancelFinal struct {
 	watch
-	open  []*cancelCall
-	final map[*submission]sim.Moment
+	open      []*cancelCall
+	cancelled map[*submission]bool // also once they have expired
+	final     map[*submission]sim.Moment
 }
 
 // cancelCall is one that has not returned.
@@ -32,13 +33,6 @@ type cancelCall struct {
 // only reports whether the call can be about no other submission, and not about none.
 func (c *cancelCall) only() bool { return len(c.meant) == 1 && c.meant[0] != nil }
 
-// cancelled returns those that are, or were once and have expired.
-func (c *cancelCall) cancelled() []*submission {
-	return slices.DeleteFunc(slices.Clone(c.meant), func(s *submission) bool {
-		return s == nil || s.now.Phase != "cancelled" && s.now.Phase != "expired"
-	})
-}
-
 var (
 	cancelFinalSays = say("cancel-final")
 
@@ -52,7 +46,7 @@ var (
 )
 
 func newCancelFinal(v *view) sim.Invariant {
-	i := &cancelFinal{final: map[*submission]sim.Moment{}}
+	i := &cancelFinal{cancelled: map[*submission]bool{}, final: map[*submission]sim.Moment{}}
 	i.watch = v.watch(cancelFinalSays, on{record: i.checkCall, unit: i.checkUnit, merge: i.checkMerge, batch: i.checkBatch})
 	return i
 }
@@ -86,10 +80,13 @@ func (i *cancelFinal) checkCall(e *sim.Effect) error {
 		return cancelAcknowledgedOfNothing.breach(e, r.Of, sim.EventRef{}, "was told that "+r.Of+" is cancelled",
 			"the cancel of %s was acknowledged, but there is no such batch", r.Of)
 	}
-	if ended := call.cancelled(); len(ended) > 0 {
-		for _, s := range ended {
-			i.final[s] = e.Moment()
+	happened := false
+	for _, meant := range call.meant {
+		if i.cancelled[meant] {
+			i.final[meant], happened = e.Moment(), true
 		}
+	}
+	if happened {
 		return nil
 	}
 	return acknowledgedCancelDidNotHappen.breach(e, s.bid, s.born.Ref("submitted "+s.bid), "was told that "+s.bid+" is cancelled",
@@ -132,6 +129,9 @@ func (i *cancelFinal) checkMerge(c *mergeChange) error {
 }
 
 func (i *cancelFinal) checkBatch(c *batchChange) error {
+	if c.entered() && c.sub.now.Phase == "cancelled" {
+		i.cancelled[c.sub] = true
+	}
 	if !c.deleted && c.prior != c.sub {
 		for _, call := range i.open {
 			if call.of == c.sub.name {

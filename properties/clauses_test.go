@@ -493,6 +493,10 @@ var breaches = []breach{
 		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2 priority=1"})
 		s.returned("cancel", 0, env.ClassNone)
 	}},
+	{"cancel-final", "acknowledged cancel did not happen", func(s *story) { // what has expired was not, either
+		s.published().collected().forgotten().call("cancel")
+		s.returned("cancel", 0, env.ClassNone)
+	}},
 	{"cancel-final", "claimed after a cancel", func(s *story) { s.running().cancelled().claim(w0, unitA, "1 1 0 0") }},
 	{"cancel-final", "unit created after a cancel", func(s *story) {
 		s.submitted().cancelled().commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""))
@@ -536,7 +540,6 @@ var breaches = []breach{
 		s.call("submit")
 		s.returned("submit", 0, env.ClassOther)
 	}},
-
 	{"outputs-exclusive", "submission refused for nought", func(s *story) { // another has the output of before
 		s.commit("client/1", otherBatch(output, "in/"))
 		s.ask("submit", 1)

@@ -121,7 +121,8 @@ func top(output string) string {
 	return folder
 }
 
-// baseOf is the innermost folder of an output, which has the name of its batch.
+// baseOf is the innermost folder of an output, which has the name of its batch, unless that
+// was submitted as something else or is a namesake itself.
 func baseOf(output string) string { return output[strings.LastIndexByte(output, '/')+1:] }
 
 // alsoReads adds a source to a submission whose output is nobody's.

@@ -131,7 +131,6 @@ func TestRevised(t *testing.T) {
 	}
 	for seed := range uint64(300) {
 		spec := workload.Generate(keyed(seed), limits)
-		objects := len(spec.Objects())
 		for i := range spec.Batches {
 			b := &spec.Batches[i]
 			require.Same(t, b, b.Version(0))
@@ -161,9 +160,7 @@ func TestRevised(t *testing.T) {
 			see("another priority", r.Priority != b.Priority)
 			see("another parallelism", r.Parallelism != b.Parallelism)
 			see("more attempts", r.MaxAttempts > b.MaxAttempts)
-			b.Revised = nil
 		}
-		require.Len(t, spec.Objects(), objects)
 	}
 	require.Len(t, seen, 11)
 }
