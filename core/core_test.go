@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/gauntlet-dst/gauntlet/core/dataset"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 )
 
@@ -59,6 +60,19 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		"Shards":         func(c *Config) { c.Shards = 1001 },
 		"TxnBytes":       func(c *Config) { c.TxnBytes = 0 },
 		"MergeMemory":    func(c *Config) { c.MergeMemory = 0 },
+
+		"StorageBackoffMax": func(c *Config) { c.StorageBackoffMax = c.StorageBackoff - 1 },
+		"MultipartAbove":    func(c *Config) { c.PartSize = maxPut + 1 },
+		"Store.MinPart":     func(c *Config) { c.Store.MinPart = -1 },
+		"Store.MaxRowKey":   func(c *Config) { c.Store.MaxRowKey = minRowKey - 1 },
+		"Store.MaxKey":      func(c *Config) { c.Store.MaxKey, c.Store.Probe = minKey-1, "" },
+		"Store.MaxSegment":  func(c *Config) { c.Store.MaxSegment = minSegment - 1 },
+		"Store.MaxRow":      func(c *Config) { c.Store.MaxRow = minRow - 1 },
+		"Store.MaxTxn":      func(c *Config) { c.Store.MaxTxn = c.Store.MaxRow - 1 },
+		"Page 256 rows":     func(c *Config) { c.Store.MaxRow, c.Store.MaxTxn = minRow, (c.Page+1)*rowRoom-1 },
+		`"probe/"`:          func(c *Config) { c.Store.Probe = "probe/" },
+		`"pro\tbe"`:         func(c *Config) { c.Store.Probe = "pro\tbe" },
+		`"a//b"`:            func(c *Config) { c.Store.Probe = "a//b" },
 	} {
 		c := DefaultConfig()
 		spoil(&c)
@@ -69,6 +83,43 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 	var none Config
 	require.Greater(t, strings.Count(none.Validate().Error(), "\n"), 20, "every field is named")
 }
+
+// A configuration at a limit is accepted.
+func TestConfigsAtTheirLimits(t *testing.T) {
+	c := DefaultConfig()
+	c.Page, c.Shards = 1000, maxShards
+	c.UnitBackoffMax, c.StorageBackoffMax, c.MaxInFlight = c.UnitBackoff, c.StorageBackoff, c.StorageTimeout
+	c.PartSize, c.MultipartAbove = maxPut, maxPut
+	c.Heartbeat = c.StaleAfter - c.FenceMargin - 1
+	c.Store = StoreTraits{MinPart: maxPut, MaxKey: minKey, MaxSegment: minSegment, MaxRowKey: minRowKey, MaxRow: minRow, MaxTxn: 1001 * rowRoom}
+	require.NoError(t, c.Validate())
+}
+
+// A process is told at once if its name, or its codec's extension, cannot be a part of a key.
+func TestNamesThatAreNoPartsOfKeys(t *testing.T) {
+	valid := func(name, incarnation, ext string) bool {
+		n := Node{cfg: DefaultConfig(), codec: extOnly{ext: ext}, env: &env.Env{Self: env.Process{Name: name, Incarnation: incarnation}}}
+		return n.validate() == nil
+	}
+	long := strings.Repeat("x", maxProcessName)
+	longest := strings.Repeat("x", dataset.MaxExt)
+	require.True(t, valid(long, long, longest))
+	for _, word := range []string{"", long + "x", "a/b", "a b", "a\tb", "a\n"} {
+		require.False(t, valid(word, "1", "csv"), word)
+		require.False(t, valid("w0", word, "csv"), word)
+	}
+	for _, ext := range []string{"", longest + "x", "a/b"} {
+		require.False(t, valid("w0", "1", ext), ext)
+	}
+}
+
+// extOnly is a codec of which nothing but the extension is asked.
+type extOnly struct {
+	dataset.Codec
+	ext string
+}
+
+func (c extOnly) Ext() string { return c.ext }
 
 func TestTerminalPhasesAbsorb(t *testing.T) {
 	all := []Phase{PhasePending, PhaseDiscovering, PhaseRunning, PhaseMerging, PhaseComplete, PhaseFailed, PhaseCancelled, PhaseExpired}
@@ -123,6 +174,23 @@ func TestBreaker(t *testing.T) {
 	require.False(t, b.down())
 	b.report(at(25), false)
 	require.False(t, b.down(), "closed: one failure is not enough")
+
+	cfg := Config{BreakerFailures: 3, BreakerOpen: 10 * time.Second, BreakerSuccesses: 9}
+	c := newBreaker(&cfg)
+	for s := range 12 {
+		c.report(at(s), s%3 == 2)
+		require.False(t, c.down(), "two failures, and a success, are no three in a row")
+	}
+	for s := range 3 {
+		c.report(at(20+s), false)
+	}
+	require.False(t, c.allow(at(31)))
+	for s := range 9 {
+		require.True(t, c.down(), "%d successes are not enough", s)
+		require.True(t, c.allow(at(32+s)))
+		c.report(at(32+s), true)
+	}
+	require.False(t, c.down())
 }
 
 func TestBreakerTakesVitalCallsForProbes(t *testing.T) {
@@ -352,6 +420,83 @@ func TestRetriesBackOffUpToTheMaximum(t *testing.T) {
 	}
 }
 
+// Whoever is not patient tries as often as is configured, and then says what the last try said.
+func TestTriesAreCounted(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.BreakerFailures = 1000
+	for _, want := range []int{1, 2, 7} {
+		cfg.StorageTries, cfg.ConflictTries = want, want
+		tries := 0
+		refuse := func() error { tries++; return env.ErrUnavailable }
+		e := &env.Env{Clock: &napClock{}, Rand: evenRand{}, Metrics: noMetrics{}, KV: noKV{refuse}}
+		o := objects{env: e, cfg: &cfg, breaker: newBreaker(&cfg)}
+		require.ErrorIs(t, o.retry(t.Context(), func(context.Context, bool) error { return refuse() }), env.ErrUnavailable)
+		require.Equal(t, want, tries)
+		tries = 0
+		require.ErrorIs(t, newStore(e, &cfg).update(t.Context(), &txn{}), env.ErrUnavailable)
+		require.Equal(t, want, tries)
+	}
+}
+
+// A store that counts as down is not asked, either store.
+func TestBreakersSpareBothStores(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.StorageTries, cfg.ConflictTries = 3*cfg.BreakerFailures, 3*cfg.BreakerFailures
+	tries := 0
+	refuse := func() error { tries++; return env.ErrUnavailable }
+	e := &env.Env{Clock: &napClock{}, Rand: evenRand{}, Metrics: noMetrics{}, KV: noKV{refuse}}
+	o := objects{env: e, cfg: &cfg, breaker: newBreaker(&cfg)}
+	require.Error(t, o.retry(t.Context(), func(context.Context, bool) error { return refuse() }))
+	require.Equal(t, cfg.BreakerFailures, tries)
+	s := newStore(e, &cfg)
+	tries = 0
+	require.Error(t, s.update(t.Context(), &txn{}))
+	require.Equal(t, cfg.BreakerFailures, tries)
+	require.True(t, s.breaker.down())
+	tries = 0
+	require.Error(t, s.update(t.Context(), &txn{vital: true}))
+	require.Equal(t, cfg.ConflictTries, tries, "what keeps a lease is tried all the same")
+}
+
+// A renewal that failed is tried again soon, and not a heartbeat later, for as long as the lease holds; one that
+// got through is followed by the next after a heartbeat (R8).
+func TestFailedRenewalsAreTriedSoon(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Heartbeat, cfg.StorageBackoffMax = 60*time.Second, 20*time.Second
+	clock := &runClock{}
+	n := &Node{cfg: cfg, env: &env.Env{Clock: clock, Runtime: plainRuntime{}, Log: noLog{}, Metrics: noMetrics{}}}
+	sent := 0
+	err := n.keepLease(t.Context(), StepHeartbeat, "unit/x", 0, func(context.Context, time.Duration) error {
+		if sent++; sent <= 3 {
+			return nil
+		}
+		return env.ErrUnavailable
+	})
+	require.ErrorIs(t, err, env.ErrFenced)
+	require.Equal(t, 2*cfg.Heartbeat+cfg.StaleAfter-cfg.FenceMargin, clock.now, "two heartbeats, and what the last lease held")
+	require.Greater(t, len(clock.naps), 3+int((cfg.StaleAfter-cfg.FenceMargin-cfg.Heartbeat)/cfg.StorageBackoffMax))
+	for i, nap := range clock.naps {
+		if i < 3 {
+			require.Equal(t, cfg.Heartbeat, nap)
+			continue
+		}
+		require.LessOrEqual(t, nap, cfg.StorageBackoffMax/4+1)
+	}
+}
+
+// runClock goes on while somebody sleeps.
+type runClock struct{ napClock }
+
+func (c *runClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.now += d
+	return c.napClock.Sleep(ctx, d)
+}
+
+// plainRuntime begins every step.
+type plainRuntime struct{ env.Runtime }
+
+func (plainRuntime) Step(ctx context.Context, _ env.Step) (context.Context, error) { return ctx, nil }
+
 // A call that ran into its own time limit tells of a store that says nothing, and one that its caller
 // gave up tells of nobody: the breaker is told with the caller's context, not with the call's.
 func TestSilenceOpensTheBreaker(t *testing.T) {
@@ -454,7 +599,22 @@ func TestFailedRoundsPauseToo(t *testing.T) {
 	})
 	require.ErrorIs(t, err, ErrDrain)
 	require.Len(t, clock.naps, 3)
+	for _, nap := range clock.naps {
+		require.GreaterOrEqual(t, nap, time.Minute*3/4)
+		require.LessOrEqual(t, nap, time.Minute)
+	}
 }
+
+// A role that is asked to stop while it pauses says why it has ended.
+func TestPausesEndWithTheirCause(t *testing.T) {
+	n := &Node{env: &env.Env{Clock: endedClock{}, Log: noLog{}, Metrics: noMetrics{}, Rand: evenRand{}}}
+	require.ErrorIs(t, n.every(t.Context(), "reaper", time.Minute, func(context.Context) error { return nil }), ErrDrain)
+}
+
+// endedClock is that of a process that is asked to stop whenever it sleeps.
+type endedClock struct{ env.Clock }
+
+func (endedClock) Sleep(context.Context, time.Duration) error { return ErrDrain }
 
 // All that a process still does after it was asked to stop ends within DrainTimeout of
 // the first of it: not each thing by itself.
@@ -526,6 +686,10 @@ func TestObserversCountUnchangedBeats(t *testing.T) {
 	o.endRound()
 	o.endRound()
 	require.Zero(t, o.unchanged("k", beat{4, 8}), "not seen for a round")
+	clock.now += time.Hour
+	o.keep("new", beat{})
+	clock.now += time.Minute
+	require.Equal(t, time.Minute, o.unchanged("new", beat{}), "kept before it was looked at")
 	o.note("k", beat{4, 9}, clock.now-time.Second)
 	require.Equal(t, time.Second, o.unchanged("k", beat{4, 9}), "its own beat")
 }
@@ -627,6 +791,13 @@ func TestTurnsBeginBehindTheLast(t *testing.T) {
 	live := []liveBatch{{"a", 0}, {"b", 0}, {"c", 0}, {"d", 7}}
 	takeTurns(live, "b")
 	require.Equal(t, []liveBatch{{"d", 7}, {"c", 0}, {"a", 0}, {"b", 0}}, live)
+
+	want := []liveBatch{{"d", 7}, {"c", 1}, {"g", 0}, {"h", 0}, {"a", 0}, {"b", 0}, {"f", 0}}
+	rapid.Check(t, func(t *rapid.T) {
+		live := rapid.Permutation(want).Draw(t, "live")
+		takeTurns(live, "f")
+		require.Equal(t, want, live)
+	})
 }
 
 // TestChunksAreNamedByContent: scratch space outlives a process, and a recording may be

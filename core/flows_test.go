@@ -129,15 +129,20 @@ func TestPoisonFailsItsBatchAtOnce(t *testing.T) {
 	run(t, func(w *world) {
 		w.record("in/arm/a.rec", recording(1, 20))
 		w.record("in/arm/b.rec", []byte("this is no recording"))
+		w.record("in/arm/c.rec", []byte("neither is this"))
 		w.node("w0")
 		_, err := w.submit(spec("arm"))
 		require.NoError(t, err)
 		status := w.await("arm", core.PhaseFailed)
-		require.Contains(t, status.Error, "in/arm/b.rec")
-		require.Equal(t, core.Counts{Complete: 1, Dead: 1}, status.Counts)
-		require.Len(t, status.Failures, 1)
-		require.Equal(t, 1, status.Failures[0].Attempts, "poison is not worth a second attempt")
-		require.NotEmpty(t, status.Failures[0].Error)
+		require.Regexp(t, "in/arm/[bc].rec", status.Error)
+		require.Equal(t, core.Counts{Complete: 1, Dead: 2}, status.Counts)
+		require.Len(t, status.Failures, 2)
+		require.NotEqual(t, status.Failures[0].URL, status.Failures[1].URL)
+		for _, failure := range status.Failures {
+			require.Equal(t, 1, failure.Attempts, "poison is not worth a second attempt")
+			require.NotEmpty(t, failure.Error)
+		}
+		require.Equal(t, []core.SourceStatus{{Source: spec("arm").Sources[0], Found: 3, Done: true}}, status.Sources)
 		require.Empty(t, w.rows("active/"))
 	})
 }
@@ -238,6 +243,7 @@ func TestUnreadableRowsHideNothing(t *testing.T) {
 		"a queued unit":   {"queue/999/lab/arm/00000001/0000000000000000"},
 		"a lease":         {"lease/a/1/lab/aaa/00000001/0000000000000000"},
 		"a sweep":         {"sweep/lab/aaa/00000001"},
+		"a sweep's key":   {"sweep/x=w1 state=collect output=out/x priority=0 merge_gen=0 chunk=1 age_ms=0 ttl_ms=0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(w *world) {
@@ -258,6 +264,96 @@ func TestUnreadableRowsHideNothing(t *testing.T) {
 				status := w.await("arm", core.PhaseComplete)
 				require.Equal(t, 1, status.Complete)
 				require.True(t, w.Drive(2*w.config.WatchFor, func() bool { return len(w.rows("sweep/lab/arm/")) == 0 }))
+			})
+		})
+	}
+}
+
+// A row that an answer is made of cannot be read. The answer says so, and leaves nothing out (R17).
+func TestUnreadableRowsAreNoAnswer(t *testing.T) {
+	for _, prefix := range []string{"shard", "discovery", "checkpoint", "failed", "dead", "batch"} {
+		t.Run(prefix, func(t *testing.T) {
+			run(t, func(w *world) {
+				w.record("in/arm/a.rec", recording(1, 20))
+				_, err := w.submit(spec("arm"))
+				require.NoError(t, err)
+				w.scanner("s")
+				require.True(t, w.Drive(time.Minute, func() bool { return len(w.rows("queue/")) > 0 }))
+				key := map[string]string{"batch": "batch/lab/arm", "shard": "shard/lab/arm/00000001/0003", "discovery": "discovery/lab/arm/00000001/0000"}[prefix]
+				if key == "" {
+					key = prefix + "/lab/arm/00000001/0000000000000000"
+				}
+				w.put(key, "x9 of a later version")
+				for name, ask := range map[string]func(ctx context.Context, c *core.Client) error{
+					"status": func(ctx context.Context, c *core.Client) error { _, err := c.Status(ctx, "lab", "arm"); return err },
+					"list":   func(ctx context.Context, c *core.Client) error { _, err := c.List(ctx, "lab"); return err },
+				} {
+					err := w.call(ask)
+					if name == "list" && prefix != "batch" {
+						require.NoError(t, err, "it is made of no such row")
+						continue
+					}
+					require.ErrorIs(t, err, env.ErrInvalid, name)
+					require.ErrorContains(t, err, key)
+				}
+			})
+		})
+	}
+}
+
+// The row of a unit cannot be read when its batch is merged. What is published holds every unit, or the batch
+// fails, and says why (R10, R17).
+func TestUnreadableUnitIsNotLeftOut(t *testing.T) {
+	run(t, func(w *world) {
+		w.record("in/arm/a.rec", recording(1, 20))
+		w.record("in/arm/b.rec", recording(2, 20))
+		_, err := w.submit(spec("arm"))
+		require.NoError(t, err)
+		w.role("w0", core.Scanner|core.Worker|core.Controller)
+		require.True(t, w.Drive(time.Hour, func() bool { return w.status("arm").Complete == 2 }))
+		unit, _, _ := strings.Cut(w.rows("unit/")[0], " ")
+		w.put(unit, "u9 of a later version")
+		w.role("w1", core.Merger)
+		require.Contains(t, w.await("arm", core.PhaseFailed).Error, unit)
+	})
+}
+
+// A checkpoint that is not of the unit, or lies beyond its source, is as good as none: the conversion begins
+// anew, and touches no upload that is another's (R1, R5).
+func TestCheckpointOfAnotherUnitIsNotContinued(t *testing.T) {
+	for name, spoil := range map[string]func(rows [2]string) (spoilt [2]string){
+		"another's": func(rows [2]string) [2]string { return [2]string{rows[1], rows[0]} },
+		"beyond its source": func(rows [2]string) [2]string {
+			return [2]string{strings.Replace(rows[0], " offset=", " offset=9", 1), rows[1]}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(w *world) {
+				w.config.Slots = 2
+				w.record("in/arm/a.rec", recording(1, 200))
+				w.record("in/arm/b.rec", recording(2, 200))
+				_, err := w.submit(spec("arm"))
+				require.NoError(t, err)
+				lost := w.node("w0")
+				require.True(t, w.Drive(time.Minute, func() bool { return len(w.rows("checkpoint/")) == 2 }))
+				lost.Stop(context.Canceled)
+				require.True(t, w.Drive(time.Minute, lost.Done))
+				var keys, rows [2]string
+				for i, row := range w.rows("checkpoint/") {
+					keys[i], rows[i], _ = strings.Cut(row, " ")
+				}
+				for i, row := range spoil(rows) {
+					w.put(keys[i], row)
+				}
+				w.role("w1", core.Unified&^core.Merger)
+				require.True(t, w.Drive(time.Hour, func() bool { return w.status("arm").Complete == 2 }))
+				for _, row := range w.rows("unit/") {
+					uid := strings.TrimPrefix(strings.Fields(row)[0], "unit/lab/arm/00000001/")
+					require.Contains(t, row, " staged=out/arm/staging/00000001/"+uid+"/")
+					require.Contains(t, row, " attempts=2 ")
+				}
+				w.role("m", core.Merger)
+				require.EqualValues(t, 400, w.await("arm", core.PhaseComplete).Frames)
 			})
 		})
 	}

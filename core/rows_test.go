@@ -155,11 +155,20 @@ func TestRowsAreReadable(t *testing.T) {
 func TestDamagedRowsAreRefused(t *testing.T) {
 	for _, row := range []string{
 		"", "l2 epoch=1", "l1epoch=1", "l1 epoch", "l1 epoch=x", "l1 epoch=-1", `l1 epoch="1`, "l1 other=1", "l1  epoch=1",
-		"l1 epoch=99999999999999999999",
+		"l1 epoch=99999999999999999999", "l1 epoch=", "l1 epoch=1 beat=1 ttl_ms=x", "l1 epoch=1 beat=1 ttl_ms=5 x=1",
 	} {
 		_, err := decodeLease("lease/x", []byte(row))
 		require.ErrorIs(t, err, env.ErrInvalid, "%q", row)
 		require.ErrorContains(t, err, "lease/x")
+	}
+	for _, row := range []string{"f1 epoch=1 attempts=x", "f1 epoch=1 attempts=", "f1 epoch=1 attempts=1.5"} {
+		_, err := decodeFailed("failed/x", []byte(row))
+		require.ErrorIs(t, err, env.ErrInvalid, row)
+	}
+	for _, shards := range []int{-1, 0, maxShards + 1} {
+		row := batchRow{gen: 1, shards: shards}
+		_, err := decodeBatch("batch/x", row.encode())
+		require.ErrorIs(t, err, env.ErrInvalid, "%d shards", shards)
 	}
 	for _, parts := range []string{"1", "1:e", "x:e:1", "1:e:x", "1:e:1,"} {
 		_, err := decodeCheckpoint("k", []byte("c1 parts="+parts))

@@ -98,6 +98,12 @@ func TestInexactSumsAreRefused(t *testing.T) {
 	require.ErrorIs(t, err, env.ErrInvalid)
 	s = statOf([]int64{math.MinInt64})
 	require.ErrorIs(t, s.check(), env.ErrInvalid)
+	for name, s := range map[string]Stat{
+		"beyond 64 bits": {Count: 8, Max: 1 << 62},
+		"less than none": {Count: -1},
+	} {
+		require.ErrorIs(t, s.check(), env.ErrInvalid, name)
+	}
 	half := statOf([]int64{1 << 62})
 	require.NoError(t, half.check())
 	require.ErrorIs(t, half.Merge(half), env.ErrInvalid)

@@ -502,6 +502,7 @@ func TestImpossibleSpecs(t *testing.T) {
 		"no chunk size":            func(s *dataset.Spec) { s.ChunkSize = 0 },
 		"no read size":             func(s *dataset.Spec) { s.ReadSize = 0 },
 		"no part size":             func(s *dataset.Spec) { s.PartSize = 0 },
+		"parts below nothing":      func(s *dataset.Spec) { s.MultipartAbove = -1 },
 	} {
 		s := newStore()
 		spec := defaultSpec()
@@ -509,6 +510,21 @@ func TestImpossibleSpecs(t *testing.T) {
 		_, err := write(s, spec, nil)
 		require.ErrorIs(t, err, env.ErrInvalid, name)
 		require.Empty(t, s.calls)
+	}
+}
+
+// TestPathsAreToldFromOthers: janitors delete what has the path of a dataset's object, and nothing else.
+func TestPathsAreToldFromOthers(t *testing.T) {
+	for path := range dataset.Paths(12, 10, "csv") {
+		require.True(t, dataset.IsPath(path, "csv"), path)
+	}
+	require.True(t, dataset.IsPath("data/chunk-1234/episode_12345678.csv", "csv"), "more digits than most have")
+	for _, path := range []string{
+		"", "notes.txt", "meta/notes.txt", "data/chunk-000/episode_000000", "data/chunk-000/episode_000000.csv.old",
+		"data/chunk-000/episode_00000a.csv", "data/chunk-000/episode_00000.csv", "data/chunk-00a/episode_000000.csv",
+		"data/chunk-00/episode_000000.csv", "chunk-000/episode_000000.csv", "000/episode_000000.csv",
+	} {
+		require.False(t, dataset.IsPath(path, "csv"), path)
 	}
 }
 
