@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -250,6 +251,7 @@ func TestAnswersOutlastFailedReads(t *testing.T) {
 	require.NotZero(t, list[0].Counts)
 	for _, x := range []trouble{
 		{step: core.StepStatus, op: ops.KVScan, key: "checkpoint/"},
+		{step: core.StepStatus, op: ops.KVScan, key: "shard/"},
 		{step: core.StepStatus, op: ops.KVGet, key: "discovery/lab/data/00000001/0001"},
 		{step: core.StepList, op: ops.KVGet, key: "status/"},
 		{step: core.StepList, op: ops.KVGet, key: "status/lab/other"}, // the first batch is in the list by then
@@ -266,16 +268,175 @@ func TestAnswersOutlastFailedReads(t *testing.T) {
 	s.Settle()
 }
 
-// The unit behind a stale lease cannot be read. It may have an attempt: the lease stays until it is known (R17).
+// The unit behind a stale lease cannot be read, or its batch, or its shard. It may have an attempt: the lease
+// stays until it is known (R17).
 func TestUnreadUnitIsNotReaped(t *testing.T) {
-	s := begin(t, conversion.Setup{Workers: 2, Tune: patientTries})
-	w0, w1 := crashOwner(s)
-	s.Inject(trouble{core.StepReap, ops.KVGet, "unit/", &fault.Refuse{}, s.World().Now() + 70*time.Second})
-	w1.Resume()
-	s.Advance(70 * time.Second)
-	require.Len(t, s.World().Keys("lease/"), 1)
+	for _, table := range []string{"unit/", "batch/", "shard/"} {
+		t.Run(table, func(t *testing.T) {
+			s := begin(t, conversion.Setup{Workers: 2, Tune: patientTries})
+			w0, w1 := crashOwner(s)
+			s.Inject(trouble{core.StepReap, ops.KVGet, table, &fault.Refuse{}, s.World().Now() + 70*time.Second})
+			w1.Resume()
+			s.Advance(70 * time.Second)
+			require.Len(t, s.World().Keys("lease/"), 1)
+			s.Until(unitIs(s, 0, "state", "complete"))
+			w0.Restart()
+			s.Settle()
+		})
+	}
+}
+
+// What a merge takes in cannot be read for a while, or whether it is still its own. It reads it again, under the
+// same claim: what was not read is not missing (R10, R17).
+func TestUnreadInputIsNotMissing(t *testing.T) {
+	for _, x := range []trouble{{op: ops.KVScan, key: "unit/"}, {op: ops.KVGet, key: "batch/"}, {op: ops.KVGet, key: "merge/"}} {
+		t.Run(x.key, func(t *testing.T) {
+			s := begin(t, conversion.Setup{Units: 3, Tune: func(k *core.Config) {
+				patientTries(k)
+				k.Page = 2
+			}})
+			s.Until(phaseIs(s, 0, "merging"))
+			x.step, x.kind, x.until = core.StepMerge, &fault.Refuse{}, s.World().Now()+50*time.Second
+			s.Inject(x)
+			s.Until(func() bool { return s.Phase(0) != "merging" })
+			require.Equal(t, "complete", s.Phase(0))
+			require.Equal(t, "1", mergeRow(s).get("gen"))
+			require.Greater(t, s.World().Now(), 40*time.Second)
+			s.Settle()
+		})
+	}
+}
+
+// What an ended batch has left cannot be read for a while: its sweep, a page of its units, their shard. It is
+// not at rest before it is: nothing of it stays queued, under any priority (R7, R13, R17).
+func TestUnreadLeftoversAreNotSettled(t *testing.T) {
+	for _, x := range []trouble{{op: ops.KVGet, key: "sweep/"}, {op: ops.KVScan, key: "unit/"}, {op: ops.KVGet, key: "shard/"}} {
+		t.Run(x.key, func(t *testing.T) {
+			batch := conversion.NewBatch("lab", "data", 4, 40)
+			batch.Priority, batch.Parallelism = 5, 1
+			s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}, Tune: func(k *core.Config) {
+				patientTries(k)
+				k.StaleAfter = 5 * time.Minute
+			}})
+			w0, w1 := s.Worker(0), s.Worker(1)
+			w1.Pause()
+			s.Until(func() bool { return len(s.World().Keys("checkpoint/")) > 0 })
+			w0.Pause() // so that nobody else writes what is settled
+			w1.Resume()
+			x.step, x.kind, x.until = core.StepControl, &fault.Refuse{}, s.World().Now()+50*time.Second
+			s.Inject(x)
+			requireDone(t, s, s.Cancel(0))
+			s.Until(func() bool { return storedRow(s, "sweep/lab/data/00000001").get("state") == "collect" })
+			require.Greater(t, s.World().Now(), 40*time.Second)
+			for _, table := range []string{"queue/", "lease/", "checkpoint/"} {
+				require.Empty(t, s.World().Keys(table), table)
+			}
+			for unit := range 4 {
+				requireUnit(t, s, unit, "state", "cancelled", "staged", "")
+			}
+			w0.Resume()
+			s.Settle()
+		})
+	}
+}
+
+// A unit has taken a share of a batch's limit in another shard than its own, which cannot be read when it
+// completes. The share is given back all the same (R12, R17).
+func TestUnreadShareIsGivenBack(t *testing.T) {
+	batch := conversion.NewBatch("lab", "data", 2, 20)
+	batch.Parallelism = 2
+	batch.Sources[0].Recordings[0].Frames = 60
+	s := begin(t, conversion.Setup{Batches: []workload.Batch{batch}, Tune: func(k *core.Config) {
+		patientTries(k)
+		k.Slots, k.Heartbeat, k.StaleAfter = 2, 2*time.Minute, 10*time.Minute // a beat would conflict with the completion
+	}})
+	s.Until(unitIs(s, 1, "state", "complete"))
+	slot, _ := strconv.Atoi(unitRow(s, 0).get("slot"))
+	require.NotEqual(t, unitRow(s, 0).get("shard"), strconv.Itoa(slot-1), "let the other one be the long one")
+	share := "shard/lab/data/00000001/000" + strconv.Itoa(slot-1)
+	require.Equal(t, "1", storedRow(s, share).get("taken"))
+	s.Inject(trouble{core.StepCompleteUnit, ops.KVGet, share, &fault.Refuse{}, s.World().Now() + 90*time.Second})
 	s.Until(unitIs(s, 0, "state", "complete"))
+	require.Greater(t, s.World().Now(), 100*time.Second)
+	require.Equal(t, "0", storedRow(s, share).get("taken"))
+	s.Settle()
+}
+
+// The second page of a source cannot be listed, nor how far the first has come be read when that is to be noted.
+// What was found stays found: discovery goes on from there (R17, R19).
+func TestFailedListingForgetsNothing(t *testing.T) {
+	s := begin(t, conversion.Setup{Units: 3, Tune: func(k *core.Config) {
+		patientTries(k)
+		k.Page = 1
+	}})
+	s.Until(func() bool { return storedRow(s, "discovery/lab/data/00000001/0000").get("found") == "1" })
+	now := s.World().Now()
+	s.Inject(trouble{core.StepDiscover, ops.List, "in/", &fault.Refuse{}, now + 50*time.Second})
+	s.Inject(&troubleBehind{trouble{core.StepDiscover, ops.KVGet, "discovery/", &fault.Refuse{}, now + 50*time.Second}, ops.List, false})
+	s.Until(phaseIs(s, 0, "running"))
+	require.Greater(t, s.World().Now(), 40*time.Second)
+	require.Equal(t, "3", storedRow(s, "batch/lab/data").get("units"))
+	s.Settle()
+	require.Equal(t, "complete", s.Phase(0))
+}
+
+// The last transaction of an attempt has an unknown outcome, and has not landed. That the epoch is still the
+// attempt's own says nothing of it: it is run again, and no lease has to run out (R4, R12).
+func TestUnknownEndIsNoEnd(t *testing.T) {
+	for step, state := range map[env.Step]string{core.StepCompleteUnit: "complete", core.StepFailUnit: "dead", core.StepReleaseUnit: "pending"} {
+		t.Run(string(step), func(t *testing.T) {
+			batch := conversion.NewBatch("lab", "data", 1, 4)
+			if step == core.StepFailUnit {
+				batch.Sources[0].Recordings[0].Poison = 1
+			}
+			s := begin(t, conversion.Setup{Workers: 2, Batches: []workload.Batch{batch}, Tune: func(k *core.Config) { k.DrainTimeout = time.Minute }})
+			w0, w1 := s.Worker(0), s.Worker(1)
+			w1.Pause()
+			s.Until(unitIs(s, 0, "state", "processing"))
+			s.Inject(trouble{step, ops.Commit, "", &fault.LoseRequest{}, s.World().Now() + 8*time.Second})
+			if step == core.StepReleaseUnit {
+				w0.Terminate(time.Minute)
+			}
+			s.Until(unitIs(s, 0, "state", state))
+			requireUnit(t, s, 0, "epoch", "1", "worker", "w0")
+			w0.Saw(env.ErrUndetermined, step)
+			w1.Resume()
+			s.Settle()
+		})
+	}
+}
+
+// The owner of a unit dies when its upload is complete, and its last checkpoint is old. Its successor finds the
+// upload gone, and the object: it goes on without storing anything, or recording it, and accepts the object (R5).
+func TestCompletedUploadIsRecognised(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 12, Tune: func(k *core.Config) { k.ConflictTries = 1 }})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(func() bool { return len(s.World().Keys("checkpoint/")) > 0 })
+	saved := storedRow(s, s.World().Keys("checkpoint/")[0])
+	s.Inject(trouble{core.StepCheckpoint, ops.Prewrite, "", &fault.Conflict{}, 15 * time.Second})
+	crash := w0.Applied(core.StepStage).On("objects.complete_upload").Crash()
+	s.Until(crash.Fired)
+	require.Equal(t, "2", saved.get("frames"))
+	w1.Resume()
+	s.Until(unitIs(s, 0, "state", "complete"))
+	requireUnit(t, s, 0, "epoch", "2", "attempts", "2", "staged", saved.get("key"))
 	w0.Restart()
+	s.Settle()
+}
+
+// A submission has landed, and was not answered. What it wrote cannot be read when it looks for it, and then it
+// can: nobody is told that another batch of this name is live (R4, R17).
+func TestUnreadSubmissionIsNotAnothers(t *testing.T) {
+	s := begin(t, conversion.Setup{Unsubmitted: true, Frames: 400, Tune: func(k *core.Config) {
+		k.OpTimeout, k.MaxInFlight = time.Minute, 2*time.Minute
+	}})
+	s.Inject(trouble{core.StepSubmit, ops.Commit, "", &fault.LoseReply{}, 65 * time.Second}) // as long as a try
+	submitted := s.Submit(0)
+	s.Until(func() bool { return s.Phase(0) != "" })
+	s.Inject(trouble{core.StepSubmit, ops.KVGet, "batch/lab/data", &fault.Refuse{}, 110 * time.Second})
+	requireDone(t, s, submitted)
+	require.Greater(t, s.World().Now(), 110*time.Second)
 	s.Settle()
 }
 
@@ -376,19 +537,27 @@ func TestFailedLookForgetsNothing(t *testing.T) {
 		w0.Restart()
 		s.Settle()
 	})
-	t.Run("a back-off", func(t *testing.T) {
-		s := begin(t, conversion.Setup{Tune: func(k *core.Config) {
-			hasty(k)
-			k.UnitTimeout, k.UnitBackoff, k.UnitBackoffMax = 20*time.Second, 40*time.Second, 5*time.Minute
-		}})
-		w0 := s.Worker(0)
-		failByTime(s, w0)
-		failed := s.World().Now()
-		w0.Slow(1)
-		s.Advance(s.Core().UnitBackoff / 2)
-		s.Inject(trouble{core.StepControl, ops.KVGet, "", &fault.LoseRequest{}, s.World().Now() + troubled})
-		s.Until(unitIs(s, 0, "state", "pending"))
-		require.Less(t, s.World().Now(), failed+s.Core().UnitBackoff+grace)
-		s.Settle()
-	})
+	for name, x := range map[string]trouble{
+		"a batch":                 {op: ops.KVGet},
+		"which batches there are": {op: ops.KVScan, key: "active/"},
+		"a shard":                 {op: ops.KVScan, key: "shard/"},
+		"a failed unit":           {op: ops.KVScan, key: "failed/"},
+	} {
+		t.Run("a back-off, "+name, func(t *testing.T) {
+			s := begin(t, conversion.Setup{Tune: func(k *core.Config) {
+				hasty(k)
+				k.UnitTimeout, k.UnitBackoff, k.UnitBackoffMax = 20*time.Second, 40*time.Second, 5*time.Minute
+			}})
+			w0 := s.Worker(0)
+			failByTime(s, w0)
+			failed := s.World().Now()
+			w0.Slow(1)
+			s.Advance(s.Core().UnitBackoff / 2)
+			x.step, x.kind, x.until = core.StepControl, &fault.LoseRequest{}, s.World().Now()+troubled
+			s.Inject(x)
+			s.Until(unitIs(s, 0, "state", "pending"))
+			require.Less(t, s.World().Now(), failed+s.Core().UnitBackoff+grace)
+			s.Settle()
+		})
+	}
 }

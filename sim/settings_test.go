@@ -1,12 +1,14 @@
 package sim_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gauntlet-dst/gauntlet/core"
+	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
@@ -280,5 +282,80 @@ func TestLeadOutlastsThePause(t *testing.T) {
 		}
 	}
 	require.Greater(t, last, 2*time.Minute)
+	s.Settle()
+}
+
+// A source of many pages is listed to its end in one round: rounds may be rare.
+func TestDiscoveryTakesOneRound(t *testing.T) {
+	s := begin(t, conversion.Setup{Units: 9, Tune: func(k *core.Config) { k.Page, k.ScanEvery, k.ScannerLease = 1, time.Minute, 3*time.Minute }})
+	s.Until(phaseIs(s, 0, "running"))
+	require.Less(t, s.World().Now(), time.Minute)
+	s.Settle()
+}
+
+// No process lives for as long as the prefixes of an ended batch are looked at. They count together: what one
+// has watched the next need not watch again (R15).
+func TestWatchOutlastsItsJanitors(t *testing.T) {
+	s := begin(t, conversion.Setup{Tune: func(k *core.Config) { k.WatchFor = 2 * time.Minute }})
+	w0 := s.Worker(0)
+	s.Until(func() bool { return storedRow(s, "sweep/lab/data/00000001").get("state") == "collect" })
+	ended := s.World().Now()
+	for len(s.World().Keys("sweep/")) > 0 {
+		require.Less(t, s.World().Now(), ended+3*s.Core().WatchFor)
+		s.Advance(time.Minute)
+		w0.Crash()
+		w0.Restart()
+	}
+	require.Greater(t, s.World().Now(), ended+s.Core().WatchFor)
+	s.Settle()
+}
+
+// What bounds the bytes of a transaction bounds those that create units, and those that bring them to rest.
+func TestPagesAreCutByBytes(t *testing.T) {
+	s := begin(t, conversion.Setup{Units: 3, Tune: func(k *core.Config) { k.TxnBytes = 1 }})
+	s.Until(func() bool { return storedRow(s, "sweep/lab/data/00000001").get("state") == "collect" })
+	for _, step := range []env.Step{core.StepDiscover, core.StepControl} {
+		wrote := map[string]int{}
+		for _, e := range commits(s, "w0", step) {
+			units := 0
+			for _, m := range e.Commit.Writes {
+				if strings.HasPrefix(m.Key, "unit/") {
+					units++
+					wrote[m.Key]++
+				}
+			}
+			require.LessOrEqual(t, units, 1, step)
+		}
+		require.Len(t, wrote, 3, step)
+	}
+	s.Settle()
+}
+
+// The store is known to be down, and an attempt is given back for that; the process is asked to stop while it
+// does. It gives it back in the time that is left: no lease has to run out (R12).
+func TestDrainWhileReleasing(t *testing.T) {
+	s := begin(t, conversion.Setup{Workers: 2, Frames: 12, Tune: func(k *core.Config) {
+		k.BreakerFailures, k.UnitTimeout, k.StaleAfter = 1, 30*time.Second, 5*time.Minute
+	}})
+	w0, w1 := s.Worker(0), s.Worker(1)
+	w1.Pause()
+	s.Until(unitIs(s, 0, "state", "processing"))
+	w0.Partition(ops.Objects)
+	stall := w0.Before(core.StepReleaseUnit).On("kv.prewrite").LoseRequest()
+	s.Until(stall.Fired)
+	w0.Terminate(30 * time.Second)
+	s.Until(func() bool { return !w0.Alive() })
+	requireUnit(t, s, 0, "state", "pending", "attempts", "0", "releases", "1")
+	w0.Heal()
+	w1.Resume()
+	s.Settle()
+}
+
+// What is small enough is one put, of an attempt and of a merge: nobody opens an upload for it.
+func TestSmallObjectsAreOnePut(t *testing.T) {
+	s := begin(t, conversion.Setup{Tune: func(k *core.Config) { k.MultipartAbove = 1 << 20 }})
+	s.Until(phaseIs(s, 0, "complete"))
+	require.Zero(t, requests(s, "objects.create_upload"))
+	require.GreaterOrEqual(t, requests(s, "objects.put"), 8, "an episode, as published, and six that tell of it")
 	s.Settle()
 }
