@@ -84,7 +84,7 @@ func (i *attemptsBounded) checkBackOff(c *unitChange) error {
 		wait = min(2*wait, i.cfg.UnitBackoffMax)
 	}
 	since := c.by.At - u.ending.At
-	if since < hurried(wait) {
+	if since < i.soonest(wait) {
 		return c.breaks(queuedAgainBeforeItsBackOff, "unit %s failed at attempt %d and was queued again %s later; its back-off is %s", u.uid, now.Attempts, since, wait)
 	}
 	if since > drifted(wait+2*i.cfg.ControlEvery+i.cfg.OpTimeout)+time.Second && i.world.Timely() {

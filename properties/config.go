@@ -75,6 +75,14 @@ func drifted(d time.Duration) time.Duration { return d + d/8 }
 // hurried is how short d can be, at least, by a clock that is as fast as that.
 func hurried(d time.Duration) time.Duration { return d - d/8 }
 
+// soonest is how short d can be by any clock of this universe's, so far.
+func (v *view) soonest(d time.Duration) time.Duration {
+	if v.world.Hastened() {
+		return hurried(d)
+	}
+	return d
+}
+
 // slack is how long a healed system may need to notice that it is healed: a
 // call sent before may have to time out, a breaker to close, a back-off to end,
 // and a fenced owner to notice it.

@@ -81,7 +81,7 @@ func (i *noFlapping) checkLeader(c *leaderChange) error {
 
 func (i *noFlapping) judge(e *sim.Effect, l *loss) error {
 	by := e.Process + "/" + e.Incarnation
-	if silent := e.At - l.beaten.At; silent < hurried(l.stale) {
+	if silent := e.At - l.beaten.At; silent < i.soonest(l.stale) {
 		return l.beating.breach(e, l.subject, l.beaten.Ref("beat"), "took the "+l.what+" away",
 			"%s took the %s %s away from %s/%s, whose last beat was %s ago; it is stale after %s", by, l.what, l.subject, l.owner, l.inc, silent, l.stale)
 	}

@@ -68,7 +68,7 @@ func (i *noLeaks) checkCollected(c *objectChange) error {
 	if own := claimOf(claims, o.Epoch); own != nil && own.Is(c.by.Process, c.by.Incarnation) {
 		return nil
 	}
-	if since := c.by.At - o.sub.ended.At; since < hurried(i.cfg.MaxInFlight) {
+	if since := c.by.At - o.sub.ended.At; since < i.soonest(i.cfg.MaxInFlight) {
 		return collectedTooEarly.breach(c.by, o.key, o.sub.ended.Ref("ended "+o.sub.bid), c.did()+" "+o.key,
 			"%s %s %s only %s after %s ended; a request may be in flight for %s", c.who(), c.did(), o.key, since, o.sub.bid, i.cfg.MaxInFlight)
 	}
@@ -80,7 +80,7 @@ func (i *noLeaks) checkExpiry(c *batchChange) error {
 		return nil
 	}
 	s := c.sub
-	if kept := c.by.At - s.ended.At; kept < hurried(i.watched()) {
+	if kept := c.by.At - s.ended.At; kept < i.soonest(i.watched()) {
 		return expiredTooEarly.breach(c.by, s.bid, s.ended.Ref("ended "+s.bid), "expired the batch",
 			"%s expired %s after it ended; its rows are kept for %s", s.bid, kept, i.watched())
 	}

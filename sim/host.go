@@ -130,6 +130,7 @@ func (p *process) StepClock(f *fault.Fault, by time.Duration) {
 func (p *process) DriftClock(f *fault.Fault, ppm int64) {
 	p.driftBase, p.began = p.monotonic(p.u.sched.now), p.u.sched.now
 	p.driftPPM = ppm
+	p.u.hastened = p.u.hastened || ppm > 0
 	p.u.fired(f)
 }
 

@@ -68,6 +68,7 @@ type Universe struct {
 	phase       phase
 	healedAt    int64
 	healedEvent uint64
+	hastened    bool  // a monotonic clock runs fast, or has run fast
 	zombies     int64 // until when those whom healing woke may still act
 	world       World
 	judge       judge

@@ -375,6 +375,10 @@ func (w *World) Now() time.Duration { return time.Duration(w.u.sched.now) }
 // without a fault.
 func (w *World) Timely() bool { return w.u.arm.timely && !w.u.held }
 
+// Hastened reports whether a process's monotonic clock has been made to run fast by now.
+// If none has, what waits for a time by its clock waits no shorter.
+func (w *World) Hastened() bool { return w.u.hastened }
+
 // Healed is when the faults stopped, and whether they have.
 func (w *World) Healed() (at time.Duration, ok bool) {
 	return time.Duration(w.u.healedAt), w.u.phase != chaosPhase
