@@ -218,6 +218,7 @@ func TestBreakerJudges(t *testing.T) {
 	require.False(t, down(t.Context(), env.ErrNotFound))
 	require.False(t, down(t.Context(), nil))
 	require.False(t, down(ended, env.ErrUndetermined), "the caller went away, not the store")
+	require.True(t, down(ended, env.ErrUnavailable), "the store has said so, whoever waits for it")
 
 	b := breaker{failures: 1, openFor: time.Hour, successes: 1}
 	b.judge(t.Context(), 0, env.ErrUnavailable)

@@ -277,6 +277,9 @@ var breaches = []breach{
 	{"fencing", "collected from a living merge", func(s *story) {
 		s.converted().claimMerge(w0, 1).write(w0, 1, nil).delete(w1, datasetPrefix(1)+"manifest.json")
 	}},
+	{"fencing", "deleted outside of collection", func(s *story) {
+		s.running().request(w0, "collect", ops.Delete, "out/data/x", 0, done).request(w0, "resume", ops.Delete, "out/data/x", 0, done).settle()
+	}},
 	{"fencing", "collected what no merge wrote", func(s *story) {
 		s.w.Handle(objstore.Request{Kind: objstore.KindPut, Key: datasetPrefix(9) + "somebody's", Body: []byte("kept")})
 		s.published().delete(w0, datasetPrefix(9)+"somebody's")
@@ -796,7 +799,8 @@ var breaches = []breach{
 		for range 9 {
 			s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(10 * time.Second)
 		}
-		s.pass(-5*time.Second).request(w0, "claim_unit", ops.KVScan, "active/", 0, done).settle()
+		s.pass(-5*time.Second).request(w0, "claim_unit", ops.TSO, "", 0, done)
+		s.request(w0, "claim_unit", ops.KVScan, "active/", 0, done).settle()
 	}},
 	{"orphan-claimable", "failed unit left behind", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "failed", "1 1 0 0", 1)

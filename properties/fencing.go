@@ -7,17 +7,22 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/objstore"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // fencing: nothing that an attempt or a merge does takes effect after a later
 // epoch or generation has begun, and nobody acts for an attempt or a merge that
 // is not theirs; objects are written under the key of the writer's own epoch or
 // generation only, or to an upload that the writer's claim inherited; and under
-// generations that no merge ever claimed nothing is collected.
+// generations that no merge ever claimed nothing is collected. Nobody asks for an object
+// to be deleted but who collects: where it is not there this time, it is the next.
 //
 // Without it a process that wakes up after its lease ran out destroys what its
 // successor did: work is lost, or two half results become one.
-type fencing struct{ watch }
+type fencing struct {
+	watch
+	deleted error // the first request to delete that is nobody's to make
+}
 
 var (
 	fencingSays = say("fencing")
@@ -39,6 +44,7 @@ var (
 	somebodyElsesMergeWritten       = fencingSays.clause("R11", "somebody else's merge written")
 	somebodyElsesMergePublished     = fencingSays.clause("R11", "somebody else's merge published")
 	collectedWhatNoMergeWrote       = fencingSays.clause("R7", "collected what no merge wrote")
+	deletedOutsideOfCollection      = fencingSays.clause("R7", "deleted outside of collection")
 	effectOutsideEveryBatchsOutput  = fencingSays.clause("R1", "effect outside every batch's output")
 )
 
@@ -47,6 +53,17 @@ func newFencing(v *view) sim.Invariant {
 	i.watch = v.watch(fencingSays, on{unit: i.checkUnit, checkpoint: i.checkCheckpoint, lease: i.checkLease, merge: i.checkMerge, batch: i.checkFlip, object: i.checkObject})
 	return i
 }
+
+// ObserveCall judges requests to delete, whether there was something or not.
+func (i *fencing) ObserveCall(_ *sim.World, c *sim.Call) {
+	if c.Op != ops.Delete || c.Step == "collect" || i.deleted != nil {
+		return
+	}
+	i.deleted = deletedOutsideOfCollection.breachOfCall(c, sim.EventRef{}, "asked to delete it",
+		"%s asked to delete %s: only what an ended batch has left is deleted, by those who collect it", who(c), c.Key)
+}
+
+func (i *fencing) Settled(*sim.World) error { return i.deleted }
 
 func (i *fencing) checkUnit(c *unitChange) error {
 	u := c.unit
@@ -136,8 +153,12 @@ func (i *fencing) checkMerge(c *mergeChange) error {
 	if c.isBy(c.before.Worker, c.before.Incarnation) {
 		return nil
 	}
-	return somebodyElsesMergeWritten.breach(c.by, c.sub.bid, lastClaim(m.claims), fmt.Sprintf("wrote the merge row of g%d", m.now.Gen),
-		"%s wrote the merge row of %s, whose generation %d is %s/%s's", c.who(), c.sub.bid, m.now.Gen, c.before.Worker, c.before.Incarnation)
+	owner := "nobody's any more"
+	if c.before.Worker != "" {
+		owner = c.before.Worker + "/" + c.before.Incarnation + "'s"
+	}
+	return somebodyElsesMergeWritten.breach(c.by, c.sub.bid, lastMergeClaim(m.claims), fmt.Sprintf("wrote the merge row of g%d", m.now.Gen),
+		"%s wrote the merge row of %s, whose generation %d is %s", c.who(), c.sub.bid, m.now.Gen, owner)
 }
 
 func (i *fencing) checkFlip(c *batchChange) error {
@@ -149,7 +170,7 @@ func (i *fencing) checkFlip(c *batchChange) error {
 	if own != nil && own.Is(c.by.Process, c.by.Incarnation) {
 		return nil
 	}
-	return somebodyElsesMergePublished.breach(c.by, s.bid, lastClaim(s.merge.claims), fmt.Sprintf("published g%d", s.now.MergeGen),
+	return somebodyElsesMergePublished.breach(c.by, s.bid, lastMergeClaim(s.merge.claims), fmt.Sprintf("published g%d", s.now.MergeGen),
 		"%s published generation %d of %s, which it has not claimed", c.who(), s.now.MergeGen, s.bid)
 }
 
@@ -180,7 +201,7 @@ func (i *fencing) checkObject(c *objectChange) error {
 	}
 	if o.sub == nil {
 		return effectOutsideEveryBatchsOutput.breach(c.by, o.key, sim.EventRef{}, c.did()+" "+o.key,
-			"%s %s %s, which no batch may write", c.who(), c.did(), o.key)
+			"%s %s %s, which is neither a batch's nor of its own probe", c.who(), c.did(), o.key)
 	}
 	kind := c.effect().Kind
 	ends := kind == objstore.EffectDelete || kind == objstore.EffectAbort

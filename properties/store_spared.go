@@ -45,6 +45,14 @@ type refusals struct {
 	// in flight, and so be taken back.
 	newest []sim.EventRef
 	last   map[string]refusedCall // by task
+	looks  map[string]aLook       // by task
+}
+
+// aLook is a look at the queue: it begins when a timestamp is first asked for, which may
+// take many tries.
+type aLook struct {
+	since   time.Duration
+	failing bool // its last request has failed, and is made again
 }
 
 type refusedCall struct {
@@ -116,14 +124,22 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 		if !c.Unavailable() {
 			return
 		}
-		r = &refusals{last: map[string]refusedCall{}}
+		r = &refusals{last: map[string]refusedCall{}, looks: map[string]aLook{}}
 		i.refused[by] = r
 	}
 	switch {
 	case c.Op.Service() == ops.Objects:
 		i.follow(r, c)
-	case c.Op == ops.KVScan && c.Step == "claim_unit" && c.Key == schema.ActiveTable.Key("") && w.Timely():
-		i.look(r, c)
+	case c.Step == "claim_unit":
+		l := r.looks[c.Task]
+		if c.Op == ops.TSO && !l.failing {
+			l.since = c.At
+		}
+		l.failing = c.Unavailable() || c.Unheard()
+		r.looks[c.Task] = l
+		if c.Op == ops.KVScan && c.Key == schema.ActiveTable.Key("") && w.Timely() {
+			i.look(r, c, l.since)
+		}
 	}
 }
 
@@ -140,7 +156,7 @@ func (i *storeSpared) follow(r *refusals, c *sim.Call) {
 	case sim.ReplyLost: // the same call, on its way back
 		return
 	}
-	if last, ok := r.last[c.Task]; ok && last.op == c.Op && last.key == c.Key && c.At-last.ref.At < hurried(i.cfg.BreakerOpen) {
+	if last, ok := r.last[c.Task]; ok && last.op == c.Op && last.key == c.Key && c.At-last.ref.At < i.soonest(i.cfg.BreakerOpen) {
 		i.again = append(i.again, calledAgain{c.Process, c.Incarnation, c.Task, last, unavailableStoreCalledAgain.breachOfCall(c, last.ref, "tried again",
 			"%s called %s %s again %s after it had found the store unavailable, for the %dth time in a row; its breaker stays open for %s",
 			who(c), c.Op, c.Key, c.At-last.ref.At, r.count, i.cfg.BreakerOpen)})
@@ -192,12 +208,12 @@ func (i *storeSpared) unheard(r *refusals, c *sim.Call) {
 // newest refusal must have reached it before it began to look, with the request
 // for a timestamp, and its breaker be open still. Where the first page ends is
 // no matter: a look that has begun is brought to its end.
-func (i *storeSpared) look(r *refusals, c *sim.Call) {
+func (i *storeSpared) look(r *refusals, c *sim.Call, since time.Duration) {
 	if r.known == 0 || len(r.newest) == 0 {
 		return
 	}
 	newest := r.newest[len(r.newest)-1]
-	if c.At-8*i.cfg.MaxLatency <= newest.At || c.At >= newest.At+hurried(i.cfg.BreakerOpen) {
+	if since-8*i.cfg.MaxLatency <= newest.At || c.At >= newest.At+i.soonest(i.cfg.BreakerOpen) {
 		return
 	}
 	i.suspects = append(i.suspects, suspicion{c.Process, r.known, c.At, lookedForWorkInAnOutage.breachOfCall(c, newest, "looked for a unit",
