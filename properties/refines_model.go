@@ -1,6 +1,9 @@
 package properties
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/properties/model"
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -75,13 +78,24 @@ func (i *refinesModel) check(e *sim.Effect) error {
 	return nil
 }
 
-// seconded are the invariants that judge commits by what the model knows, too.
-var seconded = map[string]bool{"legal-edges": true, "fencing": true, "queue-agrees": true, "attempts-bounded": true}
+var (
+	// seconded are the invariants that judge commits by what the model knows, too.
+	seconded = map[string]bool{"legal-edges": true, "fencing": true, "queue-agrees": true, "attempts-bounded": true}
+	// timed are the clauses of theirs that judge when: the model knows no time.
+	timed = []*clause{queuedAgainBeforeItsBackOff, queuedAgainTooLate}
+)
+
+// seconds reports whether the model judges what a violation is about.
+func seconds(v *sim.Violation) bool {
+	return seconded[v.Invariant] && !slices.ContainsFunc(timed, func(c *clause) bool {
+		return v.Invariant == c.of.name && strings.HasPrefix(v.Shape, c.shape)
+	})
+}
 
 // Contradicts: if the model takes a commit for one of its transitions, and all before it,
 // then it or the invariant that objects to the commit is wrong.
 func (i *refinesModel) Contradicts(_ *sim.World, e *sim.Effect, v *sim.Violation) string {
-	if e.Kind != sim.EffectCommit || !seconded[v.Invariant] || i.refused != nil {
+	if e.Kind != sim.EffectCommit || !seconds(v) || i.refused != nil {
 		return ""
 	}
 	if _ = i.check(e); i.refused != nil {

@@ -99,6 +99,7 @@ func (g *gate) kill(t *testing.T, m Mutant, binary string) {
 			continue
 		}
 		require.Contains(t, out, "FAIL "+m.Invariant, "it was not %s that found it", m.Invariant)
+		require.NotRegexp(t, `FAIL \S+( \(R\d+\))?, (oracle|harness): `, out, "the bug is none of those")
 		seed, n := g.requireClean(t, base, out)
 		g.record(t, Cell{Mutant: m.Name, Name: Portfolio, Universes: n, Kills: 1, First: seed, By: map[string]int{m.Invariant: 1}})
 		fmt.Printf("mutants: %-38s %-4s killed by %-28s within %5s universes of %5d from %.16s on\n", m.Name, m.Rule, m.Invariant, universes(out), budget, base)
