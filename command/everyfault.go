@@ -8,6 +8,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/sweep"
 	"github.com/gauntlet-dst/gauntlet/sim/systematic"
 )
@@ -80,7 +81,7 @@ func (c *command) place(q harness.Request, faults []string) error {
 }
 
 // placeLine runs the placement of r again.
-func (c *command) placeLine(r *sim.Result) string {
+func (c *command) placeLine(r *sim.Result) explain.Commands {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s every-fault --seed 0x%016x", c.name, r.Seed)
 	for _, f := range r.Plan.Faults {
@@ -89,7 +90,7 @@ func (c *command) placeLine(r *sim.Result) string {
 	if len(r.Plan.Faults) == 0 {
 		b.WriteString(" --schedules 1 --limit 1")
 	}
-	return b.String()
+	return explain.Commands{Replay: b.String()}
 }
 
 // placed places faults, explains what failed and says what was tried.

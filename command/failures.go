@@ -7,6 +7,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/page"
 )
 
@@ -14,8 +15,8 @@ import (
 const maxFailures = 20
 
 // failures reduces and explains each kind of failure that was not explained before,
-// and collects them for a page; replay is what to type to run one again.
-func (c *command) failures(target sim.Target, all []*harness.Failure, folder string, replay func(*sim.Result) string) error {
+// and collects them for a page; again is what to type for one of them.
+func (c *command) failures(target sim.Target, all []*harness.Failure, folder string, again func(*sim.Result) explain.Commands) error {
 	for i, f := range all {
 		if i == maxFailures {
 			c.say(object{"type": "error", "code": exitViolated, "text": "too many kinds of failures"}, fmt.Sprintf("sim: %d more kinds of failures are not explained", len(all)-i))
@@ -25,7 +26,7 @@ func (c *command) failures(target sim.Target, all []*harness.Failure, folder str
 		case known:
 			c.say(failureOf(f, "", ""), fmt.Sprintf("sim: %s failed as above, by %s (%s): %s", universes(f.Count), f.Invariant, f.Shape, strings.Join(seedsOf(f), " ")))
 		case i < maxFailures:
-			if err := c.failure(target, f, folder, replay(f.First), &shown); err != nil {
+			if err := c.failure(target, f, folder, again(f.First), &shown); err != nil {
 				return err
 			}
 		}
@@ -41,8 +42,8 @@ func (c *command) explained(f *harness.Failure) bool {
 
 // failure reduces and explains one kind of failure; shown takes what a page says
 // of it.
-func (c *command) failure(target sim.Target, f *harness.Failure, folder, replay string, shown *page.Failure) error {
-	report, err := c.shrunk(target, f.First, harness.Reduction, replay)
+func (c *command) failure(target sim.Target, f *harness.Failure, folder string, paste explain.Commands, shown *page.Failure) error {
+	report, err := c.shrunk(target, f.First, harness.Reduction, paste)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/page"
 )
@@ -101,7 +102,7 @@ func (c *command) sweep(s *sweeping) error {
 	if err != nil {
 		return err
 	}
-	if err := c.failures(target, out.Failures, s.folder, c.replayLine); err != nil {
+	if err := c.failures(target, out.Failures, s.folder, c.again); err != nil {
 		return err
 	}
 	shown := page.Sweep{Line: strings.Join(append([]string{out.Line()}, out.Residual()...), "; "), Totals: out.Totals, Failures: c.found, Marks: c.suite.Marks}
@@ -249,7 +250,9 @@ func (c *command) play(s chaos.Scenario, seeds int) error {
 	}
 	c.say(o, lines...)
 	c.judge(p.Outcome)
-	return c.failures(p.Target, p.Failures, "", c.replayLine)
+	return c.failures(p.Target, p.Failures, "", func(r *sim.Result) explain.Commands {
+		return explain.Commands{Replay: fmt.Sprintf("%s scenarios %s --seed 0x%016x", c.name, s.Name, r.Seed)}
+	})
 }
 
 func (c *command) faultsCommand() *cobra.Command {

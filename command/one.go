@@ -29,7 +29,7 @@ func (c *command) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report, err := c.show(target, r, harness.Reduction, c.replayLine(r))
+			report, err := c.show(target, r, harness.Reduction, c.again(r))
 			if err == nil && r.Violation == nil && !target.Calm {
 				r, report, err = c.closeRaces(target, r, report)
 			}
@@ -73,13 +73,18 @@ func (c *command) closeRaces(target sim.Target, r *sim.Result, story string) (*s
 	if failing == nil {
 		return r, story, nil
 	}
-	report, err := c.show(target, failing, harness.Reduction, c.replayLine(r))
+	report, err := c.show(target, failing, harness.Reduction, explain.Commands{Replay: c.line("run", r)}) // the universe itself has held
 	return failing, report, err
 }
 
-// replayLine runs the universe of r again.
-func (c *command) replayLine(r *sim.Result) string {
-	line := fmt.Sprintf("%s run --seed 0x%016x", c.name, r.Seed)
+// again runs the universe of r again, or explains it.
+func (c *command) again(r *sim.Result) explain.Commands {
+	return explain.Commands{Replay: c.line("run", r), Explain: c.line("explain", r)}
+}
+
+// line names a command about the universe of r.
+func (c *command) line(name string, r *sim.Result) string {
+	line := fmt.Sprintf("%s %s --seed 0x%016x", c.name, name, r.Seed)
 	if c.arm != "" {
 		line += " --arm " + c.arm
 	}
@@ -90,12 +95,12 @@ func (c *command) replayLine(r *sim.Result) string {
 }
 
 // show prints a run's line, and its story or its report, whose text it returns.
-func (c *command) show(target sim.Target, r *sim.Result, runs int, replay string) (string, error) {
+func (c *command) show(target sim.Target, r *sim.Result, runs int, paste explain.Commands) (string, error) {
 	c.say(universe(r), r.Line())
 	switch {
 	case r.Violation != nil:
 		c.worse(exitViolated)
-		report, err := c.shrunk(target, r, runs, replay)
+		report, err := c.shrunk(target, r, runs, paste)
 		if err != nil {
 			return "", err
 		}
@@ -114,8 +119,8 @@ func (c *command) show(target sim.Target, r *sim.Result, runs int, replay string
 }
 
 // shrunk reduces a failing run.
-func (c *command) shrunk(target sim.Target, r *sim.Result, runs int, replay string) (*explain.Report, error) {
-	report, err := harness.Explain(target, r, runs, c.patience, replay, "")
+func (c *command) shrunk(target sim.Target, r *sim.Result, runs int, paste explain.Commands) (*explain.Report, error) {
+	report, err := c.suite.Explain(target, r, runs, c.patience, paste)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +144,7 @@ func (c *command) replayCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if _, err := c.show(c.suite.Target, r, 0, c.name+" replay "+file); err != nil {
+				if _, err := c.show(c.suite.Target, r, 0, explain.Commands{Replay: c.name + " replay " + file, Explain: c.name + " explain " + file}); err != nil {
 					return err
 				}
 			}
@@ -177,7 +182,7 @@ func (c *command) shrinkCommand() *cobra.Command {
 func (c *command) explainCommand() *cobra.Command {
 	var files exports
 	cmd := c.aboutFailure("explain", "Explain a failure: what led to it, the nearest runs that pass, from where on it could not be avoided", files.check, func(f failure) error {
-		x, err := c.suite.Explanation(f.target, f.result, harness.Reduction, c.patience, f.replay, "")
+		x, err := c.suite.Explanation(f.target, f.result, harness.Reduction, c.patience, explain.Commands{Replay: f.replay})
 		if err != nil {
 			return err
 		}
@@ -222,7 +227,7 @@ func (c *command) keep(folder string, report *explain.Report) (string, error) {
 // about is a command about one failure, which is reduced first.
 func (c *command) about(name, short string, do func(report *explain.Report, file string) error) *cobra.Command {
 	return c.aboutFailure(name, short, nil, func(f failure) error {
-		report, err := c.shrunk(f.target, f.result, harness.Reduction, f.replay)
+		report, err := c.shrunk(f.target, f.result, harness.Reduction, explain.Commands{Replay: f.replay})
 		if err != nil {
 			return err
 		}
@@ -279,7 +284,7 @@ func (c *command) failed(cmd *cobra.Command, args []string) (f failure, err erro
 	if len(args) == 0 {
 		f.target, f.result, err = c.universe()
 		if err == nil {
-			f.replay = c.replayLine(f.result)
+			f.replay = c.line("run", f.result)
 		}
 		return f, err
 	}

@@ -22,10 +22,10 @@ import (
 // a bound on events mostly ends it before.
 const Reduction = 2000
 
-// Explain reduces a failing run, unless runs is 0, and returns its report. replay
-// and keep are commands to paste; keep may be "".
-func Explain(target sim.Target, failing *sim.Result, runs int, patience time.Duration, replay, keep string) (*explain.Report, error) {
-	return watched(target, failing.Seed, patience, replay, keep, func(target sim.Target) (*explain.Report, *explain.Report, error) {
+// Explain reduces a failing run, unless runs is 0, and returns its report with the
+// commands to paste.
+func (s *Suite) Explain(target sim.Target, failing *sim.Result, runs int, patience time.Duration, paste explain.Commands) (*explain.Report, error) {
+	return watched(s, target, failing.Seed, patience, paste, func(target sim.Target) (*explain.Report, *explain.Report, error) {
 		report, err := explain.Failure(target, failing, runs)
 		return report, report, err
 	})
@@ -33,9 +33,9 @@ func Explain(target sim.Target, failing *sim.Result, runs int, patience time.Dur
 
 // Explanation is Explain with all that can be found out about the failure by
 // running its plan again with something changed.
-func (s *Suite) Explanation(target sim.Target, failing *sim.Result, runs int, patience time.Duration, replay, keep string) (*explain.Explanation, error) {
-	return watched(target, failing.Seed, patience, replay, keep, func(target sim.Target) (*explain.Explanation, *explain.Report, error) {
-		x, err := explain.Explain(target, failing, runs, s.rules())
+func (s *Suite) Explanation(target sim.Target, failing *sim.Result, runs int, patience time.Duration, paste explain.Commands) (*explain.Explanation, error) {
+	return watched(s, target, failing.Seed, patience, paste, func(target sim.Target) (*explain.Explanation, *explain.Report, error) {
+		x, err := explain.Explain(target, failing, runs)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -44,7 +44,7 @@ func (s *Suite) Explanation(target sim.Target, failing *sim.Result, runs int, pa
 }
 
 // watched explains a failure under watch, and adds what only the harness knows.
-func watched[T any](target sim.Target, seed uint64, patience time.Duration, replay, keep string, do func(sim.Target) (T, *explain.Report, error)) (none T, err error) {
+func watched[T any](s *Suite, target sim.Target, seed uint64, patience time.Duration, paste explain.Commands, do func(sim.Target) (T, *explain.Report, error)) (none T, err error) {
 	var explained T
 	var report *explain.Report
 	stuck := sweep.Watch(target, seed, patience, func(watched sim.Target) {
@@ -57,7 +57,10 @@ func watched[T any](target sim.Target, seed uint64, patience time.Duration, repl
 		return none, err
 	}
 	report.Commit, report.GoVersion = commit(), runtime.Version()
-	report.Replay, report.Keep = replay, keep
+	report.Commands = paste
+	if rule, ok := s.rules()[report.Reduced.Result.Violation.Rule]; ok {
+		report.Rule = &rule
+	}
 	return explained, nil
 }
 

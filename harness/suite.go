@@ -45,9 +45,11 @@ type Suite struct {
 	// sweep's page says what it did not. The simulator adds some of its own.
 	Marks []string
 	// Rules is the page with the protocol's rules, from the module's root on: rows of
-	// a table, "| R1 fence | sentence | functions |". Explanations cite it; "" for
-	// none.
+	// a table, "| R1 fence | sentence | functions |". Reports cite it; "" for none.
 	Rules string
+	// Command is what to type, in the module's root, for the suite's command line, as
+	// "go run ./cmd/mine": reports of tests name its explain; "" for none.
+	Command string
 	// Scenarios are faults as data, and what must be observed.
 	Scenarios []chaos.Scenario
 	// Stage returns the target on which a scenario is played. If tell is not nil,

@@ -69,13 +69,13 @@ func (i *datasetEqualsReference) checkPublished(c *batchChange) error {
 	i.published = append(i.published, p)
 	what := fmt.Sprintf("published g%d", s.now.MergeGen)
 	if err := workload.Diff(i.referenceOf(s.wanted), bodies); err != nil {
-		return publishedDatasetDiffers.breach(c.by, p.prefix, lastClaim(s.merge.claims), what,
+		return publishedDatasetDiffers.breach(c.by, p.prefix, lastMergeClaim(s.merge.claims), what,
 			"the dataset of %s differs from its reference: %v", s.bid, err)
 	}
 	described := *s.wanted
 	described.Name = s.name // a manifest tells the namespace, too
 	if err := workload.CheckManifest(&described, manifest, bodies); err != nil {
-		return manifestIsWrong.breach(c.by, p.prefix, lastClaim(s.merge.claims), what,
+		return manifestIsWrong.breach(c.by, p.prefix, lastMergeClaim(s.merge.claims), what,
 			"the manifest of %s is wrong: %v", s.bid, err)
 	}
 	return nil

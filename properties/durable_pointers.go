@@ -122,7 +122,7 @@ func (i *durablePointers) checkBatch(c *batchChange) error {
 	}
 	s, key := c.sub, c.sub.now.Manifest
 	wrong := func(broken *clause, format string, args ...any) error {
-		return broken.breach(c.by, s.bid, lastClaim(s.merge.claims), fmt.Sprintf("published g%d", s.now.MergeGen), format, args...)
+		return broken.breach(c.by, s.bid, lastMergeClaim(s.merge.claims), fmt.Sprintf("published g%d", s.now.MergeGen), format, args...)
 	}
 	body, ok := i.world.Body(key)
 	if !ok {
@@ -169,8 +169,9 @@ func (i *durablePointers) checkCheckpoint(c *checkpointChange) error {
 	for rest, number := p.Parts, 1; rest != ""; number++ {
 		var part schema.Part
 		var ok bool
+		there := rest
 		if part, rest, ok = schema.NextPart(rest); !ok || part.Number != number {
-			return wrong(checkpointsPartsAreNotInARow, "names the parts %s", p.Parts)
+			return wrong(checkpointsPartsAreNotInARow, "names %d parts in a row, and %q where the next should be", number-1, there)
 		}
 		if there := up.find(number); there == nil || there.Size != part.Size {
 			return wrong(checkpointBeforeItsPart, "names part %d of upload %s with %d bytes, which the store does not have", number, p.Upload, part.Size)

@@ -75,6 +75,10 @@ func (i *exactlyOnce) checkFlip(c *batchChange) error {
 	if highest > 0 {
 		claim = by.Ref(fmt.Sprintf("claimed g%d", highest))
 	}
+	if s.now.Phase != "complete" {
+		return publishedButNotComplete.breach(c.by, s.bid, claim, "named a manifest",
+			"%s names the manifest %s while it is %s: nothing is published yet", s.bid, s.now.Manifest, s.now.Phase)
+	}
 	if gen != highest {
 		return publishedByAnOvertakenGeneration.breach(c.by, s.bid, claim, what,
 			"%s was published as generation %d, but the newest claim is generation %d", s.bid, gen, highest)
@@ -82,10 +86,6 @@ func (i *exactlyOnce) checkFlip(c *batchChange) error {
 	if m := &s.merge.now; !s.merge.exists || m.Gen != gen || m.State != "published" {
 		return publishedWithoutTheClaimsEnd.breach(c.by, s.bid, claim, what,
 			"%s was published as generation %d, but merge/%s says generation %d %s", s.bid, gen, s.bid, m.Gen, m.State)
-	}
-	if s.now.Phase != "complete" {
-		return publishedButNotComplete.breach(c.by, s.bid, claim, what,
-			"%s was published in phase %s", s.bid, s.now.Phase)
 	}
 	k := schema.SplitObjectKey(s.now.Manifest)
 	if k.Area != schema.Dataset || k.Gen != s.gen || k.Epoch != gen || k.Path != "manifest.json" || k.Output != strings.TrimSuffix(s.now.Output, "/") {

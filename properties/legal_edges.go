@@ -168,7 +168,7 @@ func (i *legalEdges) checkMerge(c *mergeChange) error {
 	s := c.sub
 	m := &s.merge
 	wrong := func(broken *clause, format string, args ...any) error {
-		return broken.breach(c.by, s.bid, lastClaim(m.claims), fmt.Sprintf("wrote g%d %s", m.now.Gen, m.now.State), format, args...)
+		return broken.breach(c.by, s.bid, lastMergeClaim(m.claims), fmt.Sprintf("wrote g%d %s", m.now.Gen, m.now.State), format, args...)
 	}
 	if c.deleted {
 		if c.existed && !s.terminal() {
@@ -206,15 +206,17 @@ func (i *legalEdges) checkLease(c *leaseChange) error {
 
 func (i *legalEdges) checkLeader(c *leaderChange) error {
 	l := &i.leader
+	before := i.world.WriteBefore(c.key)
+	first := before.Ref("wrote the leader row")
 	switch {
 	case c.deleted:
-		return leaderRowDeleted.breach(c.by, c.key, l.taken.Ref("took the leadership"), "deleted the leader row",
+		return leaderRowDeleted.breach(c.by, c.key, first, "deleted the leader row",
 			"the leader row was deleted: the next leader would repeat its epoch")
 	case l.now.Epoch < c.before.Epoch || l.now.Epoch > c.before.Epoch+1 || !c.existed && l.now.Epoch != 1:
-		return leaderEpochOutOfOrder.breach(c.by, c.key, l.taken.Ref("took the leadership"), fmt.Sprintf("wrote leader epoch %d", l.now.Epoch),
+		return leaderEpochOutOfOrder.breach(c.by, c.key, first, fmt.Sprintf("wrote leader epoch %d", l.now.Epoch),
 			"the leader's epoch went from %d to %d", c.before.Epoch, l.now.Epoch)
 	case c.existed && l.now.Epoch == c.before.Epoch && l.now.Beat < c.before.Beat:
-		return leaderBeatWentBack.breach(c.by, c.key, l.taken.Ref("took the leadership"), "wrote the leader row",
+		return leaderBeatWentBack.breach(c.by, c.key, first, "wrote the leader row",
 			"%s", beatWentBack(fmt.Sprintf("the leader's epoch %d", l.now.Epoch), c.before.Beat, l.now.Beat))
 	}
 	return nil

@@ -62,8 +62,8 @@ func (i *noWriteSkew) unseen(sets *readSets, reader int, writer *transaction) st
 // skew is the violation: the second read seen, which the first wrote, and wrote lost.
 func (i *noWriteSkew) skew(first, second *transaction, seen, lost string) error {
 	v := eachReadWhatTheOtherWrote.breachAtRest(lost, first.Ref("wrote "+seen),
-		"%s, from %d to %d, read %s and wrote %s; %s, from %d to %d, read %s and wrote %s: neither saw the other's write, and no order of the two is like that",
-		first.Who(), first.start, first.commit, lost, seen, second.Who(), second.start, second.commit, seen, lost).(*sim.Violation)
+		"%s, from %s to %s, read %s and wrote %s; %s, from %s to %s, read %s and wrote %s: neither saw the other's write, and no order of the two is like that",
+		first.Who(), sim.Timestamp(first.start), sim.Timestamp(first.commit), lost, seen, second.Who(), sim.Timestamp(second.start), sim.Timestamp(second.commit), seen, lost).(*sim.Violation)
 	v.Second = second.Ref("wrote " + lost)
 	v.Also = append(v.Also, seen)
 	if first.Step != "" || second.Step != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
@@ -35,7 +36,7 @@ func TestUniversesHold(t *testing.T) {
 	cases, faults, fired, ordered := 0, 0, 0, 0
 	target := suite.Target()
 	var failed *sim.Result // the last one: rapid runs the smallest that it has found once more
-	t.Cleanup(func() { explain(t, target, failed) })
+	t.Cleanup(func() { tell(t, target, failed) })
 	rapid.Check(t, func(t *rapid.T) {
 		cases++
 		r := universe(t, target)
@@ -53,12 +54,13 @@ func TestUniversesHold(t *testing.T) {
 	fmt.Printf("rapid: %d cases, %d faults planned, %d fired, %d orderings held something\n", cases, faults, fired, ordered)
 }
 
-// explain ends a failure like any other one: reduced, with its plan to keep.
-func explain(t *testing.T, target sim.Target, failed *sim.Result) {
+// tell reports a failure like any other one: reduced, with its plan to keep.
+func tell(t *testing.T, target sim.Target, failed *sim.Result) {
 	if failed == nil {
 		return
 	}
-	report, err := harness.Explain(target, failed, harness.Reduction, harness.Patience, "keep the plan below as a file, and: go test ./sim -case=FILE", "")
+	conversion := suite.Conversion()
+	report, err := conversion.Explain(target, failed, harness.Reduction, harness.Patience, explain.Commands{Replay: "keep the plan below as a file, and: go test ./sim -case=FILE"})
 	require.NoError(t, err)
 	t.Logf("\n%s\n\n%s", report, report.Reduced.Plan)
 }

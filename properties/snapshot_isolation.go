@@ -87,7 +87,7 @@ func (i *snapshotIsolation) check(e *sim.Effect) error {
 	c := &e.Commit
 	if c.CommitTS <= c.StartTS || c.CommitTS < i.newest || c.CommitTS == i.newest && !c.Computed && !i.computed {
 		return commitTimestampsOutOfOrder.breach(e, c.Primary, sim.EventRef{}, "committed",
-			"a transaction that began at %d committed at %d, after %d", c.StartTS, c.CommitTS, i.newest)
+			"a transaction that began at %s committed at %s, after %s", sim.Timestamp(c.StartTS), sim.Timestamp(c.CommitTS), sim.Timestamp(i.newest))
 	}
 	i.computed = c.Computed && (i.computed || c.CommitTS > i.newest)
 	i.newest = c.CommitTS
@@ -101,7 +101,7 @@ func (i *snapshotIsolation) check(e *sim.Effect) error {
 		}
 		if k.last.overlaps(c.StartTS) {
 			return overlappingCommitsOfOneKey.breach(e, m.Key, k.last.Ref("committed"), "committed",
-				"two transactions overlapped and both committed %s: one at %d, one from %d to %d", m.Key, k.last.commitTS, c.StartTS, c.CommitTS)
+				"two transactions overlapped and both committed %s: one at %s, one from %s to %s", m.Key, sim.Timestamp(k.last.commitTS), sim.Timestamp(c.StartTS), sim.Timestamp(c.CommitTS))
 		}
 		k.last = commitRef{e.Moment(), c.CommitTS, c.Computed}
 		switch m.Op {
@@ -139,7 +139,7 @@ func (i *snapshotIsolation) Settled(w *sim.World) error {
 		}
 		if r.Version != want {
 			return readSawAnotherVersion.breachAtRest(r.Key, sim.EventRef{},
-				"a read of %s at %d saw the version of %d; the newest was that of %d", r.Key, r.StartTS, r.Version, want)
+				"a read of %s at %s saw the version of %s; the newest was that of %s", r.Key, sim.Timestamp(r.StartTS), sim.Timestamp(r.Version), sim.Timestamp(want))
 		}
 	}
 	ordered := slices.SortedFunc(maps.Values(i.keys), func(a, b *versions) int { return strings.Compare(a.key, b.key) })
@@ -155,7 +155,7 @@ func (i *snapshotIsolation) Settled(w *sim.World) error {
 func checkScan(ordered []*versions, s *tikv.ScanRead) error {
 	wrong := func(key string, saw, had uint64) error {
 		return scanSawAnotherState.breachAtRest(key, sim.EventRef{},
-			"a scan of [%s, %s) at %d saw the version of %d of %s; there was that of %d", s.From, s.To, s.StartTS, saw, key, had)
+			"a scan of [%s, %s) at %s saw the version of %s of %s; there was that of %s", s.From, s.To, sim.Timestamp(s.StartTS), sim.Timestamp(saw), key, sim.Timestamp(had))
 	}
 	seen := s.Seen
 	at, _ := slices.BinarySearchFunc(ordered, s.From, func(k *versions, from string) int { return strings.Compare(k.key, from) })

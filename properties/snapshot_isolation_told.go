@@ -33,7 +33,7 @@ func (i *snapshotIsolation) told(told *sim.Told, ordered []*versions) error {
 		}
 		if !same(r.Value, want) {
 			return readToldAnotherValue.breachAtRest(r.Key, sim.EventRef{},
-				"a transaction that began at %d was told %q of %s; there was %q", r.StartTS, r.Value, r.Key, want)
+				"a transaction that began at %s was told %q of %s; there was %q", sim.Timestamp(r.StartTS), r.Value, r.Key, want)
 		}
 	}
 	for s := range told.Scans.All() {
@@ -56,8 +56,8 @@ func checkPage(ordered []*versions, s *sim.TxnScan) error {
 			told = s.Pairs[n].Key
 		}
 		return scanToldAnotherPage.breachAtRest(key, sim.EventRef{},
-			"a transaction that began at %d was told of %s by a scan of [%s, %s), as its pair %d; there was %s with %q",
-			s.StartTS, told, s.From, s.To, n+1, key, want)
+			"a transaction that began at %s was told of %s by a scan of [%s, %s), as its pair %d; there was %s with %q",
+			sim.Timestamp(s.StartTS), told, s.From, s.To, n+1, key, want)
 	}
 	at, _ := slices.BinarySearchFunc(ordered, s.From, func(k *versions, from string) int { return strings.Compare(k.key, from) })
 	own := ownIn(s)
@@ -145,7 +145,7 @@ func (i *snapshotIsolation) toldOfCommits(told *tikv.List[sim.TxnCommit]) error 
 	for n := 1; n < len(i.commits); n++ {
 		if c := &i.commits[n]; c.StartTS == i.commits[n-1].StartTS {
 			return startedTwice.breachAtRest(c.Primary, sim.EventRef{},
-				"two transactions committed that began at %d: at %d and at %d", c.StartTS, i.commits[n-1].CommitTS, c.CommitTS)
+				"two transactions committed that began at %s: at %s and at %s", sim.Timestamp(c.StartTS), sim.Timestamp(i.commits[n-1].CommitTS), sim.Timestamp(c.CommitTS))
 		}
 	}
 	for t := range told.All() {
@@ -154,16 +154,16 @@ func (i *snapshotIsolation) toldOfCommits(told *tikv.List[sim.TxnCommit]) error 
 		switch {
 		case !committed && t.Class == env.ClassNone:
 			return toldCommittedAndIsNot.breachAtRest(key, sim.EventRef{},
-				"the transaction that began at %d, on %s, was told that it is committed; it is not", t.StartTS, key)
+				"the transaction that began at %s, on %s, was told that it is committed; it is not", sim.Timestamp(t.StartTS), key)
 		case !committed:
 			continue
 		case t.Class != env.ClassNone && t.Class != env.ClassUndetermined:
 			return toldFailedAndCommitted.breachAtRest(key, sim.EventRef{},
-				"the transaction that began at %d, on %s, was told that it is not committed (%s); it is, at %d", t.StartTS, key, t.Class, i.commits[at].CommitTS)
+				"the transaction that began at %s, on %s, was told that it is not committed (%s); it is, at %s", sim.Timestamp(t.StartTS), key, t.Class, sim.Timestamp(i.commits[at].CommitTS))
 		}
 		if odd, ok := otherWrites(t.Writes, i.commits[at].Writes); ok {
 			return committedOtherWrites.breachAtRest(odd, sim.EventRef{},
-				"the transaction that began at %d was to write or lock %s, or to leave it alone; at %d it did not", t.StartTS, odd, i.commits[at].CommitTS)
+				"the transaction that began at %s was to write or lock %s, or to leave it alone; at %s it did not", sim.Timestamp(t.StartTS), odd, sim.Timestamp(i.commits[at].CommitTS))
 		}
 	}
 	return nil

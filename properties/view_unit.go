@@ -170,15 +170,24 @@ func (v *view) heardAfter(end *sim.Effect) time.Duration {
 
 // breaks is the violation of a clause by the change.
 func (c *unitChange) breaks(broken *clause, format string, args ...any) error {
-	violation := broken.breach(c.by, c.unit.uid, lastClaim(c.unit.claims), c.edge(), format, args...)
+	claims := c.unit.claims
+	if c.claimed() { // the newest is this one
+		claims = claims[:len(claims)-1]
+	}
+	violation := broken.breach(c.by, c.unit.uid, lastClaim(claims), c.edge(), format, args...)
 	return telling(violation, func(v *sim.Violation) { v.Also = append(v.Also, c.unit.sub.key) })
 }
 
-// lastClaim names the newest claim, as the first event of a violation.
-func lastClaim(claims []claim) sim.EventRef {
+// lastClaim names the newest claim of a unit, and lastMergeClaim that of a merge, as the
+// first event of a violation.
+func lastClaim(claims []claim) sim.EventRef { return newestClaim(claims, "claimed epoch %d") }
+
+func lastMergeClaim(claims []claim) sim.EventRef { return newestClaim(claims, "claimed g%d") }
+
+func newestClaim(claims []claim, what string) sim.EventRef {
 	if len(claims) == 0 {
 		return sim.EventRef{}
 	}
 	c := &claims[len(claims)-1]
-	return c.Ref(fmt.Sprintf("claimed epoch %d", c.epoch))
+	return c.Ref(fmt.Sprintf(what, c.epoch))
 }

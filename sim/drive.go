@@ -35,7 +35,8 @@ func Boot(target Target) (*Universe, error) {
 	config := Config{Arm: narrowArm, WorkTime: time.Second, MaxInFlight: bounds.MaxInFlight, LockGC: 10 * time.Minute}
 	config.calm()
 	u := newUniverse(handSeed, config, system, bounds)
-	u.recorder, u.steady, u.sched.steady, u.most = &recorder{}, true, true, target.Events
+	u.recorder, u.history = &recorder{}, newHistorian(u)
+	u.steady, u.sched.steady, u.most = true, true, target.Events
 	u.judge.observeBy(target.Invariants(assembly, system))
 	u.plan = planOf(handSeed, assembly, &u.config)
 	for _, p := range u.processes {

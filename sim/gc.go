@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
@@ -60,8 +61,23 @@ func beganAt(startTS uint64) time.Duration {
 // clockText prints a virtual time in seconds.
 func clockText(at time.Duration) string { return fmt.Sprintf("%.3fs", at.Seconds()) }
 
-// TimestampOf takes a timestamp of TiKV apart: the time since universes begin, as
-// the oracle had it, and the logical part.
-func TimestampOf(ts uint64) (at time.Duration, logical uint64) {
-	return beganAt(ts), ts & (1<<tikv.LogicalBits - 1)
+// Timestamp is one of TiKV's.
+type Timestamp uint64
+
+// String prints it as seconds since universes begin, as the oracle had it, with its
+// logical part if that is not zero: "80.796+2". That of nothing, 0, is "none", and one from
+// before universes a plain number.
+func (ts Timestamp) String() string {
+	at := beganAt(uint64(ts))
+	switch {
+	case ts == 0:
+		return "none"
+	case at < 0:
+		return strconv.FormatUint(uint64(ts), 10)
+	}
+	text := fmt.Sprintf("%.3f", at.Seconds())
+	if logical := ts & (1<<tikv.LogicalBits - 1); logical != 0 {
+		text += fmt.Sprintf("+%d", uint64(logical))
+	}
+	return text
 }

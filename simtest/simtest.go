@@ -46,6 +46,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -225,8 +226,8 @@ func command(test, flags string) string {
 	return "go test " + pkg + " " + flags
 }
 
-// again runs the universe of a seed again.
-func again(test string, seed uint64) string {
+// again runs the universe of a seed again, keeps it, and explains it.
+func (s *session) again(test string, seed uint64) explain.Commands {
 	flags := fmt.Sprintf("-seed=0x%016x", seed)
 	if *armFlag != "" {
 		flags += " -arm=" + *armFlag
@@ -234,17 +235,30 @@ func again(test string, seed uint64) string {
 	if *chaosFlag != "" {
 		flags += " -chaos=" + *chaosFlag
 	}
-	return command(test, flags)
+	replay := command(test, flags)
+	paste := explain.Commands{Replay: replay, Keep: replay + " -keep"}
+	if test == universesTest { // a scenario's universe is not the seed's
+		paste.Explain = s.explainLine(strings.NewReplacer("-seed=", "--seed ", "-arm=", "--arm ", "-chaos=", "--chaos ").Replace(flags))
+	}
+	return paste
+}
+
+// explainLine has the suite's command explain a universe or a plan; "" if it has none.
+func (s *session) explainLine(what string) string {
+	if s.suite.Command == "" {
+		return ""
+	}
+	return s.suite.Command + " explain " + what
 }
 
 // explain reduces a failing run and renders its report; with -keep it also
 // writes the reduced plan.
-func (s *session) explain(t *testing.T, target sim.Target, r *sim.Result, runs int, replay, keep string) {
+func (s *session) explain(t *testing.T, target sim.Target, r *sim.Result, runs int, paste explain.Commands) {
 	t.Helper()
 	if *unreducedFlag {
 		runs = 0
 	}
-	report, err := harness.Explain(target, r, runs, *patienceFlag, replay, keep)
+	report, err := s.suite.Explain(target, r, runs, *patienceFlag, paste)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +267,7 @@ func (s *session) explain(t *testing.T, target sim.Target, r *sim.Result, runs i
 			t.Fatal(err)
 		}
 	}
-	if keep != "" && *keepFlag {
+	if paste.Keep != "" && *keepFlag {
 		name, err := s.suite.Keep(report)
 		if err != nil {
 			t.Error(err)

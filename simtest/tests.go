@@ -9,6 +9,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -49,8 +50,7 @@ func Universes(t *testing.T) {
 		t.Fail()
 		if reports < limit && (*stopFlag == "" || q.Stops(r.Violation.Invariant)) {
 			reports++
-			replay := again(t.Name(), r.Seed)
-			s.explain(t, target, r, harness.Reduction, replay, replay+" -keep")
+			s.explain(t, target, r, harness.Reduction, s.again(t.Name(), r.Seed))
 		}
 	})
 	if s.count > 1 {
@@ -105,8 +105,9 @@ func (s *session) closeRaces(t *testing.T, target sim.Target, r *sim.Result) {
 	}
 	s.say(lines...)
 	if failing != nil {
-		replay := again(t.Name(), r.Seed)
-		s.explain(t, target, failing, harness.Reduction, replay, replay+" -keep")
+		paste := s.again(t.Name(), r.Seed)
+		paste.Explain = "" // the universe itself has held
+		s.explain(t, target, failing, harness.Reduction, paste)
 	}
 }
 
@@ -172,7 +173,7 @@ func (s *session) replay(t *testing.T, name string, p *plan.Plan) *sim.Result {
 	s.say(r.Line())
 	switch {
 	case r.Violation != nil:
-		s.explain(t, s.suite.Target, r, 0, command(seedsTest, "-case="+name), "")
+		s.explain(t, s.suite.Target, r, 0, explain.Commands{Replay: command(seedsTest, "-case="+name), Explain: s.explainLine(name)})
 	case p.Expect != "" && p.Expect != "none":
 		t.Errorf("%s holds now; it was kept for breaking %s: if that is mended, let the plan say `expect none`", name, p.Expect)
 	}
@@ -205,8 +206,7 @@ func (s *session) play(t *testing.T, scenario chaos.Scenario) {
 	}
 	if len(p.Failures) > 0 {
 		r := p.Failures[0].First
-		replay := again(t.Name(), r.Seed)
-		s.explain(t, p.Target, r, harness.Reduction, replay, replay+" -keep")
+		s.explain(t, p.Target, r, harness.Reduction, s.again(t.Name(), r.Seed))
 		return
 	}
 	s.say(fmt.Sprintf("scenario %s: %s", scenario.Name, strings.TrimPrefix(p.Line(), "sim: total ")))

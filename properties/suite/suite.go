@@ -40,6 +40,7 @@ func Refinement() sim.Target {
 func Conversion() harness.Suite {
 	return harness.Suite{
 		Rules:     "core/RULES.md",
+		Command:   "go run ./cmd/gauntlet",
 		Target:    Target(),
 		Small:     small,
 		Expect:    []sweep.Expectation{{Outcome: "published", AtLeast: 0.8}},

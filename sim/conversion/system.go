@@ -297,9 +297,9 @@ func (s *System) unfinished(w *sim.World, b *workload.Batch) sim.Unfinished {
 
 // shown are the fields of each table's rows that reports show.
 var shown = map[string][]string{
-	"batch": {"gen", "phase", "closing"}, "active": {}, "unit": {"state", "epoch", "attempts", "worker"}, "lease": {"epoch", "beat"},
+	"batch": {"gen", "phase", "closing", "merge_gen", "manifest"}, "active": {}, "unit": {"state", "epoch", "attempts", "worker", "error"}, "lease": {"epoch", "beat"},
 	"merge": {"gen", "state", "worker", "beat"}, "leader": {"epoch", "worker"}, "checkpoint": {"epoch", "seq", "frames"},
-	"queue": {"epoch"}, "discovery": {"found", "done"}, "failed": {"epoch", "attempts"}, "dead": {"epoch", "attempts"}, "sweep": {"state"},
+	"queue": {"epoch"}, "discovery": {"after", "found", "done"}, "failed": {"epoch", "attempts"}, "dead": {"epoch", "attempts"}, "sweep": {"state"},
 	"status": append([]string{"gen", "phase"}, counted...), "shard": append(slices.Clone(counted), "failures", "taken", "frames"),
 }
 
@@ -311,7 +311,11 @@ func (s *System) Show(key string, value []byte) string {
 	var words []string
 	table := s.Classify(key)
 	for _, name := range shown[table] {
-		if text := schema.Field(value, name); text != "" && (text != "0" || name == "epoch" || name == "beat") {
+		text := schema.Field(value, name)
+		if name == "worker" {
+			text = owner(table, text, schema.Field(value, "incarnation"))
+		}
+		if text != "" && (text != "0" || name == "epoch" || name == "beat") {
 			words = append(words, name+"="+text)
 		}
 	}
@@ -319,6 +323,18 @@ func (s *System) Show(key string, value []byte) string {
 		return "all 0"
 	}
 	return strings.Join(words, " ")
+}
+
+// owner is who has what a row is about: a worker and its incarnation, or nobody where the
+// row outlives its owners.
+func owner(table, worker, incarnation string) string {
+	switch {
+	case worker != "" && incarnation != "":
+		return worker + "/" + incarnation
+	case worker == "" && (table == "merge" || table == "leader"):
+		return "nobody"
+	}
+	return worker
 }
 
 // Describe sums up how the batches ended.

@@ -57,6 +57,7 @@ func ExampleFailure() {
 	//   needed: 1 of the 1 faults that fired (1-minimal: without it it does not fail this way; 232 runs, 42200 events)
 	//     delay-reply at w0/main raise kv.get counter #2 for=65ms
 	//   second: event 69 at 0.162s: w0 raised the counter to 2
+	//   between: counter, which w1/1's raise wrote at 0.155s: w0/1's raise writes what follows from a read in an earlier transaction (start 0.098), before that: it should have read it in its own
 	//   the steps that matter (virtual time):
 	//       0.007s  w1/main          raise kv.prewrite counter raised/w1/1/1: locked
 	//       0.011s  w0/main          raise kv.commit counter raised/w0/1/1

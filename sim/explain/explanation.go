@@ -18,23 +18,12 @@ type Explanation struct {
 	Columns []string
 	Rows    []Row
 	Omitted int
-	// Edge is the missing conflict between the violation's two transactions, nil if
-	// it is not two transactions'.
-	Edge *Edge
 	// Neighbours are the nearest runs that differ in one fault.
 	Neighbours []Neighbour
 	// Futures say how likely the failure is from each point of the run on.
 	Futures []Future
-	// Rule is what the violated rule says, if the rules are known.
-	Rule *Rule
 	// Runs is how many universes the explanation took, without the reduction's.
 	Runs int
-}
-
-// Rule is one rule of the protocol: its sentence, and the functions in which it is
-// at work.
-type Rule struct {
-	Name, Sentence, Where string
 }
 
 // Bounds of what an explanation may cost. What is left out when one of them is
@@ -47,20 +36,14 @@ const (
 	maxEvents = 6_000_000
 )
 
-// Explain explains a failure. runs bounds the reduction; rules are those of the
-// protocol by their names, nil if they are not known.
-func Explain(target sim.Target, failing *sim.Result, runs int, rules map[string]Rule) (*Explanation, error) {
+// Explain explains a failure. runs bounds the reduction.
+func Explain(target sim.Target, failing *sim.Result, runs int) (*Explanation, error) {
 	report, err := Failure(target, failing, runs)
 	if err != nil {
 		return nil, err
 	}
 	x := &Explanation{Report: report, History: report.Reduced.Result.History}
-	v := report.Reduced.Result.Violation
-	if rule, ok := rules[v.Rule]; ok {
-		x.Rule = &rule
-	}
 	story := newStory(report.Reduced.Result)
-	x.Edge = story.edge()
 	x.Columns, x.Rows, x.Omitted = story.table()
 	lab := &laboratory{target: target, reduced: report.Reduced}
 	if x.Neighbours, err = lab.neighbours(story); err != nil {

@@ -56,10 +56,9 @@ func (x *Explanation) findings() []string {
 func (x *Explanation) ruleLines() []string {
 	v := x.Reduced.Result.Violation
 	lines := []string{fmt.Sprintf("  rule %s: %s", x.Rule.Name, x.Rule.Sentence)}
-	where := strings.ReplaceAll(x.Rule.Where, "`", "")
-	text := "  kept by: " + where
+	text := "  kept by: " + x.Rule.where()
 	if i := slices.IndexFunc(x.Rows, func(r Row) bool { return r.Violation }); i >= 0 {
-		text = fmt.Sprintf("  should have refused %s's %s at %s: one of %s", x.Rows[i].Process, x.Rows[i].What, clockText(v.Second.At), where)
+		text = fmt.Sprintf("  should have refused %s's %s at %s: one of %s", x.Rows[i].Process, x.Rows[i].What, clockText(v.Second.At), x.Rule.where())
 	}
 	return append(lines, text)
 }

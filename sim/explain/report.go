@@ -27,17 +27,25 @@ type Report struct {
 	Injected int
 	// Commit and GoVersion say what was run.
 	Commit, GoVersion string
-	// Replay and Keep are commands to paste; Keep may be "".
-	Replay, Keep string
+	Commands
 	// Tells is what a script is about, in a sentence; "" of a seed's universe.
 	Tells string
 
+	// Edge is the missing conflict between the violation's two transactions, nil if
+	// it is not two transactions'.
+	Edge *Edge
+	// Rule is what the violated rule says, nil if the rules are not known.
+	Rule *Rule
 	// Next is what happened next to the subject of a standstill where it went on, or
 	// "".
 	Next string
 	// Trace is every event of the reduced run.
 	Trace []sim.TraceEvent
 }
+
+// Commands are what to paste: to see the same again, to keep it, and to have it
+// explained. "" for those that there are not.
+type Commands struct{ Replay, Keep, Explain string }
 
 // Failure shrinks a failure, runs what is left once more with every event
 // recorded, and returns the report. runs bounds the shrinking.
@@ -58,9 +66,15 @@ func Failure(target sim.Target, failing *sim.Result, runs int) (*Report, error) 
 		return nil, n.LocateReplay(target, reduced.Plan)
 	}
 	reduced.Result = recorded
-	report := &Report{Seed: failing.Seed, Reduced: reduced, Injected: len(failing.Fired), Trace: recorded.Trace}
+	report := Of(reduced, recorded.Trace)
+	report.Seed, report.Injected = failing.Seed, len(failing.Fired)
 	report.Next, err = next(target, reduced)
 	return report, err
+}
+
+// Of is the report of a recorded run, whose trace is given, with what was left of it.
+func Of(reduced *shrink.Shrunk, trace []sim.TraceEvent) *Report {
+	return &Report{Seed: reduced.Result.Seed, Reduced: reduced, Trace: trace, Edge: newStory(reduced.Result).edge()}
 }
 
 // String renders the report, at most 30 lines.
@@ -68,6 +82,12 @@ func (r *Report) String() string {
 	v := r.Reduced.Result.Violation
 	head, tail := r.head(), r.foot()
 	head = append(head, r.happened()...)
+	if r.Edge != nil {
+		head = append(head, r.Edge.line())
+	}
+	if r.Rule != nil {
+		tail = append([]string{r.Rule.line()}, tail...)
+	}
 	if v.Stack != "" {
 		tail = append(firstLines(v.Stack, 8), tail...)
 	}
@@ -105,6 +125,9 @@ func (r *Report) foot() (lines []string) {
 	if r.Keep != "" {
 		lines = append(lines, "  keep:   "+r.Keep)
 	}
+	if r.Explain != "" {
+		lines = append(lines, "  more:   "+r.Explain)
+	}
 	return lines
 }
 
@@ -112,6 +135,9 @@ func (r *Report) foot() (lines []string) {
 func (r *Report) eventLines() (lines []string) {
 	v := r.Reduced.Result.Violation
 	for i, ref := range []sim.EventRef{v.First, v.Second} {
+		if i == 0 && ref.Event == v.Second.Event { // which says it
+			continue
+		}
 		if ref.Event != 0 || ref.What != "" {
 			lines = append(lines, fmt.Sprintf("  %s event %d at %s: %s", [2]string{"first: ", "second:"}[i], ref.Event, clockText(ref.At), ref.What))
 		}
@@ -144,7 +170,10 @@ func (r *Report) faultLines() []string {
 	for _, o := range ordered {
 		deviations = append(deviations, "    order "+o.String())
 	}
-	if n := len(deviations); n > 7 {
+	switch n := len(deviations); {
+	case n > 20: // which they are says little: the steps say more
+		deviations = []string{"    " + kindsOf(deviations)}
+	case n > 7:
 		deviations = append(deviations[:6], fmt.Sprintf("    and %d more: %s", n-6, kindsOf(deviations[6:])))
 	}
 	return append(lines, deviations...)
@@ -328,15 +357,21 @@ func repeats(e sim.TraceEvent) repeated {
 func withoutRepeats(events []sim.TraceEvent, keep func(sim.TraceEvent) bool) []sim.TraceEvent {
 	counts := map[repeated]int{}
 	for _, e := range events {
-		counts[repeats(e)]++
+		if !keep(e) {
+			counts[repeats(e)]++
+		}
 	}
 	seen := map[repeated]int{}
 	var out []sim.TraceEvent
 	for _, e := range events {
+		if keep(e) {
+			out = append(out, e)
+			continue
+		}
 		same := repeats(e)
 		seen[same]++
 		n := counts[same]
-		if n > 2 && seen[same] > 1 && seen[same] < n && !keep(e) {
+		if n > 2 && seen[same] > 1 && seen[same] < n {
 			continue
 		}
 		if n > 2 && seen[same] == n {
@@ -368,7 +403,7 @@ func trim(events []sim.TraceEvent, v *sim.Violation, n int) []sim.TraceEvent {
 		}
 	}
 	mark(func(e sim.TraceEvent) bool {
-		return e.Level == sim.TraceCall && (e.Event == v.First.Event || e.Event == v.Second.Event)
+		return (e.Level == sim.TraceCall || e.Level == sim.TraceWorld && e.Task != "") && (e.Event == v.First.Event || e.Event == v.Second.Event)
 	})
 	faults := n / 2
 	for _, often := range slices.Compact(slices.Sorted(maps.Values(kinds))) { // the rare ones say most
@@ -420,7 +455,7 @@ func stepLine(e sim.TraceEvent, v *sim.Violation) string {
 	}
 	line := fmt.Sprintf("%10s  %-16s %s", clockText(e.At), who, what)
 	if e.Key != "" {
-		line += " " + shortKeys(e.Key, v.Subject)
+		line += " " + shortKeys(e.Key, v)
 	}
 	if result := strings.TrimSpace(strings.TrimPrefix(e.Result, "ok")); result != "" {
 		line += ": " + result
@@ -433,16 +468,21 @@ func stepLine(e sim.TraceEvent, v *sim.Violation) string {
 }
 
 // wrote shows what a commit left in the rows that the violation is about, two at
-// most: those that say most.
+// most: those that say most. The violation's own commit shows others, if none is.
 func wrote(e sim.TraceEvent, v *sim.Violation) string {
 	type row struct{ table, words string }
-	var rows []row
+	var rows, others []row
 	for line := range strings.Lines(e.Wrote) {
 		key, words, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		table, _, _ := strings.Cut(key, "/")
 		if about(key, v) {
-			table, _, _ := strings.Cut(key, "/")
 			rows = append(rows, row{table, words})
+		} else {
+			others = append(others, row{table, words})
 		}
+	}
+	if len(rows) == 0 && v.Second.Event != 0 && e.Event == v.Second.Event {
+		rows = others
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(tells(b.words), tells(a.words)) })
 	var shown []string
@@ -474,21 +514,26 @@ func faultInShort(line string) string {
 }
 
 // shortKeys shortens a list of keys to the ones about the subject.
-func shortKeys(keys, subject string) string {
+func shortKeys(keys string, v *sim.Violation) string {
 	words := strings.Fields(keys)
 	if len(words) <= 2 {
 		return keys
 	}
-	var about []string
+	var shown []string
 	for _, w := range words {
-		if sim.About(w, subject) {
-			about = append(about, w)
+		if sim.About(w, v.Subject) {
+			shown = append(shown, w)
 		}
 	}
-	if len(about) == 0 || len(about) > 2 {
-		about = words[:2]
+	for _, w := range words {
+		if len(shown) == 0 && about(w, v) {
+			shown = append(shown, w)
+		}
 	}
-	return fmt.Sprintf("%s (%d keys)", strings.Join(about, " "), len(words))
+	if len(shown) == 0 || len(shown) > 2 {
+		shown = words[:2]
+	}
+	return fmt.Sprintf("%s (%d keys)", strings.Join(shown, " "), len(words))
 }
 
 // Tell replays a plan and tells its story in at most room lines: what was

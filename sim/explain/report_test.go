@@ -102,7 +102,7 @@ func TestFaultsDoNotFloodTheSteps(t *testing.T) {
 // A report says what was done of what was expected.
 func TestSince(t *testing.T) {
 	request := func(event uint64, process, step, key string) sim.Request {
-		return sim.Request{Who: sim.Who{Process: process, Task: "beat", Step: step}, Op: ops.KVGet, Keys: []string{key}, Sent: sim.Stamp{Event: event, At: time.Second}, Status: "ok", End: sim.EndReply}
+		return sim.Request{Who: sim.Who{Process: process, Task: "beat", Step: step}, Op: ops.KVGet, Keys: []string{key}, Primary: key, Sent: sim.Stamp{Event: event, At: time.Second}, Handled: sim.Stamp{Event: event}, Status: "ok", End: sim.EndReply}
 	}
 	h := &sim.History{Requests: []sim.Request{
 		request(1, "w0", "heartbeat", "lease/u"), request(3, "w0", "heartbeat", "batch/b"), request(4, "w1", "reap", "lease/u"), request(9, "w0", "heartbeat", "lease/u"),
@@ -112,9 +112,12 @@ func TestSince(t *testing.T) {
 		return strings.Join(report(v, nil, h).sinceLines(), "\n")
 	}
 	require.Empty(t, since(nil))
-	require.Equal(t, "  since:  w0 in heartbeat has sent no request about lease/u; the last about anything: 1.000s: w0/beat heartbeat kv.get batch/b: ok",
+	require.Equal(t, "  since:  w0 in heartbeat has sent no request about lease/u; the last about anything: 1.000s: w0/beat heartbeat kv.get batch/b: not there",
 		since(&sim.Expected{Process: "w0", Step: "heartbeat", About: "lease/u"}))
-	require.Equal(t, "  since:  requests of anybody about lease/u: 1; the last: 1.000s: w1/beat reap kv.get lease/u: ok", since(&sim.Expected{About: "lease/u"}))
+	require.Equal(t, "  since:  requests of anybody about lease/u: 1; the last: 1.000s: w1/beat reap kv.get lease/u: not there", since(&sim.Expected{About: "lease/u"}))
+	h.Changes = []sim.Change{{Key: "lease/u", Stamp: sim.Stamp{Event: 1}, After: "epoch=1 beat=3"}}
+	require.Contains(t, since(&sim.Expected{About: "lease/u"}), "w1/beat reap kv.get lease/u: epoch=1 beat=3", "a read says what it saw")
+	h.Changes = nil
 	require.Equal(t, "  since:  nobody has sent a request about merge/b", since(&sim.Expected{About: "merge/b"}))
 	require.Equal(t, "  since:  w2 has sent no request", since(&sim.Expected{Process: "w2", About: "lease/u"}))
 	require.Equal(t, "  since:  nobody in collect has sent a request", since(&sim.Expected{Step: "collect", About: "merge/b"}))

@@ -62,11 +62,11 @@ func (r *Report) sinceLines() []string {
 	case last == nil:
 		line = nobody
 	case len(about) > 0:
-		line += "; the last: " + sentText(about[len(about)-1], v.Subject)
+		line += "; the last: " + sentText(h, about[len(about)-1], v)
 	default:
 		line = nobody + " about " + v.Expected.About
 		if v.Expected.Process+v.Expected.Step != "" {
-			line += "; the last about anything: " + sentText(last, v.Subject)
+			line += "; the last about anything: " + sentText(h, last, v)
 		}
 	}
 	listed := listedLines(h, v)
@@ -99,7 +99,7 @@ func nearestLines(h *sim.History, v *sim.Violation) []string {
 	if nearest == nil {
 		return nil
 	}
-	return []string{"  nearest: " + sentText(nearest, v.Subject)}
+	return []string{"  nearest: " + sentText(h, nearest, v)}
 }
 
 // shared is with how many bytes two texts begin that are the same.
@@ -124,7 +124,7 @@ func insteadLines(h *sim.History, v *sim.Violation) []string {
 		if keys == "" || sim.About(keys, v.Expected.About) {
 			continue
 		}
-		kind := q.Op.String() + " " + shortKeys(keys, v.Subject)
+		kind := q.Op.String() + " " + shortKeys(keys, v)
 		kinds = append(kinds, kind)
 		times[kind]++
 	}
@@ -156,7 +156,7 @@ func listedLines(h *sim.History, v *sim.Violation) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("  listed: pages since that had it: %d of %d; the last: %s",
-		len(with), len(with)+len(without), strings.Join(lastPages(last, v.Subject), "; "))}
+		len(with), len(with)+len(without), strings.Join(lastPages(h, last, v), "; "))}
 }
 
 // pagesOf are those of some requests that were answered with a page, and whether
@@ -176,14 +176,14 @@ func pagesOf(requests []*sim.Request, subject string) (with, without []*sim.Requ
 
 // lastPages are the last requests for a page, one of each kind of listing: how much they
 // had, and behind what.
-func lastPages(requests []*sim.Request, subject string) (pages []string) {
+func lastPages(h *sim.History, requests []*sim.Request, v *sim.Violation) (pages []string) {
 	var told []ops.Op
 	for _, q := range slices.Backward(requests) {
 		if slices.Contains(told, q.Op) {
 			continue
 		}
 		told = append(told, q.Op)
-		page := fmt.Sprintf("%s, keys: %d", sentText(q, subject), len(q.Listing.Keys))
+		page := fmt.Sprintf("%s, keys: %d", sentText(h, q, v), len(q.Listing.Keys))
 		if q.Listing.After != "" {
 			page += ", behind " + q.Listing.After
 		}
@@ -193,8 +193,13 @@ func lastPages(requests []*sim.Request, subject string) (pages []string) {
 }
 
 // sentText is a request and what its sender heard of it.
-func sentText(q *sim.Request, subject string) string {
+func sentText(h *sim.History, q *sim.Request, v *sim.Violation) string {
 	heard := q.Status
+	if q.Op == ops.KVGet && heard == "ok" {
+		if heard = seen(h, q.Primary, q); heard == "" || heard == "gone" {
+			heard = "not there"
+		}
+	}
 	if q.End != sim.EndReply {
 		heard = q.End.String()
 	}
@@ -205,5 +210,5 @@ func sentText(q *sim.Request, subject string) string {
 		heard += " (" + q.Fate.String() + ")"
 	}
 	what := strings.TrimSpace(q.Step + " " + q.Op.String())
-	return fmt.Sprintf("%s: %s/%s %s %s: %s", clockText(q.Sent.At), q.Process, q.Task, what, shortKeys(strings.Join(q.Keys, " "), subject), heard)
+	return fmt.Sprintf("%s: %s/%s %s %s: %s", clockText(q.Sent.At), q.Process, q.Task, what, shortKeys(strings.Join(q.Keys, " "), v), heard)
 }

@@ -83,7 +83,7 @@ func (r *Report) seen() string {
 	text := fmt.Sprintf("in %d of %d pages since", len(with), len(with)+len(without))
 	counts := map[string]int{}
 	for _, q := range with {
-		counts[strings.TrimSpace(q.Step+" "+q.Op.String())+" "+shortKeys(q.Listing.From, v.Subject)]++
+		counts[strings.TrimSpace(q.Step+" "+q.Op.String())+" "+shortKeys(q.Listing.From, v)]++
 	}
 	if len(counts) > 0 {
 		text += ": " + countedText(counts)

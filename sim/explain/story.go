@@ -331,7 +331,7 @@ func (s *story) deed(r *sim.Request) string {
 		return what
 	}
 	what += " " + shortKey(r.Primary, s.v.Subject)
-	if saw, ok := s.saw(r); ok {
+	if saw := seen(s.h, r.Primary, r); saw != "" {
 		what += ": " + saw
 	} else if r.Status != "ok" {
 		what += ": " + r.Status
@@ -339,15 +339,16 @@ func (s *story) deed(r *sim.Request) string {
 	return what
 }
 
-// saw is what a read of one key was answered with.
-func (s *story) saw(r *sim.Request) (words string, ok bool) {
-	for i := range s.h.Changes {
-		c := &s.h.Changes[i]
-		if c.Key == r.Primary && (r.StartTS != 0 && c.Commit != 0 && c.Commit <= r.StartTS || c.Commit == 0 && c.Event < r.Handled.Event) {
-			words, ok = cmp.Or(c.After, "gone"), true
+// seen is what a read was answered with about a key: "gone" if it was deleted before,
+// and "" if nobody has ever written it.
+func seen(h *sim.History, key string, r *sim.Request) (words string) {
+	for i := range h.Changes {
+		c := &h.Changes[i]
+		if c.Key == key && (r.StartTS != 0 && c.Commit != 0 && c.Commit <= r.StartTS || c.Commit == 0 && c.Event < r.Handled.Event) {
+			words = cmp.Or(c.After, "gone")
 		}
 	}
-	return words, ok
+	return words
 }
 
 // strikes tells the plan's faults, which shrinking has found to be necessary.

@@ -159,10 +159,9 @@ func (s *Script) account() {
 // report tells what has been violated, and how it came to that.
 func (s *Script) report() string {
 	result := s.u.Result()
-	report := explain.Report{
-		Seed: result.Seed, Reduced: &shrink.Shrunk{Plan: result.Plan, Result: result}, Tells: s.tells,
-		Replay: "go test -run '^" + strings.ReplaceAll(s.t.Name(), "/", "$/^") + "$'", Trace: s.u.Trace(),
-	}
+	report := explain.Of(&shrink.Shrunk{Plan: result.Plan, Result: result}, s.u.Trace())
+	report.Tells = s.tells
+	report.Replay = "go test -run '^" + strings.ReplaceAll(s.t.Name(), "/", "$/^") + "$'"
 	return scripted.Replace(report.String())
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -210,7 +211,7 @@ func measure(t *testing.T) string {
 	for _, w := range weaknesses() {
 		suite := Suite(w.name)
 		first, cpu := search(t, suite.Target, w.breaks)
-		report, err := harness.Explain(suite.Target, first, harness.Reduction, harness.Patience, "go run ./examples/published/cmd/published replay examples/published/weaknesses/"+w.name+".plan", "")
+		report, err := suite.Explain(suite.Target, first, harness.Reduction, harness.Patience, explain.Commands{Replay: "go run ./examples/published/cmd/published replay examples/published/weaknesses/" + w.name + ".plan"})
 		require.NoError(t, err)
 		if at == "" { // later, the plans that were written count as changes
 			at = report.Commit

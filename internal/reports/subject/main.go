@@ -13,6 +13,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/internal/mutants"
 	"github.com/gauntlet-dst/gauntlet/properties/suite"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/explain"
 )
 
 // Found is what is printed, as JSON.
@@ -60,12 +61,14 @@ func find(invariant, form string, seeds int) (*Found, error) {
 func explained(conversion *harness.Suite, r *sim.Result) (*Found, error) {
 	test := fmt.Sprintf("go test ./sim -seed=0x%016x", r.Seed)
 	began := harness.CPUSeconds()
-	report, err := harness.Explain(conversion.Target, r, harness.Reduction, 0, test, test+" -keep")
+	report, err := conversion.Explain(conversion.Target, r, harness.Reduction, 0, explain.Commands{
+		Replay: test, Keep: test + " -keep", Explain: conversion.Command + fmt.Sprintf(" explain --seed 0x%016x", r.Seed),
+	})
 	if err != nil {
 		return nil, err
 	}
 	reduced := harness.CPUSeconds()
-	x, err := conversion.Explanation(conversion.Target, r, harness.Reduction, 0, fmt.Sprintf("gauntlet run --seed 0x%016x", r.Seed), "")
+	x, err := conversion.Explanation(conversion.Target, r, harness.Reduction, 0, explain.Commands{Replay: fmt.Sprintf("gauntlet run --seed 0x%016x", r.Seed)})
 	if err != nil {
 		return nil, err
 	}
