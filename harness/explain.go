@@ -22,9 +22,12 @@ import (
 // a bound on events mostly ends it before.
 const Reduction = 2000
 
+// Commands are what a report tells to paste.
+type Commands = explain.Commands
+
 // Explain reduces a failing run, unless runs is 0, and returns its report with the
 // commands to paste.
-func (s *Suite) Explain(target sim.Target, failing *sim.Result, runs int, patience time.Duration, paste explain.Commands) (*explain.Report, error) {
+func (s *Suite) Explain(target sim.Target, failing *sim.Result, runs int, patience time.Duration, paste Commands) (*explain.Report, error) {
 	return watched(s, target, failing.Seed, patience, paste, func(target sim.Target) (*explain.Report, *explain.Report, error) {
 		report, err := explain.Failure(target, failing, runs)
 		return report, report, err
@@ -33,7 +36,7 @@ func (s *Suite) Explain(target sim.Target, failing *sim.Result, runs int, patien
 
 // Explanation is Explain with all that can be found out about the failure by
 // running its plan again with something changed.
-func (s *Suite) Explanation(target sim.Target, failing *sim.Result, runs int, patience time.Duration, paste explain.Commands) (*explain.Explanation, error) {
+func (s *Suite) Explanation(target sim.Target, failing *sim.Result, runs int, patience time.Duration, paste Commands) (*explain.Explanation, error) {
 	return watched(s, target, failing.Seed, patience, paste, func(target sim.Target) (*explain.Explanation, *explain.Report, error) {
 		x, err := explain.Explain(target, failing, runs)
 		if err != nil {
@@ -44,7 +47,7 @@ func (s *Suite) Explanation(target sim.Target, failing *sim.Result, runs int, pa
 }
 
 // watched explains a failure under watch, and adds what only the harness knows.
-func watched[T any](s *Suite, target sim.Target, seed uint64, patience time.Duration, paste explain.Commands, do func(sim.Target) (T, *explain.Report, error)) (none T, err error) {
+func watched[T any](s *Suite, target sim.Target, seed uint64, patience time.Duration, paste Commands, do func(sim.Target) (T, *explain.Report, error)) (none T, err error) {
 	var explained T
 	var report *explain.Report
 	stuck := sweep.Watch(target, seed, patience, func(watched sim.Target) {

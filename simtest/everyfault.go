@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/gauntlet-dst/gauntlet/harness"
-	"github.com/gauntlet-dst/gauntlet/sim/explain"
 )
 
 // How many placements of one fault EveryFault tries, as a rule and under -short. Of
@@ -35,7 +34,7 @@ func EveryFault(t *testing.T) {
 		limit = maxKept
 	}
 	for _, f := range out.Failures[:min(limit, len(out.Failures))] {
-		s.explain(t, s.suite.Target, f.First, harness.Reduction, explain.Commands{Replay: command(t.Name(), ""), Keep: command(t.Name(), "-keep")})
+		s.explain(t, s.suite.Target, f.First, harness.Reduction, harness.Commands{Replay: command(t.Name(), ""), Keep: command(t.Name(), "-keep")})
 	}
 	s.say(out.Line(), "sim: every-fault: "+out.String())
 	if out.Singles.Tried == 0 && len(out.Failures) == 0 {

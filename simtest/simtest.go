@@ -46,7 +46,6 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
-	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -227,7 +226,7 @@ func command(test, flags string) string {
 }
 
 // again runs the universe of a seed again, keeps it, and explains it.
-func (s *session) again(test string, seed uint64) explain.Commands {
+func (s *session) again(test string, seed uint64) harness.Commands {
 	flags := fmt.Sprintf("-seed=0x%016x", seed)
 	if *armFlag != "" {
 		flags += " -arm=" + *armFlag
@@ -236,7 +235,7 @@ func (s *session) again(test string, seed uint64) explain.Commands {
 		flags += " -chaos=" + *chaosFlag
 	}
 	replay := command(test, flags)
-	paste := explain.Commands{Replay: replay, Keep: replay + " -keep"}
+	paste := harness.Commands{Replay: replay, Keep: replay + " -keep"}
 	if test == universesTest { // a scenario's universe is not the seed's
 		paste.Explain = s.explainLine(strings.NewReplacer("-seed=", "--seed ", "-arm=", "--arm ", "-chaos=", "--chaos ").Replace(flags))
 	}
@@ -253,7 +252,7 @@ func (s *session) explainLine(what string) string {
 
 // explain reduces a failing run and renders its report; with -keep it also
 // writes the reduced plan.
-func (s *session) explain(t *testing.T, target sim.Target, r *sim.Result, runs int, paste explain.Commands) {
+func (s *session) explain(t *testing.T, target sim.Target, r *sim.Result, runs int, paste harness.Commands) {
 	t.Helper()
 	if *unreducedFlag {
 		runs = 0

@@ -9,7 +9,6 @@ import (
 	"github.com/gauntlet-dst/gauntlet/chaos"
 	"github.com/gauntlet-dst/gauntlet/harness"
 	"github.com/gauntlet-dst/gauntlet/sim"
-	"github.com/gauntlet-dst/gauntlet/sim/explain"
 	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
@@ -173,7 +172,7 @@ func (s *session) replay(t *testing.T, name string, p *plan.Plan) *sim.Result {
 	s.say(r.Line())
 	switch {
 	case r.Violation != nil:
-		s.explain(t, s.suite.Target, r, 0, explain.Commands{Replay: command(seedsTest, "-case="+name), Explain: s.explainLine(name)})
+		s.explain(t, s.suite.Target, r, 0, harness.Commands{Replay: command(seedsTest, "-case="+name), Explain: s.explainLine(name)})
 	case p.Expect != "" && p.Expect != "none":
 		t.Errorf("%s holds now; it was kept for breaking %s: if that is mended, let the plan say `expect none`", name, p.Expect)
 	}

@@ -94,8 +94,8 @@ func report(t *testing.T, out string) string {
 		_, rest, ok = strings.Cut(rest, "FAIL ")
 	}
 	require.True(t, ok, "no report in:\n%s", out)
-	text, _, ok := strings.Cut("FAIL "+rest, "keep:")
-	require.True(t, ok, "the report doesn't end with the keep command:\n%s", out)
-	line, _, _ := strings.Cut(rest[strings.Index(rest, "keep:"):], "\n")
+	text, _, ok := strings.Cut("FAIL "+rest, "more:")
+	require.True(t, ok, "the report doesn't end with the command that says more:\n%s", out)
+	line, _, _ := strings.Cut(rest[strings.Index(rest, "more:"):], "\n")
 	return text + line
 }
