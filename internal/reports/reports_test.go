@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -141,6 +142,7 @@ var builtFrom = regexp.MustCompile(`commit \S+, go\S+;`)
 func hold(t *testing.T, file, text string) {
 	t.Helper()
 	text = builtFrom.ReplaceAllString(text, "commit COMMIT, goVERSION;") + "\n"
+	require.False(t, strings.ContainsFunc(strings.ReplaceAll(text, "\n", ""), unicode.IsControl), "a page for people:\n%q", text)
 	if *rewrite {
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))

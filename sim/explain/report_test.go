@@ -130,11 +130,11 @@ func TestSince(t *testing.T) {
 	}
 	h.Requests = []sim.Request{
 		page(3, ops.List, sim.Listing{From: "out/", Keys: []string{"out/a"}}), page(4, ops.KVScan, sim.Listing{From: "sweep/", To: "sweep0"}),
-		page(5, ops.ListUploads, sim.Listing{From: "out/"}), page(6, ops.List, sim.Listing{From: "out/", After: "out/x", Keys: []string{"out/y"}}),
+		page(5, ops.ListUploads, sim.Listing{From: "out/"}), page(6, ops.List, sim.Listing{From: "out/", After: "out/x\x00", Keys: []string{"out/y"}}),
 	}
 	require.Equal(t, "  since:  nobody in collect has sent a request about out/b; the last about anything: 1.000s: w2/beat collect objects.list out/: ok\n"+
 		"  instead: objects.list out/ (2)\n"+
-		"  listed: pages since that had it: 0 of 3; the last: 1.000s: w2/beat collect objects.list out/: ok, keys: 1, behind out/x; 1.000s: w2/beat collect objects.list_uploads out/: ok, keys: 0",
+		"  listed: pages since that had it: 0 of 3; the last: 1.000s: w2/beat collect objects.list out/: ok, keys: 1, behind out/x\\x00; 1.000s: w2/beat collect objects.list_uploads out/: ok, keys: 0",
 		since(&sim.Expected{Step: "collect", About: "out/b"}))
 	require.Contains(t, since(&sim.Expected{About: "out/a"}), "\n  listed: pages since that had it: 1 of 3; the last: 1.000s: w2/beat collect objects.list out/: ok, keys: 1")
 	require.Contains(t, since(&sim.Expected{About: "sweep/b"}), "\n  listed: pages since that had it: 0 of 1; ")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 )
 
 // expected are the requests of whoever something was expected of, after the violation's
@@ -185,7 +186,7 @@ func lastPages(h *sim.History, requests []*sim.Request, v *sim.Violation) (pages
 		told = append(told, q.Op)
 		page := fmt.Sprintf("%s, keys: %d", sentText(h, q, v), len(q.Listing.Keys))
 		if q.Listing.After != "" {
-			page += ", behind " + q.Listing.After
+			page += ", behind " + plan.Printable(q.Listing.After)
 		}
 		pages = append(pages, page)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
+	"github.com/gauntlet-dst/gauntlet/sim/plan"
 	"github.com/gauntlet-dst/gauntlet/sim/shrink"
 )
 
@@ -83,7 +84,7 @@ func (r *Report) seen() string {
 	text := fmt.Sprintf("in %d of %d pages since", len(with), len(with)+len(without))
 	counts := map[string]int{}
 	for _, q := range with {
-		counts[strings.TrimSpace(q.Step+" "+q.Op.String())+" "+shortKeys(q.Listing.From, v)]++
+		counts[strings.TrimSpace(q.Step+" "+q.Op.String())+" "+shortKeys(plan.Printable(q.Listing.From), v)]++
 	}
 	if len(counts) > 0 {
 		text += ": " + countedText(counts)
