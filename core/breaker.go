@@ -42,15 +42,15 @@ func (b *breaker) allow(now time.Duration) bool {
 
 // judge takes the outcome of a call under ctx. A conflict or a refusal is an
 // answer, and so is that another write is under way: two workers that probed the
-// store at the same moment took it for down, for breaker_open (R17). That the store is
-// unavailable is one, too, whoever still waits for it. Of a call without an answer that
-// ended because its caller did nothing is known.
+// store at the same moment took it for down, for breaker_open (R17). Of a call that
+// ended without an answer because its caller did nothing is known.
 //
-// The simulator found the third of these (seeds/a-refusal-is-news-at-the-last-moment.plan):
+// A store that is unavailable says so, whoever still waits for it
+// (seeds/a-refusal-is-news-at-the-last-moment.plan):
 //
-//  1. The store is down, and the breaker half open: whoever calls next is its probe.
+//  1. The store is down, and the breaker half open: the next call is a probe.
 //  2. The probe is refused at the moment in which its attempt's time is up.
-//  3. The refusal was not counted, the breaker stayed half open, and let all others through.
+//  3. It was not counted: the breaker stayed half open, and let everybody through.
 func (b *breaker) judge(ctx context.Context, now time.Duration, err error) {
 	switch class := env.ClassOf(err); {
 	case errors.Is(err, env.ErrContended):
