@@ -53,7 +53,7 @@ func (s *story) edge() *Edge {
 	switch {
 	case read != "" && !concurrent && (!named || s.overwritten(read, first, second)):
 		return nil // it knew: no conflict would have helped
-	case read+both != "" && own(first, second):
+	case read+both != "" && sameTask(first, second):
 		return nil // it goes on with its own work
 	case read != "" && !concurrent:
 		e.Key, e.Missing = read, s.sawIt(second, read)
@@ -72,8 +72,8 @@ func (s *story) edge() *Edge {
 	return e
 }
 
-// own reports whether a task goes on with its own work.
-func own(first, second Transaction) bool {
+// sameTask reports whether a task goes on with its own work.
+func sameTask(first, second Transaction) bool {
 	return first.Who.Process == second.Who.Process && first.Who.Incarnation == second.Who.Incarnation && first.Who.Task == second.Who.Task
 }
 
@@ -99,7 +99,7 @@ func (s *story) passedBy(e *Edge) bool {
 	if e.Second.Start < e.First.Commit {
 		e.Missing = "the second one had begun before and neither read nor locked it: a lock would have been refused"
 	}
-	return !own(e.First, e.Second)
+	return !sameTask(e.First, e.Second)
 }
 
 // overwritten reports whether somebody else wrote a row between two transactions: then
