@@ -15,7 +15,7 @@ import (
 // is not theirs; objects are written under the key of the writer's own epoch or
 // generation only, or to an upload that the writer's claim inherited; and under
 // generations that no merge ever claimed nothing is collected. Nobody asks for an object
-// to be deleted but who collects: where it is not there this time, it is the next.
+// to be deleted but who collects, also where there is nothing to delete this time.
 //
 // Without it a process that wakes up after its lease ran out destroys what its
 // successor did: work is lost, or two half results become one.

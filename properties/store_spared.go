@@ -50,9 +50,12 @@ type refusals struct {
 
 // aLook is a look at the queue: it begins when a timestamp is first asked for, which may
 // take many tries.
-type aLook struct {
-	since   time.Duration
-	failing bool // its last request has failed, and is made again
+type aLook struct{ since, failed time.Duration }
+
+// again reports whether a request is made again for one of the look's that failed: by the
+// store's client as long as the try lasts, or by the next try, after a pause.
+func (l *aLook) again(cfg *Config, at time.Duration) bool {
+	return l.failed > 0 && at-l.failed <= drifted(max(cfg.OpTimeout, cfg.BackoffMax))
 }
 
 type refusedCall struct {
@@ -132,10 +135,12 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 		i.follow(r, c)
 	case c.Step == "claim_unit":
 		l := r.looks[c.Task]
-		if c.Op == ops.TSO && !l.failing {
+		if c.Op == ops.TSO && !l.again(i.cfg, c.At) {
 			l.since = c.At
 		}
-		l.failing = c.Unavailable() || c.Unheard()
+		if l.failed = 0; c.Unavailable() || c.Unheard() {
+			l.failed = c.At
+		}
 		r.looks[c.Task] = l
 		if c.Op == ops.KVScan && c.Key == schema.ActiveTable.Key("") && w.Timely() {
 			i.look(r, c, l.since)

@@ -765,9 +765,9 @@ func TestRetryCountsOnce(t *testing.T) {
 	s.Settle()
 }
 
-// A successor goes on with the upload of a checkpoint, and it is gone: the conversion starts
-// afresh, once, with an upload of its own (R5).
-func TestExpiredUploadOfACheckpoint(t *testing.T) {
+// inheritsAnExpiredUpload is when w1 has taken over a unit of w0's, which is gone, and finds that
+// the upload of its checkpoint has expired.
+func inheritsAnExpiredUpload(t *testing.T) *conversion.Script {
 	s := begin(t, conversion.Setup{Workers: 2, Frames: 12})
 	w0, w1 := s.Worker(0), s.Worker(1)
 	w1.Pause()
@@ -776,6 +776,13 @@ func TestExpiredUploadOfACheckpoint(t *testing.T) {
 	expired := w1.Before(core.StepConvert).On("objects.upload_part").ExpireUpload()
 	w1.Resume()
 	s.Until(expired.Fired)
+	return s
+}
+
+// A successor goes on with the upload of a checkpoint, and it is gone: the conversion starts
+// afresh, once, with an upload of its own (R5).
+func TestExpiredUploadOfACheckpoint(t *testing.T) {
+	s := inheritsAnExpiredUpload(t)
 	s.Until(phaseIs(s, 0, "complete"))
 	requireUnit(t, s, 0, "epoch", "2", "attempts", "2")
 	s.Settle()

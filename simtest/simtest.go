@@ -227,17 +227,17 @@ func command(test, flags string) string {
 
 // again runs the universe of a seed again, keeps it, and explains it.
 func (s *session) again(test string, seed uint64) harness.Commands {
-	flags := fmt.Sprintf("-seed=0x%016x", seed)
-	if *armFlag != "" {
-		flags += " -arm=" + *armFlag
+	flags, explained := "", ""
+	for _, f := range [][2]string{{"seed", fmt.Sprintf("0x%016x", seed)}, {"arm", *armFlag}, {"chaos", *chaosFlag}} {
+		if name, value := f[0], f[1]; value != "" {
+			flags += " -" + name + "=" + value
+			explained += " --" + name + " " + value
+		}
 	}
-	if *chaosFlag != "" {
-		flags += " -chaos=" + *chaosFlag
-	}
-	replay := command(test, flags)
+	replay := command(test, flags[1:])
 	paste := harness.Commands{Replay: replay, Keep: replay + " -keep"}
 	if test == universesTest { // a scenario's universe is not the seed's
-		paste.Explain = s.explainLine(strings.NewReplacer("-seed=", "--seed ", "-arm=", "--arm ", "-chaos=", "--chaos ").Replace(flags))
+		paste.Explain = s.explainLine(explained[1:])
 	}
 	return paste
 }

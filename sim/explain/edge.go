@@ -133,8 +133,8 @@ func (s *story) sawIt(t Transaction, key string) string {
 		return "the second one read it after that, and went on: it should have compared what it read"
 	}
 	var texts []string
-	for _, s := range sights[max(0, len(sights)-maxSights):] {
-		texts = append(texts, s.String())
+	for _, last := range sights[max(0, len(sights)-maxSights):] {
+		texts = append(texts, last.String())
 	}
 	return "the second one has seen " + strings.Join(texts, ", then ") + ", and went on"
 }
