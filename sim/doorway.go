@@ -305,7 +305,7 @@ var (
 // retracts a request that was sent. On nil the caller owns m again.
 func (u *Universe) roundTrip(t *task, c *simCtx, m *message, timeout time.Duration) error {
 	cl, struck := u.name(t, c, m.Op, m.subject(), m)
-	m.task, m.call, m.inc = t, cl, t.inc
+	m.task, m.call, m.inc, m.Class = t, cl, t.inc, cl.site.Class
 	for _, f := range struck {
 		u.strike(t, f, m)
 		if n := c.scope.ended(); n != nil { // while a pause held the call back

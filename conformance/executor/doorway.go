@@ -195,6 +195,7 @@ func (m *message) roundTrip(ctx context.Context, timeout time.Duration) error {
 	var struck []*fault.Fault
 	if m.call = (call{id: keyed.Mix(u.seed, u.events)}); !m.spared {
 		m.call, struck = u.name(in, m.owner, m.Op, m.subject, m)
+		m.Class = m.call.Class
 	}
 	u.mu.Unlock()
 	for _, f := range struck {

@@ -204,7 +204,13 @@ func (*RegionError) every(*Scale, *Crossing) (_, others []Kind) {
 	return nil, []Kind{&RegionError{Says: NotLeader}, &RegionError{Says: EpochNotMatch}, &RegionError{Says: ServerIsBusy}}
 }
 
-func (*Outage) every(s *Scale, c *Crossing) (_, others []Kind) {
+// every of an outage: of all keys, and of those that the call is about. The shorter one of
+// these is what a caller sees as an error, in the middle of what it does.
+func (*Outage) every(s *Scale, c *Crossing) (decisive, others []Kind) {
 	lengths := []time.Duration{past(s.GiveUp), s.beyond()}
-	return nil, each(lengths, func(d time.Duration) *Outage { return &Outage{Service: c.Op.Service(), For: d} })
+	others = each(lengths, func(d time.Duration) *Outage { return &Outage{Service: c.Op.Service(), For: d} })
+	if c.Class != "" {
+		decisive = append(decisive, &Outage{Service: c.Op.Service(), Keys: c.Class, For: past(s.GiveUp)})
+	}
+	return decisive, others
 }

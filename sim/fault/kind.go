@@ -126,6 +126,7 @@ const (
 // reply, whose slices are the message's own.
 type Message struct {
 	Op          ops.Op
+	Class       string // of the key that stands for it, as in anchors; "" for none
 	KV          tikv.Request
 	KVReply     tikv.Response
 	Object      objstore.Request

@@ -58,7 +58,9 @@ func effects(op ops.Op) bool     { return op.HasEffect() }
 func work(op ops.Op) bool        { return op == ops.Work }
 func objectReads(op ops.Op) bool { return op == ops.Get }
 func kvRequests(op ops.Op) bool  { return op.IsRequest() && op.Service() == ops.KV }
-func objectStore(op ops.Op) bool { return op.IsRequest() && op.Service() == ops.Objects }
+func aboutKeys(op ops.Op) bool {
+	return op.IsRequest() && op.Service() == ops.Objects || op == ops.KVGet || op == ops.KVScan || op == ops.Prewrite
+}
 func completions(op ops.Op) bool { return op == ops.CompleteUpload }
 func uploadParts(op ops.Op) bool { return op == ops.UploadPart || op == ops.CompleteUpload }
 func conditional(op ops.Op) bool {

@@ -93,6 +93,16 @@ func optional[T ~uint8](name, about string, field *T, words []string) option {
 	return o
 }
 
+// word binds a word that may be left out.
+func word(name, about string, field *string) option {
+	return option{Option: Option{name, about, "a word", "any"}, print: func() string { return *field }, parse: func(text string) bool {
+		if *field = text; text == "any" {
+			*field = ""
+		}
+		return text != ""
+	}}
+}
+
 // either is an optional choice between two words: no, which is left out, and
 // yes.
 func either(name, about string, field *bool, no, yes string) option {
