@@ -14,7 +14,7 @@ import (
 // instant between its question and the answer; and a retry that was
 // acknowledged has left no unit dead that was dead when it was asked for. Nobody
 // is told that a batch is over that is not. What makes no sense is refused, and so
-// is what is another's.
+// is what is another's; what makes sense is not refused as if it made none.
 //
 // An operator who is told half of one state and half of another cancels what
 // works and waits for what is over.
@@ -32,7 +32,8 @@ type question struct {
 	texts []string
 	dead  []*unit // retry: the units that have been dead ever since
 
-	living *submission // cancel, retry: of which there was no end when it was asked for
+	newest, living *submission // cancel, retry: of the name when it was asked for; of which there was no end
+	died, revived  int         // retry: units dead then or since, and those that this very call has queued again
 }
 
 var (
@@ -41,13 +42,18 @@ var (
 	toldAStatusThatNeverWas = answersTrueSays.clause("R17", "told what was never so (status)")
 	toldAListThatNeverWas   = answersTrueSays.clause("R17", "told what was never so (list)")
 	absurdRequestAccepted   = answersTrueSays.clause("R17", "absurd request accepted")
+	soundRequestRefused     = answersTrueSays.clause("R17", "sound request refused")
+	undocumentedError       = answersTrueSays.clause("R17", "undocumented error")
 	toldOfAnEndThatIsNone   = answersTrueSays.clause("R17", "told of an end that is none")
+	toldThatThereIsNone     = answersTrueSays.clause("R17", "told that there is none")
+	toldOfNoSuccessor       = answersTrueSays.clause("R17", "told of a successor that is none")
 	retryLeftAUnitDead      = answersTrueSays.clause("R12", "retry left a unit dead")
+	retryToldOfAnotherCount = answersTrueSays.clause("R12", "retry told of another count")
 )
 
 func newAnswersTrue(v *view) sim.Invariant {
 	i := &answersTrue{}
-	i.watch = v.watch(answersTrueSays, on{record: i.takeRecord, commit: i.takeCommit})
+	i.watch = v.watch(answersTrueSays, on{record: i.takeRecord, unit: i.takeUnit, commit: i.takeCommit})
 	return i
 }
 
@@ -58,10 +64,25 @@ func (i *answersTrue) takeCommit(*sim.Effect) error {
 	return nil
 }
 
+// takeUnit counts, for each retry that is under way, the units that die and those that it
+// queues again.
+func (i *answersTrue) takeUnit(c *unitChange) error {
+	for _, q := range i.open {
+		switch {
+		case q.what != "retry" || q.of != c.unit.sub.name:
+		case c.became(schema.Dead):
+			q.died++
+		case c.before.State == schema.Dead && q.client == c.by.Process+"/"+c.by.Task:
+			q.revived++
+		}
+	}
+	return nil
+}
+
 func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	r := &e.Record
 	switch r.What {
-	case "status", "list", "retry", "cancel":
+	case "status", "list", "retry", "cancel", "submit":
 	case "absurd":
 		if r.Returned && r.Class == env.ClassNone {
 			return absurdRequestAccepted.breach(e, r.Of, sim.EventRef{}, "was not refused",
@@ -71,19 +92,11 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	default:
 		return nil
 	}
-	client := e.Process + "/" + e.Task
 	if !r.Returned {
-		q := &question{client: client, what: r.What, of: r.Of, asked: e.Moment()}
-		if s := i.newest(r.Of); s != nil && r.What == "retry" {
-			q.dead = slices.Clone(s.units)
-		}
-		if r.What == "retry" || r.What == "cancel" {
-			q.living = i.living(r.Of)
-		}
-		i.open = append(i.open, q)
-		i.extend(q)
+		i.ask(e)
 		return nil
 	}
+	client := e.Process + "/" + e.Task
 	at := slices.IndexFunc(i.open, func(q *question) bool { return q.client == client })
 	if at < 0 {
 		return nil
@@ -91,14 +104,12 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	q := i.open[at]
 	i.open = slices.Delete(i.open, at, at+1)
 	switch {
-	case r.Class == env.ClassOther:
-		return i.checkDenied(e, q)
 	case r.Class != env.ClassNone:
-		return nil
+		return i.checkRefusal(e, q)
 	case r.What == "retry":
 		return i.checkRetried(e, q)
-	case r.Told == "":
-		return nil // a client that doesn't say
+	case r.Told == "" || r.What == "submit" || r.What == "cancel":
+		return nil
 	}
 	if slices.Contains(q.texts, r.Told) {
 		return nil
@@ -109,6 +120,18 @@ func (i *answersTrue) takeRecord(e *sim.Effect) error {
 	}
 	return broken.breach(e, r.Of, q.asked.Ref("asked for the "+r.What+" of "+r.Of), "was told",
 		"the client was told that %s is %s; since it asked that was never so: %s", r.Of, r.Told, nearest(r.Told, q.texts))
+}
+
+// ask notes a question, and what is true as it is asked.
+func (i *answersTrue) ask(e *sim.Effect) {
+	r := &e.Record
+	q := &question{client: e.Process + "/" + e.Task, what: r.What, of: r.Of, asked: e.Moment(), newest: i.newest(r.Of), living: i.living(r.Of)}
+	if q.newest != nil && r.What == "retry" {
+		q.dead = slices.Clone(q.newest.units)
+	}
+	i.open = append(i.open, q)
+	i.extend(q)
+	q.died = len(q.dead)
 }
 
 // nearest says in what an answer differs from the one of those that were true that is most
@@ -146,17 +169,6 @@ func differences(told, text string) (says, not string) {
 	return strings.Join(a, " "), strings.Join(b, " ")
 }
 
-// checkDenied judges a cancel or a retry that was refused because there is no such batch, or
-// it has ended: it was there when it was asked for, and is, and nobody has begun to end it.
-func (i *answersTrue) checkDenied(e *sim.Effect, q *question) error {
-	s := q.living
-	if s == nil || i.living(q.of) != s || q.what == "retry" && s.now.Phase == "merging" {
-		return nil
-	}
-	return toldOfAnEndThatIsNone.breach(e, s.bid, q.asked.Ref("asked for a "+q.what+" of "+q.of), "was refused",
-		"a %s of %s was refused as if it had ended, or were not there: it is %s, and has been there since it was asked for", q.what, s.bid, s.now.Phase)
-}
-
 // living returns the newest submission of a name unless it has ended, or is about to. Of one
 // that merges no unit is tried again, but it can be cancelled.
 func (i *answersTrue) living(name string) *submission {
@@ -167,6 +179,10 @@ func (i *answersTrue) living(name string) *submission {
 }
 
 func (i *answersTrue) checkRetried(e *sim.Effect, q *question) error {
+	if told := int(e.Record.Value); told < q.revived || told > q.died {
+		return retryToldOfAnotherCount.breach(e, q.of, q.asked.Ref("asked for a retry of "+q.of), fmt.Sprintf("was told that %d were dead", told),
+			"a retry of %s was told of %d dead units; it has queued %d again, and %d were dead then or died since", q.of, told, q.revived, q.died)
+	}
 	if len(q.dead) == 0 {
 		return nil
 	}

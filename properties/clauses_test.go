@@ -13,6 +13,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
@@ -537,16 +538,22 @@ var breaches = []breach{
 	{"outputs-exclusive", "output of two names", func(s *story) { s.submitted().cancelled().commit("client/1", otherBatch("out", "in/")) }},
 	{"outputs-exclusive", "source within an output", func(s *story) { s.submitted().commit("client/1", otherBatch("out/data-1", "out/data/in/")) }},
 	{"outputs-exclusive", "source within an output", func(s *story) { s.submitted().commit("client/1", otherBatch("out/data-1", "out/")) }},
-	{"outputs-exclusive", "submission refused for nought", func(s *story) { s.call("submit"); s.returned("submit", 0, env.ClassOther) }},
+	{"outputs-exclusive", "submission refused for nought", func(s *story) { s.call("submit"); s.refused("submit", schema.Live) }},
+	{"outputs-exclusive", "submission refused for nought", func(s *story) { s.call("submit"); s.refused("submit", schema.OutputTaken) }},
+	{"outputs-exclusive", "submission refused for nought", func(s *story) { // the name lives, and nobody has the output
+		s.running().call("submit")
+		s.refused("submit", schema.OutputTaken)
+	}},
+	{"outputs-exclusive", "submission refused for nought", func(s *story) { s.call("submit"); s.returned("submit", 0, env.ClassInvalid) }},
 	{"outputs-exclusive", "submission refused for nought", func(s *story) { // an output beside it is not within it
 		s.commit("client/1", otherBatch("out/data-1", "in/"))
 		s.call("submit")
-		s.returned("submit", 0, env.ClassOther)
+		s.refused("submit", schema.OutputTaken)
 	}},
 	{"outputs-exclusive", "submission refused for nought", func(s *story) { // another has the output of before
 		s.commit("client/1", otherBatch(output, "in/"))
 		s.ask("submit", 1)
-		s.returned("submit", 0, env.ClassOther)
+		s.refused("submit", schema.OutputTaken)
 	}},
 
 	{"leadership", "leadership taken for somebody else", func(s *story) { s.commit(w0, leaderRow(w1, 1, 1)) }},
@@ -699,12 +706,12 @@ var breaches = []breach{
 	{"submits-kept", "own submission refused", func(s *story) {
 		s.call("submit")
 		s.commit("client/1", batchRow("pending", ""), activeRow)
-		s.returned("submit", 0, env.ClassOther)
+		s.refused("submit", schema.Live)
 	}},
 	{"cancel-final", "cancel denied", func(s *story) {
 		s.running().call("cancel")
 		s.commit("client/1", batchRow("cancelled", "units=2"), gone(activeRow))
-		s.returned("cancel", 0, env.ClassOther)
+		s.refused("cancel", schema.Ended)
 	}},
 	{"checkpoints-monotone", "checkpoint of a complete unit", func(s *story) {
 		s.atCheckpoint().put(w0, stagingKey(unitA, 1), "x")
@@ -726,13 +733,28 @@ var breaches = []breach{
 		s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: "list", Of: "lab", Returned: true, Told: batch + ": gen=1 pending total=0; "}}, "client/1")
 	}},
 	{"answers-true", "absurd request accepted", func(s *story) { s.returned("absurd", 0, env.ClassNone) }},
+	{"answers-true", "sound request refused", func(s *story) { s.running().call("status"); s.returned("status", 0, env.ClassInvalid) }},
+	{"answers-true", "undocumented error", func(s *story) { s.running().call("list"); s.returned("list", 0, env.ClassOther) }},
+	{"answers-true", "undocumented error", func(s *story) { s.running().call("status"); s.returned("status", 0, env.ClassUndetermined) }},
+	{"answers-true", "undocumented error", func(s *story) { s.running().call("cancel"); s.returned("cancel", 0, env.ClassConflict) }},
+	{"answers-true", "undocumented error", func(s *story) { s.running().call("retry"); s.refused("retry", schema.Superseded) }},
+	{"answers-true", "told that there is none", func(s *story) { s.running().call("cancel"); s.refused("cancel", schema.NoBatch) }},
+	{"answers-true", "told that there is none", func(s *story) { s.published().call("retry"); s.refused("retry", schema.NoBatch) }},
+	{"answers-true", "told of a successor that is none", func(s *story) { s.published().call("cancel"); s.refused("cancel", schema.Superseded) }},
+	{"answers-true", "told of an end that is none", func(s *story) { s.call("cancel"); s.refused("cancel", schema.Ended) }},
 	{"answers-true", "told of an end that is none", func(s *story) {
 		s.running().call("cancel")
-		s.returned("cancel", 0, env.ClassOther)
+		s.refused("cancel", schema.Ended)
 	}},
 	{"answers-true", "told of an end that is none", func(s *story) {
 		s.running().call("retry")
-		s.returned("retry", 0, env.ClassOther)
+		s.refused("retry", schema.Ended)
+	}},
+	{"answers-true", "retry told of another count", func(s *story) { s.running().call("retry"); s.returned("retry", 1, env.ClassNone) }},
+	{"answers-true", "retry told of another count", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "dead", "1 1 0 0", 1).call("retry")
+		s.commit("client/1", s.unitRow(unitA, "pending", "1 1 0 0", "", "retries=1"))
+		s.returned("retry", 0, env.ClassNone)
 	}},
 	{"answers-true", "retry left a unit dead", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "dead", "1 1 0 0", 1).call("retry")

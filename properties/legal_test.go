@@ -12,6 +12,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/fakes/tikv"
 	"github.com/gauntlet-dst/gauntlet/properties"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
@@ -169,9 +170,15 @@ var legal = []struct {
 		s.commit("client/1", batchRowOf(2, "pending", ""), row{activeRow.key, "a1 gen=2"})
 		s.returned("submit", 2, env.ClassNone)
 	}},
+	{"a source has become somebody's output", "", func(s *story) {
+		s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: "submit", Of: "lab/other"}}, "client/2")
+		s.commit("client/1", otherBatch("in/more", "elsewhere/"))
+		s.call("submit")
+		s.returned("submit", 0, env.ClassInvalid)
+	}},
 	{"a cancel loses", "cancel_loses", func(s *story) {
 		s.published().call("cancel")
-		s.returned("cancel", 0, env.ClassOther)
+		s.refused("cancel", schema.Ended)
 	}},
 	{"a cancel has no known outcome", "", func(s *story) {
 		s.running().call("cancel")
@@ -228,7 +235,7 @@ var legal = []struct {
 		s.commit("client/1", batchRowOf(2, "cancelled", ""), gone(activeRow))
 		s.returned("cancel", 0, env.ClassNone)
 		s.task = ""
-		s.returned("cancel", 0, env.ClassOther)
+		s.refused("cancel", schema.Superseded)
 	}},
 	{"a name comes back as something else", "resubmitted_otherwise", func(s *story) {
 		s.published().collected().ask("submit", 1)

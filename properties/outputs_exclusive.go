@@ -6,11 +6,14 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 )
 
 // outputsExclusive: an output is one name's, and neither lies in another's nor holds one;
 // no source lies in what was an output when it was submitted, or holds one; and nobody is
-// refused because of a name that does not live and an output that nobody has.
+// refused because of a name that does not live and an output that nobody has, or of sources
+// that are nobody's output.
 //
 // Generations count by name: two names that share a prefix write the same keys. And in an
 // output janitors delete, so that recordings there are gone one day. Outputs stay their
@@ -83,15 +86,37 @@ func within(prefix, other string) bool {
 func (i *outputsExclusive) checkRecord(e *sim.Effect) error {
 	r := &e.Record
 	call, wanted := i.answered, i.wanted[r.Of]
-	if r.Class != env.ClassOther || call == nil || call.several || call.live || wanted == nil {
+	if r.Class == env.ClassInvalid && call != nil && wanted != nil {
+		return i.checkInvalid(e, call, wanted.Version(call.version))
+	}
+	if r.Class != env.ClassOther || call == nil || call.several || wanted == nil {
 		return nil
 	}
-	output := strings.TrimSuffix(wanted.Version(call.version).Output, "/")
-	if s := i.newest(r.Of); s != nil && s.born.Event > call.asked.Event || i.rival(r.Of, output) != nil {
+	newest, output := i.newest(r.Of), strings.TrimSuffix(wanted.Version(call.version).Output, "/")
+	switch {
+	case r.Told == schema.Live && (call.live || newest != nil && newest.born.Event > call.asked.Event):
 		return nil
+	case r.Told == schema.OutputTaken && i.rival(r.Of, output) != nil:
+		return nil
+	}
+	why := "as if the name lived: it does not"
+	if r.Told == schema.OutputTaken {
+		why = "as if its output were another's: nobody else has " + output + "; " + i.taken(r.Of)
 	}
 	return about(submissionRefusedForNought.breach(e, r.Of, call.asked.Ref("asked for "+r.Of), "was refused",
-		"a submission of %s was refused as if the name lived or its output were another's: it does not live, and nobody else has %s; %s", r.Of, output, i.taken(r.Of)), output)
+		"a submission of %s was refused %s", r.Of, why), output)
+}
+
+// checkInvalid judges a submission that was refused as one that makes no sense. What the
+// workload's clients submit does, unless somebody's output has come in between.
+func (i *outputsExclusive) checkInvalid(e *sim.Effect, call *submitCall, b *workload.Batch) error {
+	for _, source := range b.Sources {
+		if i.readFrom(source.Prefix) != nil {
+			return nil
+		}
+	}
+	return submissionRefusedForNought.breach(e, e.Record.Of, call.asked.Ref("asked for "+e.Record.Of), "was refused",
+		"a submission of %s was refused as if it made no sense: what it asks for is sound, and none of its sources lies in an output", e.Record.Of)
 }
 
 // taken says what the other names' outputs are, three at most.

@@ -220,6 +220,10 @@ func (s *story) returned(what string, value int64, class env.Class) {
 	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch, Returned: true, Value: value, Class: class}}, "client/1")
 }
 
+func (s *story) refused(what, told string) {
+	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch, Returned: true, Class: env.ClassOther, Told: told}}, "client/1")
+}
+
 func (s *story) answered(what, told string) {
 	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch, Returned: true, Told: told}}, "client/1")
 }

@@ -2,6 +2,7 @@ package conversion
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core"
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/workload"
 	"github.com/gauntlet-dst/gauntlet/sim/keyed"
 )
@@ -168,7 +170,7 @@ func (s *errand) retry(ctx context.Context) error {
 	s.rivals.meet()
 	s.recorder.Call("retry", name)
 	n, err := s.api.Retry(ctx, s.batch.Namespace, s.batch.Name)
-	s.recorder.Return("retry", name, int64(n), err)
+	record(s.recorder, "retry", name, int64(n), err)
 	return err
 }
 
@@ -180,7 +182,7 @@ func (s *errand) submit(ctx context.Context) error {
 		s.rivals.meet()
 		s.recorder.Ask("submit", name, int64(s.version))
 		gen, err := s.api.Submit(ctx, spec)
-		s.recorder.Return("submit", name, int64(gen), err)
+		record(s.recorder, "submit", name, int64(gen), err)
 		s.client.acked[name] = max(s.client.acked[name], int(gen))
 		if err == nil {
 			s.client.outputs[name] = spec.Output
@@ -202,7 +204,7 @@ func (s *errand) cancel(ctx context.Context) error {
 		s.rivals.meet()
 		s.recorder.Call("cancel", name)
 		err := s.api.Cancel(ctx, s.batch.Namespace, s.batch.Name)
-		s.recorder.Return("cancel", name, 0, err)
+		record(s.recorder, "cancel", name, 0, err)
 		if err == nil || err == core.ErrEnded || err == core.ErrSuperseded {
 			return nil
 		}
@@ -210,6 +212,32 @@ func (s *errand) cancel(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// record records how a call returned: the number that it told, or with what it was refused.
+func record(r sim.Recorder, what, of string, value int64, err error) {
+	if err != nil {
+		r.Answer(what, of, refusal(err), err)
+		return
+	}
+	r.Return(what, of, value, nil)
+}
+
+// refusal is the schema's word for what core refuses a request with, or "".
+func refusal(err error) string {
+	switch {
+	case errors.Is(err, core.ErrLive):
+		return schema.Live
+	case errors.Is(err, core.ErrOutputTaken):
+		return schema.OutputTaken
+	case errors.Is(err, core.ErrNoBatch):
+		return schema.NoBatch
+	case errors.Is(err, core.ErrEnded):
+		return schema.Ended
+	case errors.Is(err, core.ErrSuperseded):
+		return schema.Superseded
+	}
+	return ""
 }
 
 // untilEnded polls the batch's status until it has ended.

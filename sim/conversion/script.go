@@ -202,7 +202,7 @@ func (s *Script) ask(what, of string, with int, call func(ctx context.Context, a
 		value, err := call(ctx, s.api)
 		s.calls--
 		s.system.client.finished = s.calls == 0
-		recorder.Return(what, of, value, err)
+		record(recorder, what, of, value, err)
 		if what == "submit" {
 			s.system.client.acked[of] = max(s.system.client.acked[of], int(value))
 		}
