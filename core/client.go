@@ -11,6 +11,11 @@ import (
 )
 
 // Client submits batches and asks after them. It may be used by several tasks.
+//
+// A call that loses against others, or is refused, is tried again, Config.ConflictTries
+// times in all, and ends with env.ErrUnavailable then, whatever the last try ended with:
+// it is worth asking again. If ctx ends before, and nothing has happened, a call returns
+// the cause.
 type Client struct {
 	env     *env.Env
 	cfg     Config

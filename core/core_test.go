@@ -439,6 +439,18 @@ func TestTriesAreCounted(t *testing.T) {
 	}
 }
 
+// Whatever a transaction's last try ended with: it has not happened, and may be tried again.
+func TestGivenUpIsUnavailable(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.ConflictTries = 2
+	for _, last := range []error{env.ErrConflict, env.ErrUnavailable, context.DeadlineExceeded} {
+		e := &env.Env{Clock: &napClock{}, Rand: evenRand{}, Metrics: noMetrics{}, KV: noKV{func() error { return last }}}
+		err := newStore(e, &cfg).update(t.Context(), &txn{})
+		require.Equal(t, env.ClassUnavailable, env.ClassOf(err), "%v", last)
+		require.ErrorIs(t, err, last)
+	}
+}
+
 // A store that counts as down is not asked, either store.
 func TestBreakersSpareBothStores(t *testing.T) {
 	cfg := DefaultConfig()

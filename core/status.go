@@ -142,6 +142,7 @@ func (s *BatchStatus) readUnits(ctx context.Context, tx env.Txn, id batchID, b *
 
 // List tells how the newest submissions of all names of a namespace stand, in
 // the order of the names. The counts are those of the controller's last look.
+// Errors: env.ErrInvalid if namespace is no name, env.ErrUnavailable.
 func (c *Client) List(ctx context.Context, namespace string) ([]BatchStatus, error) {
 	if !validName(namespace) {
 		return nil, invalid("list", namespace, "not a name")

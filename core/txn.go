@@ -66,7 +66,8 @@ type txn struct {
 //     try can no longer commit either.
 //
 // It goes on until the outcome is known or ctx ends; then it returns
-// env.ErrUndetermined.
+// env.ErrUndetermined. Of what has not happened in ConflictTries tries it returns
+// env.ErrUnavailable.
 func (s *store) update(ctx context.Context, t *txn) error {
 	var undetermined error
 	if t.unsure {
@@ -101,13 +102,23 @@ func (s *store) update(ctx context.Context, t *txn) error {
 			return firstError(undetermined, context.Cause(ctx))
 		}
 		if undetermined == nil && !t.patient && try >= s.cfg.ConflictTries {
-			return err
+			return givenUp(err)
 		}
 		if err := s.env.Clock.Sleep(ctx, jitter(s.env.Rand, delay)); err != nil {
 			return firstError(undetermined, err)
 		}
 		delay = min(2*delay, s.cfg.StorageBackoffMax)
 	}
+}
+
+// givenUp says that nothing has happened and that it is worth trying again, whatever the
+// last try ended with: whoever was told "conflict", or "deadline exceeded" of a context that
+// has none, would have to know how often a transaction is tried, and for how long.
+func givenUp(err error) error {
+	if env.ClassOf(err) == env.ClassUnavailable {
+		return err
+	}
+	return &env.Error{Class: env.ClassUnavailable, Op: "transaction", Err: err}
 }
 
 // try runs one transaction once. again: an earlier try ended undetermined. That is

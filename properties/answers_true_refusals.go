@@ -24,7 +24,7 @@ var (
 func (i *answersTrue) checkRefusal(e *sim.Effect, q *question) error {
 	r := &e.Record
 	switch {
-	case r.Class == env.ClassUnavailable, r.Class == env.ClassCancelled, r.Class == env.ClassDeadline:
+	case r.Class == env.ClassUnavailable, r.Class == env.ClassCancelled:
 		return nil
 	case r.Class == env.ClassUndetermined && changing[r.What]:
 		return nil
