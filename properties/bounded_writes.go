@@ -11,11 +11,12 @@ import (
 // boundedWrites: nothing that is written to the object store at once is larger
 // than a part may be, and no more of a unit's parts are kept for being written
 // together than may be: neither an episode nor a dataset passes through a
-// process's memory as a whole.
+// process's memory as a whole. What is small enough is written at once, not in parts.
 //
 // What is held in memory is bounded by the configuration, not by the size of
 // what somebody recorded, or the largest recording of the year kills every
-// worker in turn.
+// worker in turn. An object in parts costs three requests at least, and most objects of a
+// dataset are small.
 type boundedWrites struct{ watch }
 
 var (
@@ -23,6 +24,7 @@ var (
 
 	writeLargerThanAPart = boundedWritesSays.clause("R5", "write larger than a part")
 	tooManyPartsAtOnce   = boundedWritesSays.clause("R5", "too many parts at once")
+	smallObjectInParts   = boundedWritesSays.clause("R5", "small object in parts")
 )
 
 func newBoundedWrites(v *view) sim.Invariant {
@@ -40,6 +42,9 @@ func (i *boundedWrites) check(c *objectChange) error {
 		return nil
 	}
 	o := c.effect()
+	if o.Kind == objstore.EffectComplete {
+		return i.checkLarge(c)
+	}
 	if o.Kind == objstore.EffectUploadPart && c.object.unit != nil {
 		if err := i.checkTogether(c); err != nil {
 			return err
@@ -70,4 +75,15 @@ func (i *boundedWrites) checkTogether(c *objectChange) error {
 	}
 	return tooManyPartsAtOnce.breach(c.by, c.object.unit.uid, c.upload.created.Ref("opened the upload"), fmt.Sprintf("stored part %d", number),
 		"%s stored part %d of upload %s before part %d; no more than %d are written at once", c.who(), number, c.upload.id, number-most, most)
+}
+
+// checkLarge judges an object that was written in parts. The first part is not cut before
+// the object is known to be larger than what may be written at once.
+func (i *boundedWrites) checkLarge(c *objectChange) error {
+	o, least := c.effect(), max(i.cfg.PartSize, i.cfg.MultipartAbove)
+	if o.Size >= least {
+		return nil
+	}
+	return smallObjectInParts.breach(c.by, o.Key, c.upload.created.Ref("opened the upload"), "completed it",
+		"%s wrote the %d bytes of %s in %d parts; what has less than %d is written at once", c.who(), o.Size, o.Key, len(c.upload.parts), least)
 }

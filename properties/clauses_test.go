@@ -794,6 +794,12 @@ var breaches = []breach{
 		s.part(w0, stagingKey(unitA, 1), up, 1, "part")
 		s.part(w0, stagingKey(unitA, 1), up, 9, "part")
 	}},
+	{"bounded-writes", "small object in parts", func(s *story) {
+		s.running().claim(w0, unitA, "1 1 0 0")
+		up := s.open(w0, stagingKey(unitA, 1))
+		p := s.part(w0, stagingKey(unitA, 1), up, 1, strings.Repeat("x", 4999))
+		s.object(w0, objstore.Request{Kind: objstore.KindCompleteUpload, Key: stagingKey(unitA, 1), UploadID: up, Parts: []env.Part{p}})
+	}},
 	{"store-spared", "unavailable store called again", func(s *story) {
 		s.running()
 		for range 9 {

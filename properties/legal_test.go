@@ -66,9 +66,10 @@ var legal = []struct {
 	{"an owner dies, its successor continues its upload", "takeover_after_expiry resume_open_upload resume_from_checkpoint", func(s *story) {
 		s.atCheckpoint().crashed(w0).reap(w1, w0, unitA, "1 1 0 0", 1).claim(w1, unitA, "2 2 0 0")
 		key := stagingKey(unitA, 1)
-		p := s.part(w1, key, upload1, 2, "part two")
-		s.commit(w1, checkpointRow(unitA, 2, 1, 50, key, upload1, "1:"+etagOf(s, 1)+":8,2:"+p.ETag+":8"))
-		s.part(w0, key, upload1, 2, "part two") // the zombie writes the same
+		second := strings.Repeat("part two", 5000/8)
+		p := s.part(w1, key, upload1, 2, second)
+		s.commit(w1, checkpointRow(unitA, 2, 1, 50, key, upload1, "1:"+etagOf(s, 1)+":8,2:"+p.ETag+":5000"))
+		s.part(w0, key, upload1, 2, second) // the zombie writes the same
 		s.object(w1, objstore.Request{Kind: objstore.KindCompleteUpload, Key: key, UploadID: upload1, Parts: []env.Part{{Number: 1, ETag: etagOf(s, 1)}, p}})
 		s.commit(w1, s.completeRow(w1, unitA, "2 2 0 0", key), gone(leaseRow(w1, unitA, 2, 1)), row{"checkpoint/" + unitA, ""})
 	}},
