@@ -726,7 +726,7 @@ var breaches = []breach{
 	}},
 	{"answers-true", "told what was never so (status)", func(s *story) {
 		s.running().call("status")
-		s.answered("status", "gen=1 running total=3 submitted=1 pending=2 source=\"in/\",\"*.rec\",2,true,\"\"")
+		s.answered("status", "gen=1 running total=3 submitted=first pending=2 source=\"in/\",\"*.rec\",2,true,\"\"")
 	}},
 	{"answers-true", "told what was never so (list)", func(s *story) {
 		s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: "list", Of: "lab"}}, "client/1")
@@ -882,6 +882,31 @@ var breaches = []breach{
 	{"summaries-agree", "status of a kept batch deleted", func(s *story) {
 		s.running().commit(w0, gone(statusRow("running", "")))
 	}},
+	{"summaries-agree", "batch dated otherwise", func(s *story) { // in seconds
+		r := s.running().cancelledRow()
+		s.commit("client/1", row{r.key, strings.Replace(r.value, "finished_ms=then", "finished_ms=1704067200", 1)}, gone(activeRow))
+	}},
+	{"summaries-agree", "batch dated otherwise", func(s *story) { // when the transaction before began
+		s.submitted().pass(time.Minute).commit(w0, leaderRow(w0, 1, 1))
+		s.commit(w0, batchRow("discovering", ""))
+		r := s.cancelledRow()
+		s.commit("client/1", row{r.key, strings.Replace(r.value, "finished_ms=then", "finished_ms="+s.dates[r.key+" 1 submitted_ms=first"], 1)}, gone(activeRow))
+	}},
+	{"summaries-agree", "batch dated otherwise", func(s *story) { // long before it was asked for
+		r := batchRow("pending", "")
+		s.pass(time.Minute).call("submit")
+		s.commit("client/1", row{r.key, strings.Replace(r.value, "submitted_ms=first", "submitted_ms=1704067200001", 1)}, activeRow)
+	}},
+	{"summaries-agree", "batch dated otherwise", func(s *story) {
+		s.submitted().commit(w0, leaderRow(w0, 1, 1))
+		r := batchRow("discovering", "")
+		s.commit(w0, row{r.key, strings.Replace(r.value, "submitted_ms=first", "submitted_ms=1704067200000", 1)})
+	}},
+	{"summaries-agree", "batch dated otherwise", func(s *story) {
+		s.published().collected()
+		r := published(s, 1)
+		s.commit(w0, row{r.key, strings.NewReplacer("phase=complete", "phase=expired", "finished_ms=then", "finished_ms=0").Replace(r.value)}, row{"status/" + batch, ""})
+	}},
 	{"summaries-agree", "end announced too soon", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").fail(w0, unitA, "dead", "1 1 0 0", 1)
 		s.commit(w1, batchRow("running", "units=2 closing=failed error=x"))
@@ -889,7 +914,7 @@ var breaches = []breach{
 	{"summaries-agree", "status of no batch", func(s *story) { s.commit(w0, statusRow("running", "")) }},
 	{"summaries-agree", "batch without its times", func(s *story) {
 		r := s.running().cancelledRow()
-		s.commit("client/1", row{r.key, strings.Replace(r.value, "finished_ms=2", "finished_ms=0", 1)}, gone(activeRow))
+		s.commit("client/1", row{r.key, strings.Replace(r.value, "finished_ms=then", "finished_ms=0", 1)}, gone(activeRow))
 		s.settle()
 	}},
 	{"summaries-agree", "discovery not at its end", func(s *story) { s.running().commit(w0, discoveryRow(0, 2)); s.settle() }},

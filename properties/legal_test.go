@@ -1,6 +1,7 @@
 package properties_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -269,12 +270,18 @@ var legal = []struct {
 		s.request(w0, "lead", ops.Prewrite, "leader/scanner", 1, done).request(w0, "lead", ops.Commit, "leader/scanner", 1, done)
 		s.request(w0, "lead", ops.Prewrite, "leader/scanner", 2, done).request(w0, "lead", ops.Prewrite, "leader/scanner", 2, done).crashed(w0)
 	}},
+	{"a client's wall clock is wrong", "", func(s *story) {
+		s.faultOf("client", &fault.Skew{By: -time.Hour})
+		s.running().call("cancel")
+		r := s.cancelledRow()
+		s.commit("client/1", row{r.key, strings.Replace(r.value, "finished_ms=then", "finished_ms="+strconv.FormatInt(sim.Epoch().Add(s.at-time.Hour).UnixMilli(), 10), 1)}, gone(activeRow))
+	}},
 	{"a client asks while the batch moves on", "", func(s *story) {
 		s.running().call("status")
 		s.claim(w0, unitA, "1 1 0 0").complete(w0, unitA, "1 1 0 0")
-		s.answered("status", "gen=1 running total=2 submitted=1 pending=1 processing=1 source=\"in/\",\"*.rec\",2,true,\"\"")
+		s.answered("status", "gen=1 running total=2 submitted=first pending=1 processing=1 source=\"in/\",\"*.rec\",2,true,\"\"")
 		s.call("status")
-		s.answered("status", "gen=1 running total=2 submitted=1 pending=1 complete=1 source=\"in/\",\"*.rec\",2,true,\"\"")
+		s.answered("status", "gen=1 running total=2 submitted=first pending=1 complete=1 source=\"in/\",\"*.rec\",2,true,\"\"")
 	}},
 	{"an outage is waited out", "", func(s *story) {
 		s.published().collected().fault(&fault.Outage{Service: ops.Every, For: time.Minute})

@@ -74,6 +74,7 @@ type story struct {
 	asked string // the step of the last request
 	err   error
 	units map[string]string // their rows
+	dates map[string]string // of a batch's submission and end, by generation
 }
 
 // untold are the invariants that judge what most stories leave out: the steps, some of the
@@ -91,7 +92,7 @@ func newStoryOf(config properties.Config, names ...string) *story {
 			chosen = append(chosen, inv)
 		}
 	}
-	s := &story{w: sim.NewTestWorld(chosen...), units: map[string]string{}}
+	s := &story{w: sim.NewTestWorld(chosen...), units: map[string]string{}, dates: map[string]string{}}
 	spec := asked()
 	for _, o := range spec.Objects() {
 		s.w.Prepare(objstore.Request{Kind: objstore.KindPut, Key: o.Key, Body: o.Body})
@@ -169,13 +170,30 @@ func (s *story) shardRow() row {
 func (s *story) commitAt(who string, start, commit uint64, rows ...row) {
 	c := tikv.Commit{StartTS: start, CommitTS: commit, Primary: rows[0].key}
 	for _, r := range rows {
-		m := tikv.Mutation{Op: tikv.OpPut, Key: r.key, Value: []byte(r.value)}
+		m := tikv.Mutation{Op: tikv.OpPut, Key: r.key, Value: []byte(s.dated(r))}
 		if r.value == "" {
 			m.Op = tikv.OpDelete
 		}
 		c.Writes = append(c.Writes, m)
 	}
 	s.show(sim.Effect{Kind: sim.EffectCommit, TS: commit, Commit: c}, who)
+}
+
+// dated is the row of a batch with the dates of its first write and of its end.
+func (s *story) dated(r row) string {
+	if !strings.HasPrefix(r.key, "batch/") {
+		return r.value
+	}
+	now, gen := strconv.FormatInt(sim.Epoch().Add(s.at).UnixMilli(), 10), schema.Field([]byte(r.value), "gen")
+	for _, date := range []string{"submitted_ms=first", "finished_ms=then"} {
+		of := r.key + " " + gen + " " + date
+		if s.dates[of] == "" && strings.Contains(r.value, date) {
+			s.dates[of] = now
+		}
+		field, _, _ := strings.Cut(date, "=")
+		r.value = strings.Replace(r.value, date, field+"="+s.dates[of], 1)
+	}
+	return r.value
 }
 
 func (s *story) object(who string, req objstore.Request) objstore.Response {
@@ -225,6 +243,7 @@ func (s *story) refused(what, told string) {
 }
 
 func (s *story) answered(what, told string) {
+	told = strings.Replace(told, "submitted=first", "submitted="+s.dates["batch/"+batch+" 1 submitted_ms=first"], 1)
 	s.show(sim.Effect{Kind: sim.EffectRecord, Record: sim.Record{What: what, Of: batch, Returned: true, Told: told}}, "client/1")
 }
 
@@ -272,12 +291,12 @@ func (s *story) requireTold(t *testing.T, want string, of any) {
 func batchRow(phase, more string) row { return batchRowOf(1, phase, more) }
 
 func batchRowOf(gen int, phase, more string) row {
-	ended := 0
+	ended := "0"
 	switch phase {
 	case "complete", "failed", "cancelled":
-		ended = 2
+		ended = "then"
 	}
-	return row{"batch/" + batch, strings.TrimSpace(fmt.Sprintf(`b1 gen=%d phase=%s output=%s sources="in/\t*.rec" max_attempts=3 backoff_limit=10 parallelism=0 shards=1 priority=1 ttl=40000 chunk=2 submitted_ms=1 finished_ms=%d %s`,
+	return row{"batch/" + batch, strings.TrimSpace(fmt.Sprintf(`b1 gen=%d phase=%s output=%s sources="in/\t*.rec" max_attempts=3 backoff_limit=10 parallelism=0 shards=1 priority=1 ttl=40000 chunk=2 submitted_ms=first finished_ms=%s %s`,
 		gen, phase, output, ended, more))}
 }
 

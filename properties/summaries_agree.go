@@ -6,6 +6,7 @@ import (
 
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 )
 
 // summariesAgree: what is derived says what is so: a status row tells the
@@ -14,14 +15,16 @@ import (
 // a batch that says that it is about to fail has passed its limit of failed
 // attempts, or its discovery's leader says so; at rest the index holds exactly the
 // living batches, the progress of the discovery adds up to the units that there
-// are, and every batch tells when it was submitted and when it ended.
+// are, and every batch tells when it was submitted and when it ended: by the wall
+// clock of who wrote it, in milliseconds, and the same for ever.
 //
 // People, and the system's own roles, look at the summaries first: a batch that
 // is missing from the index is never worked on again.
 type summariesAgree struct {
 	watch
 	past   map[*submission][]summary
-	passed map[*submission]bool // its limit of failed attempts, at some time
+	passed map[*submission]bool  // its limit of failed attempts, at some time
+	calls  map[string]sim.Moment // the first call that submits a name
 }
 
 // summary is what a batch's status row should say from some commit on.
@@ -35,6 +38,7 @@ type summary struct {
 var (
 	summariesAgreeSays = say("summaries-agree")
 
+	batchDatedOtherwise      = summariesAgreeSays.clause("R13", "batch dated otherwise")
 	batchWithoutItsTimes     = summariesAgreeSays.clause("R13", "batch without its times")
 	endedBatchInTheIndex     = summariesAgreeSays.clause("R13", "ended batch in the index")
 	livingBatchNotInTheIndex = summariesAgreeSays.clause("R13", "living batch not in the index")
@@ -51,14 +55,22 @@ var (
 )
 
 func newSummariesAgree(v *view) sim.Invariant {
-	i := &summariesAgree{past: map[*submission][]summary{}, passed: map[*submission]bool{}}
-	i.watch = v.watch(summariesAgreeSays, on{unit: i.rememberUnit, batch: i.rememberBatch, status: i.checkWritten})
+	i := &summariesAgree{past: map[*submission][]summary{}, passed: map[*submission]bool{}, calls: map[string]sim.Moment{}}
+	i.watch = v.watch(summariesAgreeSays, on{unit: i.rememberUnit, batch: i.rememberBatch, status: i.checkWritten, record: i.noteCall})
 	return i
 }
 
 // memory is how many states of a batch are remembered: more than may pass by
 // while a controller looks at it.
 const memory = 256
+
+// noteCall notes who first submits a name.
+func (i *summariesAgree) noteCall(e *sim.Effect) error {
+	if r := &e.Record; r.What == "submit" && !r.Returned && i.calls[r.Of].Event == 0 {
+		i.calls[r.Of] = e.Moment()
+	}
+	return nil
+}
 
 func (i *summariesAgree) rememberUnit(c *unitChange) error {
 	i.remember(c.by, c.unit.sub)
@@ -70,10 +82,58 @@ func (i *summariesAgree) rememberBatch(c *batchChange) error {
 		return nil
 	}
 	i.remember(c.by, c.sub)
+	if err := i.checkDates(c); err != nil {
+		return err
+	}
 	if c.before.Closing == "" && c.sub.now.Closing == "failed" {
 		return i.checkAnnounced(c)
 	}
 	return nil
+}
+
+// checkDates judges what a batch's row says of when it was submitted and when it ended.
+// Who submits looks at the clock after the call, and who ends a batch has read its row,
+// which was written before; both do so before their commit.
+func (i *summariesAgree) checkDates(c *batchChange) error {
+	s, was, last := c.sub, &c.before, i.world.WriteBefore(c.key)
+	switch {
+	case c.by.Event == s.born.Event:
+		return i.checkDate(c, "was submitted", s.now.SubmittedMS, i.calls[s.name], "asked for it")
+	case s.now.SubmittedMS != was.SubmittedMS:
+		return i.dated(c, last.Ref("wrote the row"), "%s was submitted at %d ms, says its row, and before it said %d ms", s.bid, s.now.SubmittedMS, was.SubmittedMS)
+	case was.FinishedMS == 0 && s.now.FinishedMS != 0:
+		return i.checkDate(c, "ended", s.now.FinishedMS, last, "wrote the row")
+	case s.now.FinishedMS != was.FinishedMS:
+		return i.dated(c, last.Ref("wrote the row"), "%s ended at %d ms, says its row, and before it said %d ms", s.bid, s.now.FinishedMS, was.FinishedMS)
+	}
+	return nil
+}
+
+// checkDate judges one date, which is not before since. Of a process whose wall clock has
+// been moved nothing is known.
+func (i *summariesAgree) checkDate(c *batchChange, what string, ms int64, since sim.Moment, did string) error {
+	if i.moved(c.by.Process) {
+		return nil
+	}
+	from, until := sim.Epoch().Add(since.At).UnixMilli(), sim.Epoch().Add(c.by.At).UnixMilli()
+	if from <= ms && ms <= until {
+		return nil
+	}
+	return i.dated(c, since.Ref(did), "%s %s at %d ms, says its row; it was between %d ms and %d ms by the clock of %s", c.sub.bid, what, ms, from, until, c.who())
+}
+
+// moved reports whether a fault has moved a process's wall clock.
+func (i *summariesAgree) moved(process string) bool {
+	for n := range i.faults {
+		if f := i.faults[n].fault; fault.Is[*fault.Skew](f) && (f.At.Process == "" || f.At.Process == process) {
+			return true
+		}
+	}
+	return false
+}
+
+func (i *summariesAgree) dated(c *batchChange, first sim.EventRef, format string, args ...any) error {
+	return batchDatedOtherwise.breach(c.by, c.sub.bid, first, "dated the batch", format, args...)
 }
 
 // checkAnnounced judges a row that says that its batch is about to fail. No unit
