@@ -623,6 +623,22 @@ var breaches = []breach{
 		s.pass(time.Hour).process(sim.Killed, w0)
 		s.settle()
 	}},
+	{"drains-gracefully", "drain kept the lead", func(s *story) {
+		s.process(sim.Booted, w0)
+		s.faultOf("w0", &fault.Terminate{Grace: time.Hour})
+		s.submitted().commit(w0, leaderRow(w0, 1, 1))
+		s.pass(5*time.Second).process(sim.Terminated, w0)
+		s.process(sim.Exited, w0)
+		s.pass(10*time.Second).commit(w1, leaderRow(w1, 2, 1))
+		s.settle()
+	}},
+	{"drains-gracefully", "drain kept its merge", func(s *story) {
+		s.process(sim.Booted, w0)
+		s.faultOf("w0", &fault.Terminate{Grace: time.Hour})
+		s.converted().claimMerge(w0, 1).pass(5*time.Second).process(sim.Terminated, w0)
+		s.process(sim.Exited, w0)
+		s.pass(10*time.Second).claimMerge(w1, 2).settle()
+	}},
 	{"drains-gracefully", "drain burnt an attempt", func(s *story) {
 		s.process(sim.Booted, w0)
 		s.faultOf("w0", &fault.Terminate{Grace: time.Hour})
@@ -663,14 +679,35 @@ var breaches = []breach{
 	}},
 	{"owners-know", "owner that outworks its lease", func(s *story) {
 		s.running().claim(w0, unitA, "1 1 0 0").commit(w0, leaseRow(w0, unitA, 1, 2))
-		s.pass(8*time.Second).request(w0, "stage", ops.UploadPart, stagingKey(unitA, 1), 0, done).settle()
+		s.pass(7*time.Second).request(w0, "heartbeat", ops.KVGet, "unit/"+unitA, 0, refused)
+		s.pass(time.Second).request(w0, "stage", ops.UploadPart, stagingKey(unitA, 1), 0, done).settle()
 		if s.err == nil {
 			s.pass(2*time.Second).request(w0, "stage", ops.UploadPart, stagingKey(unitA, 1), 0, done).settle()
 		}
 	}},
+	{"owners-know", "owner that renews too seldom", func(s *story) { // it works on
+		s.running().claim(w0, unitA, "1 1 0 0").request(w0, "heartbeat", ops.KVGet, leaseRow(w0, unitA, 1, 1).key, 0, refused)
+		s.pass(5*time.Second).request(w0, "stage", ops.UploadPart, stagingKey(unitA, 1), 0, done).settle()
+	}},
+	{"owners-know", "owner that renews too seldom", func(s *story) { // its last renewal went well
+		s.running().claim(w0, unitA, "1 1 0 0").request(w0, "heartbeat", ops.KVGet, "unit/"+unitA, 0, done)
+		s.request(w0, "heartbeat", ops.Commit, leaseRow(w0, unitA, 1, 1).key, 0, done)
+		s.pass(2*time.Second).request(w0, "heartbeat", ops.TSO, "", 0, done)
+		s.request(w0, "heartbeat", ops.Commit, leaseRow(w0, unitA, 1, 1).key, 0, done)
+		s.pass(2500*time.Millisecond).within("complete_unit").complete(w0, unitA, "1 1 0 0").settle()
+	}},
+	{"owners-know", "owner that renews too seldom", func(s *story) { // a merger
+		s.converted().claimMerge(w0, 1).request(w0, "renew_merge", ops.KVGet, mergeRow(w0, 1, "claimed", 1, 1).key, 0, refused)
+		s.pass(5*time.Second).request(w0, "merge", ops.Put, datasetPrefix(1)+"meta/info.json", 0, done).settle()
+	}},
+	{"owners-know", "leader that renews too seldom", func(s *story) {
+		s.submitted().request(w0, "lead", ops.Commit, leaderRow(w0, 1, 1).key, 0, done)
+		s.pass(6*time.Second).request(w0, "discover", ops.KVGet, leaderRow(w0, 1, 1).key, 0, done).settle()
+	}},
 	{"owners-know", "merger that outworks its claim", func(s *story) {
 		s.converted().claimMerge(w0, 1).commit(w0, mergeRow(w0, 1, "claimed", 2, 2))
-		s.pass(8*time.Second).request(w0, "merge", ops.Put, datasetPrefix(1)+"meta/info.json", 0, done).settle()
+		s.pass(7*time.Second).request(w0, "renew_merge", ops.KVGet, mergeRow(w0, 1, "claimed", 2, 2).key, 0, refused)
+		s.pass(time.Second).request(w0, "merge", ops.Put, datasetPrefix(1)+"meta/info.json", 0, done).settle()
 		if s.err == nil {
 			s.pass(2*time.Second).request(w0, "merge", ops.Put, datasetPrefix(1)+"meta/info.json", 0, done).settle()
 		}

@@ -12,7 +12,7 @@ import (
 // else, is gone within DrainTimeout, and has given back what it owned: nothing
 // of it must wait until its lease runs out, and no attempt counts for it. And
 // whatever hinders it: one that has begun to give a unit back goes on trying for as
-// long as it has.
+// long as it has. It lets the lead go, and its claim of a merge, before it is gone.
 //
 // Deployments ask every process to stop, one after another. If each of them
 // cost an attempt, two would kill every unit.
@@ -36,19 +36,22 @@ var (
 	drainTakesTooLong   = drainsGracefullySays.clause("R14", "drain takes too long")
 	drainBurntAnAttempt = drainsGracefullySays.clause("R12", "drain burnt an attempt")
 	drainGaveUpEarly    = drainsGracefullySays.clause("R12", "drain gave up early")
+	drainKeptTheLead    = drainsGracefullySays.clause("R14", "drain kept the lead")
+	drainKeptItsMerge   = drainsGracefullySays.clause("R14", "drain kept its merge")
 )
 
 func newDrainsGracefully(v *view) sim.Invariant {
 	i := &drainsGracefully{drains: map[string]*drain{}}
-	i.watch = v.watch(drainsGracefullySays, on{process: i.follow, unit: i.checkUnit})
+	i.watch = v.watch(drainsGracefullySays, on{process: i.follow, unit: i.checkUnit, leader: i.checkLead, merge: i.checkMerge})
 	return i
 }
 
 // Settled takes whatever befell anybody around that time for an excuse, but that
-// processes were asked to stop, with enough time: a drain needs the stores, and
-// rows that others may have locked.
+// processes were asked to stop, with enough time, and what is others' alone: a drain needs
+// the stores, and rows that others may have locked.
 func (i *drainsGracefully) Settled(*sim.World) error {
-	if err := i.unexcused(i.suspects, i.enough); err != nil {
+	others := func(s *suspicion, f *strike) bool { return i.enough(s, f) || anothers(s, f) }
+	if err := i.unexcused(i.suspects, others); err != nil {
 		return err
 	}
 	return i.unexcused(i.stubborn, harmless)
@@ -112,6 +115,39 @@ func (i *drainsGracefully) checkUnit(c *unitChange) error {
 	i.suspects = append(i.suspects, suspicion{c.before.Worker, d.asked.At, d.exited.At, drainBurntAnAttempt.breach(c.by, u.uid, d.asked.Ref("was asked to stop"), "took the unit away",
 		"%s was asked to stop, kept unit %s for itself, and was gone; its lease had to run out, which cost an attempt", owner, u.uid)})
 	return nil
+}
+
+// checkLead judges whom the lead is taken from: who was asked to stop while it led, and is
+// gone, should have named no leader.
+func (i *drainsGracefully) checkLead(c *leaderChange) error {
+	owner := c.before.Worker + "/" + c.before.Incarnation
+	d := i.drains[owner]
+	if !c.taken() || !c.existed || d == nil || !i.keptByDrain(d, c.began, c.beaten, i.cfg.ScannerLease) {
+		return nil
+	}
+	i.suspects = append(i.suspects, suspicion{c.before.Worker, d.asked.At, d.exited.At, drainKeptTheLead.breach(c.by, c.key, d.asked.Ref("was asked to stop"), "took the lead",
+		"%s led, was asked to stop, and was gone without having let the lead go: nothing was discovered until it had not moved for %s", owner, i.cfg.ScannerLease)})
+	return nil
+}
+
+// checkMerge judges whom a merge is taken from likewise.
+func (i *drainsGracefully) checkMerge(c *mergeChange) error {
+	owner := c.before.Worker + "/" + c.before.Incarnation
+	d, m := i.drains[owner], &c.sub.merge
+	own := claimOf(m.claims, c.before.Gen)
+	if !c.claimed() || !c.existed || own == nil || d == nil || !i.keptByDrain(d, own.Moment, c.beaten, i.cfg.StaleAfter-i.cfg.FenceMargin) {
+		return nil
+	}
+	i.suspects = append(i.suspects, suspicion{c.before.Worker, d.asked.At, d.exited.At, drainKeptItsMerge.breach(c.by, c.sub.bid, d.asked.Ref("was asked to stop"), "took the merge over",
+		"%s merged %s, was asked to stop, and was gone without having let its claim go: the merge had to wait until it had not moved for %s", owner, c.sub.bid, i.cfg.StaleAfter)})
+	return nil
+}
+
+// keptByDrain reports whether a process that is gone was asked to stop when it knew for sure
+// that something was its own: it had claimed it well before, and had kept it.
+func (i *drainsGracefully) keptByDrain(d *drain, claimed, kept sim.Moment, holds time.Duration) bool {
+	knew := d.asked.At-claimed.At > 16*i.cfg.MaxLatency && d.asked.At-kept.At < hurried(holds)-i.cfg.OpTimeout
+	return knew && d.exited.Event != 0 && i.judges() && i.leavesTime()
 }
 
 // leavesTime reports whether a drain is as long as it takes to store what is under way,

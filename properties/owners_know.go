@@ -22,6 +22,11 @@ import (
 // FenceMargin before others may take the unit or the merge away: it writes nothing of it
 // to the object store any more, unless it was stopped or slow itself, or the request was.
 //
+// As long as an attempt or a merge lasts its owner asks for renewals, every Heartbeat and
+// whatever becomes of them; a leader renews before it begins a transaction of a discovery,
+// once a third of its lease is over. Who ends its heartbeat before its work is late only where
+// the end takes long, and dead then.
+//
 // An epoch is one attempt: its lease is not kept by two tasks by turns, as two would
 // that each take the claim for theirs.
 //
@@ -34,6 +39,7 @@ type ownersKnow struct {
 	merges   map[generation]sim.Moment
 	suspects []suspicion
 	outworks []outwork
+	beats    beats
 }
 
 // outwork is a write long after the last renewal that is known: of commits some are
@@ -68,8 +74,8 @@ var (
 )
 
 func newOwnersKnow(v *view) sim.Invariant {
-	i := &ownersKnow{worked: map[*unit]sim.Moment{}, keepers: map[*lease]keeper{}, merges: map[generation]sim.Moment{}}
-	i.watch = v.watch(ownersKnowSays, on{object: i.noteWork, unit: i.check, lease: i.noteRenewed, merge: i.noteMergeRenewed})
+	i := &ownersKnow{worked: map[*unit]sim.Moment{}, keepers: map[*lease]keeper{}, merges: map[generation]sim.Moment{}, beats: newBeats()}
+	i.watch = v.watch(ownersKnowSays, on{object: i.noteWork, unit: i.check, lease: i.noteRenewed, merge: i.noteMergeRenewed, batch: i.checkPublished})
 	return i
 }
 
@@ -91,7 +97,7 @@ func (i *ownersKnow) Settled(*sim.World) error {
 			return o.violation
 		}
 	}
-	return nil
+	return i.silent()
 }
 
 // holds is for how long a renewal lets its owner write, with the requests' way.
@@ -166,6 +172,7 @@ func harmless(s *suspicion, f *strike) bool {
 // merge does by its claim: the owner counts from when it sent the last renewal, which was
 // before that landed.
 func (i *ownersKnow) ObserveCall(w *sim.World, c *sim.Call) {
+	i.noteBeat(c)
 	if i.cfg.FenceMargin == 0 || !w.Timely() || c.Late {
 		return
 	}
@@ -194,6 +201,11 @@ func (i *ownersKnow) checkOutwork(c *sim.Call, k *schema.ObjectKey) {
 	if at < 0 {
 		return // its claim is not judged yet
 	}
+	i.checkBeat(&u.claims, &u.claims[at], u.key, c.At, func(from sim.EventRef, silent time.Duration) error {
+		return telling(ownerThatRenewsTooSeldom.breachOfCall(c, from, "wrote "+c.Key,
+			"%s did %s for unit %s %s after it had last asked for a renewal of its lease; it must ask every %s as long as the attempt lasts", who(c), c.Op, u.uid, silent, i.cfg.Heartbeat),
+			func(v *sim.Violation) { v.Subject = u.uid })
+	})
 	renewed := u.claims[at].Moment
 	key := u.leaseKey(c.Process, c.Incarnation)
 	if l := i.leases[key]; l != nil && l.beaten.At > renewed.At {
@@ -221,6 +233,11 @@ func (i *ownersKnow) checkMergeOutwork(c *sim.Call, k *schema.ObjectKey) {
 		if own == nil || !own.Is(c.Process, c.Incarnation) {
 			continue // its claim is not judged yet
 		}
+		i.checkBeat(&s.merge.claims, own, s.merge.key, c.At, func(from sim.EventRef, silent time.Duration) error {
+			return telling(ownerThatRenewsTooSeldom.breachOfCall(c, from, "wrote "+c.Key,
+				"%s did %s for generation %d of the merge of %s %s after it had last asked for a renewal of its claim; it must ask every %s as long as the merge lasts", who(c), c.Op, k.Epoch, s.bid, silent, i.cfg.Heartbeat),
+				func(v *sim.Violation) { v.Subject = s.bid })
+		})
 		of := generation{s.merge.key, k.Epoch}
 		renewed := i.merges[of]
 		if worked := c.At - renewed.At; worked > i.holds() {
@@ -236,6 +253,7 @@ func (i *ownersKnow) checkMergeOutwork(c *sim.Call, k *schema.ObjectKey) {
 // check judges the owner that a unit was taken from.
 func (i *ownersKnow) check(c *unitChange) error {
 	u, e := c.unit, c.by
+	i.checkEnd(c)
 	if c.deleted || c.before.State != schema.Processing || u.now.State == schema.Processing || !i.world.Timely() {
 		return nil
 	}

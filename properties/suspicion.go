@@ -56,3 +56,18 @@ func (v *view) enough(s *suspicion, f *strike) bool {
 	stop, ok := f.fault.Kind.(*fault.Terminate)
 	return ok && (f.fault.At.Process == s.process || stop.Grace >= v.cfg.DrainTimeout)
 }
+
+// anothers reports whether a fault befell a request of another process, and can have left
+// nothing behind: the request was refused, or has no effect.
+func anothers(s *suspicion, f *strike) bool {
+	if f.fault.At.Process == s.process {
+		return false
+	}
+	switch f.fault.Kind.(type) {
+	case *fault.Refuse, *fault.RegionError, *fault.Truncate:
+		return true
+	case *fault.LoseRequest, *fault.LoseReply, *fault.Delay, *fault.DelayReply:
+		return !f.fault.At.Op.HasEffect()
+	}
+	return false
+}

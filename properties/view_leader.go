@@ -20,6 +20,7 @@ type leaderChange struct {
 	before  schema.Leader
 	now     *schema.Leader
 	existed bool
+	began   sim.Moment // when the epoch before had begun
 	beaten  sim.Moment // when the beat had last moved before
 }
 
@@ -32,7 +33,7 @@ func (c *leaderChange) taken() bool {
 
 func takeLeader(v *view, c rowChange, row string) error {
 	l := &v.leader
-	l.last = leaderChange{rowChange: c, before: l.now, now: &l.now, existed: l.exists, beaten: l.beaten}
+	l.last = leaderChange{rowChange: c, before: l.now, now: &l.now, existed: l.exists, began: l.taken, beaten: l.beaten}
 	v.changes = append(v.changes, &l.last)
 	l.exists = !c.deleted
 	if c.deleted {
