@@ -44,6 +44,17 @@ func (s *story) checkpoint(who string, epoch, seq, offset int, body string) {
 	s.commit(who, checkpointRow(unitA, epoch, seq, offset, key, upload1, "1:"+p.ETag+":"+strconv.Itoa(len(body))))
 }
 
+// shardA is the key of the only shard.
+const shardA = "shard/" + bid + "/0000"
+
+// guarded: unit A is there, and each who made it so held what it decided on.
+func (s *story) guarded() *story {
+	s.commit("client/1", batchRow("pending", ""), activeRow, held("output/in"))
+	s.commit(w0, leaderRow(w0, 1, 1), batchRow("discovering", ""))
+	s.commit(w0, s.unitRow(unitA, "pending", "0 0 0 0", "", ""), queueRow(unitA, 0), held("leader/scanner"), held("batch/"+batch))
+	return s
+}
+
 // polls: who converts under a claim, and looks so often meanwhile whether another is free.
 func (s *story) polls(who, holds, key string, times int) *story {
 	for range times {
@@ -1019,6 +1030,50 @@ var breaches = []breach{
 			told.Reads.Add(sim.TxnRead{StartTS: 6, Key: "leader/scanner"})
 			s.settle()
 		}
+	}},
+	{"no-write-skew", "saved without holding the unit", func(s *story) {
+		s.guarded().claim(w0, unitA, "1 1 0 0")
+		saved := checkpointRow(unitA, 1, 1, 30, stagingKey(unitA, 1), upload1, "")
+		s.commit(w0, saved, held("unit/"+unitA))
+		s.commit(w0, saved, held(leaseRow(w0, unitA, 1, 1).key)) // which goes with the attempt
+		s.commit(w0, gone(saved))
+		s.settle()
+		s.commit(w0, saved, held(leaseRow(w1, unitA, 1, 1).key))
+		s.settle()
+	}},
+	{"no-write-skew", "scanned without holding the leadership", func(s *story) { // a batch moved on
+		s.guarded().settle()
+		s.commit(w0, batchRow("running", "units=1"))
+		s.settle()
+	}},
+	{"no-write-skew", "scanned without holding the leadership", func(s *story) { // a unit, and how far it is
+		s.guarded()
+		s.commit(w0, gone(discoveryRow(1, 2)))
+		s.settle()
+		s.commit(w0, s.unitRow(unitB, "pending", "0 0 0 0", "", ""), queueRow(unitB, 0), discoveryRow(1, 2))
+		s.settle()
+	}},
+	{"no-write-skew", "scanned without holding the leadership", func(s *story) { // a batch that the scanner fails
+		s.guarded().within("control").commit(w1, batchRow("discovering", "closing=failed")) // which anybody may do who counts
+		s.settle()
+		s.within("discover").commit(w0, batchRow("failed", ""), held(shardA))
+		s.settle()
+	}},
+	{"no-write-skew", "took an output or a source without holding those above it", func(s *story) {
+		s.commit("client/1", batchRow("pending", ""), row{"output/a/b/c", "o1 name=x"}, held("output/in"), held("output/a"), held("output/a/b"))
+		s.commit("client/1", batchRow("cancelled", ""), row{"output/a/b/c", "o1 name=y"}) // was there
+		s.settle()
+		s.commit("client/1", row{"output/d/e/f", "o1 name=y"}, held("output/d/e"))
+		s.settle()
+	}},
+	{"no-write-skew", "took an output or a source without holding those above it", func(s *story) {
+		s.commit("client/1", otherBatch("out", `in/x/\tx`), held("output/in/x"))
+		s.settle()
+	}},
+	{"no-write-skew", "nothing keeps a unit and the end of its batch apart", func(s *story) {
+		s.guarded().claim(w0, unitA, "1 1 0 0")
+		s.commit("client/1", batchRow("cancelled", ""))
+		s.settle()
 	}},
 	{"lock-order", "claims waited for in opposite orders", func(s *story) { // of one kind: by their keys
 		s.running().claim(w0, unitA, "1 1 0 0").claim(w1, unitB, "1 1 0 0")

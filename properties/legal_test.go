@@ -375,3 +375,20 @@ func TestLegalStories(t *testing.T) {
 		})
 	}
 }
+
+// TestHeldRowsAreEnough: whoever holds a row that the other writes or holds is kept apart from it.
+func TestHeldRowsAreEnough(t *testing.T) {
+	s := newStory("no-write-skew")
+	s.guarded().claim(w0, unitA, "1 1 0 0")
+	s.commit("client/1", batchRow("cancelled", ""), held(shardA))
+	s.settle()
+	require.NoError(t, s.err)
+
+	s = newStory("no-write-skew") // its units are complete for good
+	s.guarded().claim(w0, unitA, "1 1 0 0").commit(w0, batchRow("running", "units=1"), held("leader/scanner"))
+	s.commit(w0, s.completeRow(w0, unitA, "1 1 0 0", stagingKey(unitA, 1)), gone(leaseRow(w0, unitA, 1, 1)))
+	s.commit(w1, batchRow("merging", "units=1"), mergeRow(w1, 1, "claimed", 1, 1))
+	s.commit(w1, batchRow("failed", "units=1"))
+	s.settle()
+	require.NoError(t, s.err)
+}

@@ -13,18 +13,35 @@ import (
 // they read, one of them has decided on what was not so any more. Which harm comes of it
 // depends on the rows; here none is known that may do it.
 //
+// And whoever decides on a row that somebody else may change at that moment writes it, or locks
+// it, whether anybody is about to or not: who saves a unit's progress holds that unit's row, or
+// the lease's, which all that ends the attempt writes; who scans holds the leader's row; who
+// takes an output, or names a source, holds the rows of the outputs that it may lie in; and
+// what ends a batch has a row in common with all that has let a unit of it wait, start, or
+// complete. Two that have none in common both pass if they ever meet.
+//
 // It judges when a run is over, and last but for the model: who can name the harm says more.
-type noWriteSkew struct{ watch }
+type noWriteSkew struct {
+	watch
+	steps map[*submission][]step
+	found error // a row that was not held
+}
 
 var (
 	noWriteSkewSays = say("no-write-skew")
 
 	eachReadWhatTheOtherWrote = noWriteSkewSays.clause("R3", "each read what the other wrote")
+	savedWithoutTheUnit       = noWriteSkewSays.clause("R1", "saved without holding the unit")
+	scannedWithoutTheLeader   = noWriteSkewSays.clause("R20", "scanned without holding the leadership")
+	tookWithoutThoseAbove     = noWriteSkewSays.clause("R3", "took an output or a source without holding those above it")
+	endedPastAUnit            = noWriteSkewSays.clause("R16", "nothing keeps a unit and the end of its batch apart")
 )
 
 func newNoWriteSkew(v *view) sim.Invariant {
-	i := &noWriteSkew{}
-	i.watch = v.watch(noWriteSkewSays, on{})
+	i := &noWriteSkew{steps: map[*submission][]step{}}
+	i.watch = v.watch(noWriteSkewSays, on{
+		batch: i.checkBatch, unit: i.checkUnit, checkpoint: i.checkSaved, discovery: i.checkDiscovery, commit: i.checkOutputs,
+	})
 	return i
 }
 
@@ -45,7 +62,7 @@ func (i *noWriteSkew) Settled(w *sim.World) error {
 			}
 		}
 	}
-	return nil
+	return i.found
 }
 
 // unseen returns a row that a transaction has read and another wrote.

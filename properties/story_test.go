@@ -117,6 +117,11 @@ func (s *story) show(e sim.Effect, who string) {
 // row is one write of a commit.
 type row struct{ key, value string }
 
+// held is a row that a commit locks and leaves as it is.
+func held(key string) row { return row{key, heldValue} }
+
+const heldValue = "held"
+
 // commit writes rows, and with each unit what every move of it writes: its shard
 // and its place in the index of the failed.
 func (s *story) commit(who string, rows ...row) {
@@ -129,7 +134,7 @@ func (s *story) moved(rows []row) (more []row) {
 	shard := false
 	for _, r := range rows {
 		unit, ok := strings.CutPrefix(r.key, "unit/")
-		if !ok || r.value == "" {
+		if !ok || r.value == "" || r.value == heldValue {
 			continue
 		}
 		was, now := schema.Field([]byte(s.units[unit]), "state"), schema.Field([]byte(r.value), "state")
@@ -171,8 +176,11 @@ func (s *story) commitAt(who string, start, commit uint64, rows ...row) {
 	c := tikv.Commit{StartTS: start, CommitTS: commit, Primary: rows[0].key}
 	for _, r := range rows {
 		m := tikv.Mutation{Op: tikv.OpPut, Key: r.key, Value: []byte(s.dated(r))}
-		if r.value == "" {
+		switch r.value {
+		case "":
 			m.Op = tikv.OpDelete
+		case heldValue:
+			m.Op, m.Value = tikv.OpLock, nil
 		}
 		c.Writes = append(c.Writes, m)
 	}
