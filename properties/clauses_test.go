@@ -1004,6 +1004,14 @@ var breaches = []breach{
 		s.pass(time.Hour)
 		s.settle()
 	}},
+	{"no-leaks", "probe left open", func(s *story) {
+		s.within("probe").open(w0, "probe/uploads/w0/probe")
+		s.process(sim.Booted, "w0/2")
+		s.request("w0/2", "probe", ops.ListUploads, "probe/uploads/w0/probe", 0, done)
+		s.request("w0/2", "convert", ops.Get, "in/a.rec", 0, done)
+		s.asked = "" // it is what was left open that is judged
+		s.settle()
+	}},
 	{"no-lost-update", "wrote over what it had not read", func(s *story) {
 		s.commitAt(w0, 5, 9, leaderRow(w0, 1, 1))
 		s.commitAt(w1, 10, 12, leaderRow(w1, 2, 1))

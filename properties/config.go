@@ -56,8 +56,9 @@ type Config struct {
 	PartSize, MultipartAbove, ReadChunk int64
 
 	// Probe is the prefix under which processes find out at their start what the
-	// object store has; "" if they do not.
+	// object store has; "" if they do not. Page is how much they list at once.
 	Probe string
+	Page  int
 
 	// MaxAttempts and BackoffLimit are what a submission gets that names none.
 	MaxAttempts, BackoffLimit int

@@ -81,6 +81,13 @@ var legal = []struct {
 		p := s.part(w0, key, up, 1, "part")
 		s.commit(w0, checkpointRow(unitA, 1, 2, 10, key, up, "1:"+p.ETag+":4"))
 	}},
+	{"more of a probe is open than is listed at once", "", func(s *story) {
+		for range 3 {
+			s.within("probe").open(w0, "probe/uploads/w0/probe")
+		}
+		s.request("w0/2", "probe", ops.ListUploads, "probe/uploads/w0/probe", 0, done)
+		s.request("w0/2", "convert", ops.Get, "in/a.rec", 0, done).open(w0, "probe/uploads/w0/probe")
+	}},
 	{"a process wakes up when its batch's watch is over, and writes", "", func(s *story) {
 		s.published().collected().pass(time.Hour)
 		s.put(w0, stagingKey(unitA, 1), "episode")

@@ -18,11 +18,15 @@ import (
 // not judged: whoever meets one resolves it, and TiKV's collection the rest. Nor is
 // what was stored when its batch's watch was over: only a process that was frozen
 // for longer than that writes then, and WatchFor says for how long janitors look.
-// Nothing is collected before maxInFlight has passed, but by who wrote it.
+// Nothing is collected before maxInFlight has passed, but by who wrote it. And what a
+// process opened to find out what the object store has, its next life ends.
 //
 // Leftovers cost money for ever, and the next run stumbles over them; and what
 // is collected too early comes back with the next late request.
-type noLeaks struct{ watch }
+type noLeaks struct {
+	watch
+	probes probesEnded
+}
 
 var (
 	noLeaksSays = say("no-leaks")
@@ -34,21 +38,29 @@ var (
 	objectLeftBehind    = noLeaksSays.clause("R15", "object left behind")
 	uploadLeftOpen      = noLeaksSays.clause("R15", "upload left open")
 	unitNotAtRest       = noLeaksSays.clause("R15", "unit not at rest")
+	probeLeftOpen       = noLeaksSays.clause("R15", "probe left open")
 )
 
 func newNoLeaks(v *view) sim.Invariant {
-	i := &noLeaks{}
+	i := &noLeaks{probes: newProbesEnded()}
 	i.watch = v.watch(noLeaksSays, on{batch: i.checkExpiry, object: i.checkCollected})
 	return i
 }
 
 func (i *noLeaks) Settled(w *sim.World) error {
-	for _, check := range [...]func(*sim.World) error{i.checkObjects, i.checkUploads, i.checkUnits, i.checkForgotten} {
+	for _, check := range [...]func(*sim.World) error{i.checkObjects, i.checkUploads, i.checkUnits, i.checkForgotten, i.checkProbes} {
 		if err := check(w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ObserveCall follows the probes.
+func (i *noLeaks) ObserveCall(_ *sim.World, c *sim.Call) {
+	if i.cfg.Probe != "" {
+		i.probes.follow(c)
+	}
 }
 
 // watched is how long the rows of an ended batch are kept at least.
@@ -58,6 +70,9 @@ func (i *noLeaks) watched() time.Duration { return max(i.cfg.WatchFor, i.cfg.TTL
 // fencing judges that.
 func (i *noLeaks) checkCollected(c *objectChange) error {
 	o, kind := c.object, c.effect().Kind
+	if kind == objstore.EffectCreateUpload && i.cfg.Probe != "" {
+		i.probes.open(c.upload)
+	}
 	if kind != objstore.EffectDelete && kind != objstore.EffectAbort || o.sub == nil || !o.sub.terminal() {
 		return nil
 	}

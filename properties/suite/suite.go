@@ -69,7 +69,7 @@ func known(s *conversion.System) properties.Config {
 		MaxAttempts: k.MaxAttempts, BackoffLimit: k.BackoffLimit, Slots: k.Slots,
 		BreakerFailures: k.BreakerFailures, MaxLatency: s.Bounds().MaxLatency + quantum,
 		CheckpointEvery: k.CheckpointEvery, PartsInFlight: k.PartsInFlight,
-		Probe:    k.Store.Probe,
+		Probe: k.Store.Probe, Page: k.Page,
 		PartSize: k.PartSize, MultipartAbove: k.MultipartAbove, ReadChunk: k.ReadChunk,
 	}
 	for _, p := range s.Programs() {
