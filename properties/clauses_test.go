@@ -69,6 +69,12 @@ func (s *story) looks() *story {
 	return s.within("control").request(w1, "control", ops.KVScan, "shard/"+bid+"/", s.ts, done)
 }
 
+// looksAt: w0's controller begins a round.
+func (s *story) looksAt(ts uint64, key string) *story {
+	s.request(w0, "control", ops.TSO, "", 0, done)
+	return s.request(w0, "control", ops.KVScan, key, ts, done)
+}
+
 // takenOver: w1 processes unit A at epoch 2, from checkpoint 1.1.
 func (s *story) takenOver() *story {
 	return s.atCheckpoint().reap(w1, w0, unitA, "1 1 0 0", 1).claim(w1, unitA, "2 2 0 0")
@@ -869,6 +875,14 @@ var breaches = []breach{
 		s.running().commit(w0, leaderRow(w0, 1, 2))
 		s.commit(w0, leaderRow(w0, 1, 3))
 		s.settle()
+	}},
+	{"store-spared", "next round too soon", func(s *story) { // its last request failed
+		s.fault(&fault.Partition{Service: ops.Every, For: time.Hour})
+		s.running().looksAt(2, "active/").request(w0, "control", ops.KVGet, "batch/"+batch, 4, became{fate: sim.Lost})
+		s.pass(500*time.Millisecond).looksAt(6, "active/").settle()
+	}},
+	{"store-spared", "next round too late", func(s *story) {
+		s.running().looksAt(2, "active/").pass(1200*time.Millisecond).looksAt(4, "active/").settle()
 	}},
 	{"store-spared", "looked for work in an outage", func(s *story) {
 		s.running()

@@ -10,14 +10,26 @@ import (
 
 // roundsPaced judges, for storeSpared, how often a task does the same: every role looks
 // at the store in rounds, and every owner renews what it holds, with a pause in between
-// that is never shorter than three quarters of the configured one.
+// that is never shorter than three quarters of the configured one, and of a role's
+// rounds never longer than that.
 type roundsPaced struct {
 	last     map[round]sim.EventRef
+	tasks    map[tasked]*pace
 	suspects []suspicion
+	hasty    error // a round that followed one that did more than look: nothing excuses it
 }
 
 // round is what a task begins again and again.
 type round struct{ process, incarnation, task, step, key string }
+
+// pace is what a task that has begun a round has done since.
+type pace struct {
+	last   sim.EventRef  // of its requests but those to PD
+	did    bool          // it was of something else than the look itself
+	lookTS uint64        // of the look's transaction
+	at     time.Duration // of the last request of any kind
+	gap    time.Duration // the longest before a request to PD, since last
+}
 
 // period returns how often a look may come; 0 if it is of no round. Workers look again
 // at once when a unit is done, so their looks are of none.
@@ -33,6 +45,14 @@ func (c *Config) period(step, key string) time.Duration {
 		return c.JanitorEvery
 	}
 	return 0
+}
+
+// slowest is period, where it cannot be told of whose round a look is the longer one.
+func (c *Config) slowest(step, key string) time.Duration {
+	if step == "" {
+		return max(c.MergePoll, min(c.ScanEvery, c.ScannerLease/3))
+	}
+	return c.period(step, key)
 }
 
 // look takes a request that was answered, and that somebody waited for. Between two of
@@ -51,6 +71,56 @@ func (r *roundsPaced) look(cfg *Config, c *sim.Call) {
 			"%s began its next round %s after the last one; the pause in between is about %s", who(c), c.At-last.At, every)})
 	}
 	r.last[of] = sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " looked at " + c.Key}
+}
+
+// follow takes any request that its task waits for. A task does one thing after another,
+// so a round is over with the last request of it, and the next one begins with requests
+// to PD, for a timestamp, which may take some tries: the longest gap before any of these is
+// the pause, if there was one. That is so whatever befalls the process or its requests.
+func (r *roundsPaced) follow(w *sim.World, cfg *Config, c *sim.Call) {
+	if c.Late || c.Fate > sim.Lost {
+		return // it waits no more, or has waited for the same request before
+	}
+	every := time.Duration(0)
+	if c.Op == ops.KVScan {
+		every = cfg.period(c.Step, c.Key)
+	}
+	p := r.tasks[tasked{incarnation{c.Process, c.Incarnation}, c.Task}]
+	if p == nil {
+		if every == 0 {
+			return
+		}
+		p = &pace{}
+		r.tasks[tasked{incarnation{c.Process, c.Incarnation}, c.Task}] = p
+	}
+	since := c.At - p.at
+	if p.at = c.At; c.Op == ops.TSO || c.Op == ops.SafePoint {
+		p.gap = max(p.gap, since)
+		return
+	}
+	if every != 0 && p.gap > 0 && p.last.Event != 0 {
+		r.paused(w, cfg, c, p, every)
+	}
+	if every != 0 {
+		p.lookTS = c.StartTS
+	}
+	p.last, p.gap = sim.EventRef{Event: c.Event, At: c.At, What: c.Step}, 0
+	p.did = c.StartTS != p.lookTS && c.Op != ops.CheckTxn && c.Op != ops.Resolve
+}
+
+// paused judges the pause before a look. The scanner renews its leadership before it looks:
+// its round has begun then. And a look whose pages did not all come is repeated earlier.
+func (r *roundsPaced) paused(w *sim.World, cfg *Config, c *sim.Call, p *pace, every time.Duration) {
+	last := p.last
+	last.What = who(c) + " made the last request of its round"
+	if r.hasty == nil && p.did && p.last.What != "lead" && tooSoon(p.gap, every) {
+		r.hasty = roundTooSoon.breachOfCall(c, last, "looked again",
+			"%s began its next round %s after the end of the last one; the pause in between is about %s", who(c), c.At-last.At, every)
+	}
+	if most := cfg.slowest(c.Step, c.Key); w.Timely() && p.gap > drifted(most)+8*cfg.MaxLatency {
+		r.suspects = append(r.suspects, suspicion{c.Process, last.At, c.At, expecting(roundTooLate.breachOfCall(c, last, "looked again",
+			"%s began its next round %s after the end of the last one; the pause in between is at most %s", who(c), p.gap, most), c.Process, c.Step, c.Key)})
+	}
 }
 
 // renewed takes a beat that rose. The first one follows its claim at once.

@@ -12,7 +12,8 @@ import (
 // storeSpared: a process that has found the object store unavailable again and
 // again leaves it alone for as long as its circuit breaker says, and looks for
 // no unit meanwhile: what it would claim could not be worked on. And whoever has
-// looked at a store, or renewed what it holds, pauses before it does so again.
+// looked at a store, or renewed what it holds, pauses before it does so again, and a
+// role's pause is not longer than its period.
 //
 // A store that comes back must not be kept down by those who wait for it, an
 // attempt that begins in an outage is one that is lost, and a fleet that asks a
@@ -70,10 +71,11 @@ var (
 	unavailableStoreCalledAgain = storeSparedSays.clause("R12", "unavailable store called again")
 	lookedForWorkInAnOutage     = storeSparedSays.clause("R12", "looked for work in an outage")
 	roundTooSoon                = storeSparedSays.clause("R13", "next round too soon")
+	roundTooLate                = storeSparedSays.clause("R13", "next round too late")
 )
 
 func newStoreSpared(v *view) sim.Invariant {
-	i := &storeSpared{refused: map[incarnation]*refusals{}, rounds: roundsPaced{last: map[round]sim.EventRef{}}}
+	i := &storeSpared{refused: map[incarnation]*refusals{}, rounds: roundsPaced{last: map[round]sim.EventRef{}, tasks: map[tasked]*pace{}}}
 	i.watch = v.watch(storeSparedSays, on{lease: i.checkBeat, merge: i.checkRenewal, leader: i.checkLead})
 	return i
 }
@@ -107,6 +109,9 @@ func (i *storeSpared) Settled(*sim.World) error {
 	if len(i.again) > 0 {
 		return i.again[0].violation
 	}
+	if i.rounds.hasty != nil {
+		return i.rounds.hasty
+	}
 	if err := i.unexcused(i.rounds.suspects, nil); err != nil {
 		return err
 	}
@@ -118,6 +123,7 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 	if w.Timely() && c.OK() && !c.Late {
 		i.rounds.look(i.cfg, c)
 	}
+	i.rounds.follow(w, i.cfg, c)
 	if i.cfg.BreakerFailures == 0 {
 		return
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gauntlet-dst/gauntlet/sim"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
@@ -49,4 +51,39 @@ func TestLookBeginsWithItsFirstTry(t *testing.T) {
 		s.request(w0, "claim_unit", ops.KVScan, "active/", 0, done).settle()
 		require.Equal(t, tries == 9, s.err == nil, "%d tries: %v", tries, s.err)
 	}
+}
+
+// TestPaceOfRounds: a look is a round's first but if it is repeated, or comes after something
+// of the same round. What nobody waits for is of no round, and a pause may be a bit longer by
+// a slow clock. Faults excuse no haste.
+func TestPaceOfRounds(t *testing.T) {
+	for _, c := range []struct {
+		name, told string
+		between    func(s *story)
+	}{
+		{"nothing", "", func(*story) {}},
+		{"a page of the same look", "", func(s *story) { s.request(w0, "control", ops.KVScan, "active/lab/data\x00", 2, became{fate: sim.Lost}) }},
+		{"another's lock", "", func(s *story) { s.request(w0, "control", ops.CheckTxn, "batch/"+batch, 3, done) }},
+		{"a safe point", "", func(s *story) { s.request(w0, "control", ops.SafePoint, "", 0, done) }},
+		{"an answer to nobody", "", func(s *story) { s.request(w0, "control", ops.KVGet, "batch/"+batch, 4, dropped) }},
+		{"a renewal", "", func(s *story) { s.request(w0, "lead", ops.Commit, "leader/scanner", 4, done) }},
+		{"another transaction", "next round", func(s *story) { s.request(w0, "control", ops.KVGet, "batch/"+batch, 4, done) }},
+		{"a pause", "", func(s *story) {
+			s.request(w0, "control", ops.KVGet, "batch/"+batch, 4, done).pass(700 * time.Millisecond)
+		}},
+		{"a pause before the first try", "", func(s *story) {
+			s.request(w0, "control", ops.KVGet, "batch/"+batch, 4, done).pass(700*time.Millisecond).request(w0, "control", ops.TSO, "", 0, became{fate: sim.Lost})
+			s.pass(100 * time.Millisecond)
+		}},
+	} {
+		s := newStory("store-spared").running()
+		s.fault(&fault.Partition{Service: ops.Every, For: time.Hour})
+		s.looksAt(2, "active/").pass(time.Millisecond)
+		c.between(s)
+		s.pass(time.Millisecond).looksAt(6, "active/").settle()
+		s.requireTold(t, c.told, c.name)
+	}
+	s := newStory("store-spared").running()
+	s.looksAt(2, "active/").pass(1125*time.Millisecond).looksAt(4, "active/").settle()
+	require.NoError(t, s.err)
 }
