@@ -551,6 +551,12 @@ var breaches = []breach{
 		s.submitted().cancelled().commit("client/1", batchRowOf(2, "pending", ""))
 	}},
 
+	{"shards-agree", "batch of other shards than configured", func(s *story) {
+		r := batchRow("pending", "")
+		s.call("submit")
+		s.commit("client/1", row{r.key, strings.Replace(r.value, "shards=1", "shards=2", 1)}, activeRow)
+	}},
+
 	{"outputs-exclusive", "output of two names", func(s *story) { s.submitted().commit("client/1", otherBatch("out/data/more", "in/")) }},
 	{"outputs-exclusive", "output of two names", func(s *story) { s.submitted().cancelled().commit("client/1", otherBatch("out", "in/")) }},
 	{"outputs-exclusive", "source within an output", func(s *story) { s.submitted().commit("client/1", otherBatch("out/data-1", "out/data/in/")) }},

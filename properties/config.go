@@ -62,6 +62,9 @@ type Config struct {
 
 	// MaxAttempts and BackoffLimit are what a submission gets that names none.
 	MaxAttempts, BackoffLimit int
+	// Shards is into how many shards a batch's units are divided, at most; 0 leaves
+	// that unjudged.
+	Shards int
 	// Slots is how many units a worker executes at once; Workers names the
 	// processes that play the role, Controllers those that reap, merge and
 	// control.

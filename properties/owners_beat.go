@@ -12,15 +12,17 @@ import (
 // beats are what owners do to keep what is theirs, told from their requests, whatever
 // became of these: who goes on asking shows that it lives, though nobody hears it.
 type beats struct {
-	last     map[string]beat       // by the key of the unit or merge that is kept
+	last     map[kept]beat
 	keeps    map[tasked]string     // which of them a task keeps
 	leads    map[string]sim.Moment // when an incarnation's lead was last raised
 	silences []silence
 }
 
+// kept is a unit or a merge, by its key, and who keeps it.
+type kept struct{ key, who string }
+
 // beat is the last request of those that renew.
 type beat struct {
-	who string
 	sim.Moment
 	renewed bool // it was the commit of a renewal, and went well
 }
@@ -38,7 +40,7 @@ var (
 )
 
 func newBeats() beats {
-	return beats{last: map[string]beat{}, keeps: map[tasked]string{}, leads: map[string]sim.Moment{}}
+	return beats{last: map[kept]beat{}, keeps: map[tasked]string{}, leads: map[string]sim.Moment{}}
 }
 
 // noteBeat follows the requests that renew a lease, a claim of a merge, or the lead.
@@ -65,7 +67,7 @@ func (i *ownersKnow) noteBeat(c *sim.Call) {
 	}
 	i.beats.keeps[by] = key
 	at := sim.Moment{Process: c.Process, Incarnation: c.Incarnation, Event: c.Event, At: c.At}
-	i.beats.last[key] = beat{who(c), at, c.Op == ops.Commit && c.OK()}
+	i.beats.last[kept{key, who(c)}] = beat{at, c.Op == ops.Commit && c.OK()}
 }
 
 // keptBy is the key of the unit or merge that a renewal is about which reads or writes this
@@ -91,7 +93,7 @@ func (i *ownersKnow) checkBeat(claims *[]claim, own *claim, key string, at time.
 	}
 	from, did := own.Moment, "claimed it"
 	longest := max(i.cfg.Heartbeat, i.cfg.OpTimeout+i.cfg.BackoffMax) + i.cfg.Heartbeat/4
-	if b := i.beats.last[key]; b.who == own.Who() && b.At >= own.At {
+	if b := i.beats.last[kept{key, own.Who()}]; b.Event > 0 && b.At >= own.At {
 		from, did = b.Moment, "asked for a renewal"
 		if b.renewed {
 			longest, did = i.cfg.Heartbeat, "renewed it"

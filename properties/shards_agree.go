@@ -10,7 +10,8 @@ import (
 // shardsAgree: every commit that moves units moves their shards' counts by just
 // as much, and nothing else moves them; a unit stays in its shard, and takes a
 // slot exactly while it is processed and its batch has a limit. So the sums are
-// at every instant those of the unit rows.
+// at every instant those of the unit rows. A batch has as many shards as are configured,
+// and no more than it may have units at work, so that each has a share of that.
 //
 // A batch is failed, merged and told of by its shards alone: a count that is off
 // by one publishes a dataset that lacks an episode, or waits for ever.
@@ -30,12 +31,30 @@ var (
 	unitChangedItsShard         = shardsAgreeSays.clause("R13", "unit changed its shard")
 	unitOfNoShard               = shardsAgreeSays.clause("R13", "unit of no shard")
 	slotOfNoAttempt             = shardsAgreeSays.clause("R13", "slot of no attempt")
+	batchOfOtherShards          = shardsAgreeSays.clause("R13", "batch of other shards than configured")
 )
 
 func newShardsAgree(v *view) sim.Invariant {
 	i := &shardsAgree{want: map[int64]schema.Shard{}}
-	i.watch = v.watch(shardsAgreeSays, on{unit: i.checkUnit, shard: func(*shardChange) error { return nil }, commit: i.checkCommit})
+	i.watch = v.watch(shardsAgreeSays, on{unit: i.checkUnit, batch: i.checkBatch, shard: func(*shardChange) error { return nil }, commit: i.checkCommit})
 	return i
+}
+
+// checkBatch judges into how many shards a new submission's units are divided.
+func (i *shardsAgree) checkBatch(c *batchChange) error {
+	s := c.sub
+	if c.deleted || c.prior == s || i.cfg.Shards == 0 {
+		return nil
+	}
+	want := int64(i.cfg.Shards)
+	if s.now.Parallelism > 0 {
+		want = min(want, s.now.Parallelism)
+	}
+	if s.now.Shards == want {
+		return nil
+	}
+	return batchOfOtherShards.breach(c.by, s.bid, sim.EventRef{}, "submitted it",
+		"%s has %d shards: %d are configured, and its parallelism is %d", s.bid, s.now.Shards, i.cfg.Shards, s.now.Parallelism)
 }
 
 // checkUnit judges a unit, and adds what its change should add to the shards.

@@ -58,7 +58,7 @@ func config() properties.Config {
 		Probe: "probe", Page: 2,
 		PartSize: 5000, MultipartAbove: 5000, ReadChunk: 100,
 		UnitTimeout: time.Hour, DrainTimeout: 5 * time.Second, WatchFor: 30 * time.Second, TTL: 40 * time.Second,
-		MaxAttempts: 3, BackoffLimit: 10, Slots: 1, Workers: []string{"w0", "w1"}, Controllers: []string{"w0", "w1"},
+		MaxAttempts: 3, BackoffLimit: 10, Shards: 1, Slots: 1, Workers: []string{"w0", "w1"}, Controllers: []string{"w0", "w1"},
 	}
 }
 

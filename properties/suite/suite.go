@@ -66,7 +66,7 @@ func known(s *conversion.System) properties.Config {
 		UnitBackoff: k.UnitBackoff, UnitBackoffMax: k.UnitBackoffMax, OpTimeout: k.OpTimeout, StorageTimeout: k.StorageTimeout,
 		BackoffMax: k.StorageBackoffMax, BreakerOpen: k.BreakerOpen, MaxInFlight: k.MaxInFlight,
 		UnitTimeout: k.UnitTimeout, DrainTimeout: k.DrainTimeout, WatchFor: k.WatchFor, TTL: s.Config().TTL,
-		MaxAttempts: k.MaxAttempts, BackoffLimit: k.BackoffLimit, Slots: k.Slots,
+		MaxAttempts: k.MaxAttempts, BackoffLimit: k.BackoffLimit, Shards: k.Shards, Slots: k.Slots,
 		BreakerFailures: k.BreakerFailures, MaxLatency: s.Bounds().MaxLatency + quantum,
 		CheckpointEvery: k.CheckpointEvery, PartsInFlight: k.PartsInFlight,
 		Probe: k.Store.Probe, Page: k.Page,
