@@ -75,6 +75,12 @@ func (s *story) looksAt(ts uint64, key string) *story {
 	return s.request(w0, "control", ops.KVScan, key, ts, done)
 }
 
+// tries: w0 tries a transaction, which ends like this.
+func (s *story) tries(ts uint64, is became) *story {
+	s.request(w0, "complete_unit", ops.TSO, "", 0, done).request(w0, "complete_unit", ops.KVGet, "unit/"+unitA, ts, done)
+	return s.request(w0, "complete_unit", ops.Prewrite, "unit/"+unitA, ts, is)
+}
+
 // takenOver: w1 processes unit A at epoch 2, from checkpoint 1.1.
 func (s *story) takenOver() *story {
 	return s.atCheckpoint().reap(w1, w0, unitA, "1 1 0 0", 1).claim(w1, unitA, "2 2 0 0")
@@ -889,6 +895,9 @@ var breaches = []breach{
 	}},
 	{"store-spared", "next round too late", func(s *story) {
 		s.running().looksAt(2, "active/").pass(1200*time.Millisecond).looksAt(4, "active/").settle()
+	}},
+	{"store-spared", "tried again too soon", func(s *story) {
+		s.running().tries(2, conflict).pass(60*time.Millisecond).tries(4, conflict).pass(60*time.Millisecond).tries(6, done).settle()
 	}},
 	{"store-spared", "looked for work in an outage", func(s *story) {
 		s.running()

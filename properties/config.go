@@ -47,6 +47,11 @@ type Config struct {
 	// where no timer overtakes it.
 	BreakerFailures int
 	MaxLatency      time.Duration
+	// ConflictTries is how often a transaction is tried at least that meets conflicts, with
+	// a pause after the first that is ConflictBackoff and doubles up to BackoffMax; 0 leaves
+	// that unjudged.
+	ConflictTries   int
+	ConflictBackoff time.Duration
 	// CheckpointEvery is how long stored parts may go unnamed by a checkpoint,
 	// PartsInFlight how many are stored at once; 0 leaves that unjudged.
 	CheckpointEvery time.Duration

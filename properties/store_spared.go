@@ -13,7 +13,8 @@ import (
 // again leaves it alone for as long as its circuit breaker says, and looks for
 // no unit meanwhile: what it would claim could not be worked on. And whoever has
 // looked at a store, or renewed what it holds, pauses before it does so again, and a
-// role's pause is not longer than its period.
+// role's pause is not longer than its period; and a transaction that meets one conflict
+// after another is tried again after longer and longer pauses.
 //
 // A store that comes back must not be kept down by those who wait for it, an
 // attempt that begins in an outage is one that is lost, and a fleet that asks a
@@ -24,6 +25,7 @@ type storeSpared struct {
 	suspects []suspicion
 	again    []calledAgain
 	rounds   roundsPaced
+	tries    triesPaced
 }
 
 // incarnation is one of a process: two may live at once.
@@ -71,11 +73,12 @@ var (
 	unavailableStoreCalledAgain = storeSparedSays.clause("R12", "unavailable store called again")
 	lookedForWorkInAnOutage     = storeSparedSays.clause("R12", "looked for work in an outage")
 	roundTooSoon                = storeSparedSays.clause("R13", "next round too soon")
+	triedAgainTooSoon           = storeSparedSays.clause("R17", "tried again too soon")
 	roundTooLate                = storeSparedSays.clause("R13", "next round too late")
 )
 
 func newStoreSpared(v *view) sim.Invariant {
-	i := &storeSpared{refused: map[incarnation]*refusals{}, rounds: roundsPaced{last: map[round]sim.EventRef{}, tasks: map[tasked]*pace{}}}
+	i := &storeSpared{refused: map[incarnation]*refusals{}, rounds: roundsPaced{last: map[round]sim.EventRef{}, tasks: map[tasked]*pace{}}, tries: triesPaced{tasks: map[tasked]tries{}}}
 	i.watch = v.watch(storeSparedSays, on{lease: i.checkBeat, merge: i.checkRenewal, leader: i.checkLead})
 	return i
 }
@@ -115,6 +118,9 @@ func (i *storeSpared) Settled(*sim.World) error {
 	if err := i.unexcused(i.rounds.suspects, nil); err != nil {
 		return err
 	}
+	if err := i.unexcused(i.tries.suspects, contends); err != nil {
+		return err
+	}
 	return i.unexcused(i.suspects, refuses)
 }
 
@@ -124,6 +130,9 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 		i.rounds.look(i.cfg, c)
 	}
 	i.rounds.follow(w, i.cfg, c)
+	if i.cfg.ConflictTries != 0 && !c.Client {
+		i.tries.follow(w, i.cfg, c)
+	}
 	if i.cfg.BreakerFailures == 0 {
 		return
 	}

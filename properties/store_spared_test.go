@@ -87,3 +87,51 @@ func TestPaceOfRounds(t *testing.T) {
 	s.looksAt(2, "active/").pass(1125*time.Millisecond).looksAt(4, "active/").settle()
 	require.NoError(t, s.err)
 }
+
+// TestPaceOfTries: only tries of one transaction are a row of them, and nobody pauses who has
+// tried often enough, or whose tries a fault has ended.
+func TestPaceOfTries(t *testing.T) {
+	other := func(step string, op ops.Op, key string, ts uint64, is became) func(s *story) {
+		return func(s *story) { s.request(w0, step, op, key, ts, is) }
+	}
+	for _, c := range []struct {
+		name, told string
+		before     func(s *story)
+	}{
+		{"nothing", "tried again", func(*story) {}},
+		{"what the conflict has left", "tried again", func(s *story) {
+			s.request(w0, "complete_unit", ops.Prewrite, "unit/"+unitA, 4, done).request(w0, "complete_unit", ops.Rollback, "unit/"+unitA, 4, done)
+		}},
+		{"a conflict that a fault makes", "tried again", func(s *story) { s.fault(&fault.Conflict{}) }},
+		{"a fault", "", func(s *story) { s.fault(&fault.Partition{Service: ops.Every, For: time.Hour}) }},
+		{"a pause", "", func(s *story) { s.pass(40 * time.Millisecond) }},
+		{"another step", "", other("fail_unit", ops.KVGet, "unit/"+unitA, 5, done)},
+		{"another transaction", "", other("complete_unit", ops.KVGet, "unit/"+unitA, 5, done)},
+		{"a try that got no timestamp", "", other("complete_unit", ops.TSO, "", 0, done)},
+		{"an object", "", other("complete_unit", ops.Put, "out/x", 0, done)},
+		{"an answer to nobody", "", other("complete_unit", ops.KVGet, "unit/"+unitA, 5, dropped)},
+		{"another primary", "", func(s *story) {
+			s.request(w0, "complete_unit", ops.TSO, "", 0, done).request(w0, "complete_unit", ops.Prewrite, "unit/"+unitB, 6, done)
+		}},
+		{"a commit", "", func(s *story) {
+			s.pass(100*time.Millisecond).tries(5, done).request(w0, "complete_unit", ops.Commit, "unit/"+unitA, 5, done)
+		}},
+		{"all tries", "", func(s *story) {
+			s.pass(100*time.Millisecond).tries(10, conflict).pass(time.Second).tries(12, conflict)
+		}},
+		{"a timer that overtakes", "", func(s *story) { s.w.Hurry() }},
+	} {
+		s := newStory("store-spared").running()
+		s.tries(2, conflict).pass(60*time.Millisecond).tries(4, conflict)
+		c.before(s)
+		s.pass(60*time.Millisecond).tries(20, conflict).settle()
+		s.requireTold(t, c.told, c.name)
+	}
+	s := newStory("store-spared").running()
+	for ts := range uint64(3) {
+		s.request(w0, "control", ops.TSO, "", 0, done).request(w0, "control", ops.KVGet, "batch/"+batch, 2+ts, done)
+		s.request(w0, "control", ops.Prewrite, "batch/"+batch, 2+ts, conflict) // and announces the end
+	}
+	s.settle()
+	require.NoError(t, s.err)
+}
