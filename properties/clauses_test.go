@@ -44,6 +44,23 @@ func (s *story) checkpoint(who string, epoch, seq, offset int, body string) {
 	s.commit(who, checkpointRow(unitA, epoch, seq, offset, key, upload1, "1:"+p.ETag+":"+strconv.Itoa(len(body))))
 }
 
+// looksForWork: w0 looks at the batches and finds something at the keys, if the look becomes
+// what it should; then it begins something else.
+func (s *story) looksForWork(is became, keys ...string) *story {
+	s.ts += 2
+	page := sim.TxnScan{StartTS: s.ts, From: "queue/998/", Limit: 8}
+	for _, key := range keys {
+		page.Pairs = append(page.Pairs, env.Pair{Key: key})
+	}
+	s.w.Told().Scans.Add(page)
+	s.request(w0, "claim_unit", ops.TSO, "", 0, done).request(w0, "claim_unit", ops.KVScan, "active/", s.ts, done)
+	s.request(w0, "claim_unit", ops.KVScan, "queue/998/", s.ts, is).request(w0, "claim_unit", ops.TSO, "", 0, done)
+	if len(keys) > 0 {
+		s.asked = ""
+	}
+	return s
+}
+
 // shardA is the key of the only shard.
 const shardA = "shard/" + bid + "/0000"
 
@@ -928,6 +945,27 @@ var breaches = []breach{
 		s.commit("client/1", r)
 		s.commit(w0, s.unitRow(dull, "pending", "0 0 0 0", "", ""), queueRow(dull, 0))
 		s.pass(time.Hour).claim(w0, dull, "1 1 0 0").settle()
+	}},
+	{"no-idle-beside-work", "looked at the queue and passed a claimable unit by", func(s *story) {
+		s.running().looksForWork(done, "queue/998/"+unitA).settle()
+		s.looksForWork(refused).settle() // and gave up
+		s.looksForWork(done).settle()
+	}},
+	{"no-idle-beside-work", "claimed past a more urgent unit", func(s *story) { // that it had seen
+		dull := "lab/dull/00000001/00000000000000cc"
+		s.running().commit("client/1", s.dullRow())
+		s.commit(w0, s.unitRow(dull, "pending", "0 0 0 0", "", ""), queueRow(dull, 0))
+		s.looksForWork(done, "queue/998/"+unitA).claim(w0, dull, "1 1 0 0").settle()
+	}},
+	{"no-idle-beside-work", "claimed past a more urgent unit", func(s *story) { // that it could have seen
+		dull, next := "lab/dull/00000001/00000000000000cc", "lab/dull/00000001/00000000000000dd"
+		s.commit("client/1", s.dullRow())
+		s.commit(w0, s.unitRow(dull, "pending", "0 0 0 0", "", ""), queueRow(dull, 0), s.unitRow(next, "pending", "0 0 0 0", "", ""), queueRow(next, 0))
+		s.looksForWork(done, "queue/999/"+dull).claim(w0, dull, "1 1 0 0").running()
+		s.step = "complete_unit"
+		s.complete(w0, dull, "1 1 0 0").settle()
+		s.step = ""
+		s.claim(w0, next, "1 1 0 0").settle()
 	}},
 	{"merge-taken-over", "abandoned merge", func(s *story) {
 		s.process(sim.Booted, w0)

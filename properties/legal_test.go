@@ -399,3 +399,20 @@ func TestHeldRowsAreEnough(t *testing.T) {
 	s.settle()
 	require.NoError(t, s.err)
 }
+
+// TestLooksAreOver: a look may find nothing where it is cut short, or nothing is left to claim.
+func TestLooksAreOver(t *testing.T) {
+	s := newStory("no-idle-beside-work")
+	s.w.Hurry()
+	s.running().looksForWork(done).settle()
+	require.NoError(t, s.err)
+
+	s = newStory("no-idle-beside-work")
+	s.running().looksForWork(done).fault(&fault.Pause{For: time.Second})
+	s.settle()
+	require.NoError(t, s.err)
+
+	s = newStory("no-idle-beside-work")
+	s.running().claim(w0, unitA, "1 1 0 0").claim(w1, unitB, "1 1 0 0").looksForWork(done).settle()
+	require.NoError(t, s.err)
+}

@@ -13,7 +13,10 @@ import (
 // claimed, one that is pending in a batch that lets units start and has room for
 // another: not unless a fault is near, and after the faults have stopped, with
 // some slack to recover, not at all. Nor is a unit claimed while a batch of a higher
-// priority has had one to claim, and room for it, for that long.
+// priority has had one to claim, and room for it, for that long. And what a worker sees it
+// claims: a look at the queue that finds nothing is over only if its snapshot holds nothing to
+// claim, and who claims had no more urgent unit in the snapshot of its last look, which is from
+// after the attempt that it made before.
 //
 // A queue whose head blocks what is behind it starves batches that nothing is
 // wrong with.
@@ -25,6 +28,11 @@ type noIdleBesideWork struct {
 	idle     time.Duration              // since when that worker has had a free slot
 	offers   map[*submission]sim.Moment // since when it has had something to claim
 	suspects []suspicion
+	spans    map[*submission][]span
+	looking  map[tasked]*queueLook
+	looks    []queueLook         // in the order of their ends
+	begun    map[tasked][]uint64 // the snapshots of all looks, ended or not
+	claims   []lookedClaim
 }
 
 var (
@@ -32,25 +40,34 @@ var (
 
 	lessUrgentUnitClaimedFirst = noIdleBesideWorkSays.clause("R13", "less urgent unit claimed first")
 
+	passedAClaimableUnitBy  = noIdleBesideWorkSays.clause("R18", "looked at the queue and passed a claimable unit by")
+	passedAMoreUrgentUnitBy = noIdleBesideWorkSays.clause("R13", "claimed past a more urgent unit")
+
 	idleWorkerBesideAClaimableUnit = noIdleBesideWorkSays.clause("R13", "idle worker beside a claimable unit")
 )
 
 func newNoIdleBesideWork(v *view) sim.Invariant {
-	i := &noIdleBesideWork{offers: map[*submission]sim.Moment{}}
+	i := &noIdleBesideWork{
+		offers: map[*submission]sim.Moment{}, spans: map[*submission][]span{}, looking: map[tasked]*queueLook{}, begun: map[tasked][]uint64{},
+	}
 	i.watch = v.watch(noIdleBesideWorkSays, on{unit: i.checkClaimed, commit: i.noteOffers, always: i.watchWorkers})
 	return i
 }
 
-// noteOffers notes which batches have something to claim, where there are several.
+// noteOffers notes which batches have something to claim.
 func (i *noIdleBesideWork) noteOffers(e *sim.Effect) error {
-	if len(i.order) < 2 || !i.changed(unitRows|batchRows) {
+	if !i.changed(unitRows | batchRows) {
 		return nil
 	}
 	for _, s := range i.order {
 		if !s.startsUnits(i.view) || s.full() || !slices.ContainsFunc(s.units, func(u *unit) bool { return u.now.State == schema.Pending }) {
+			if _, known := i.offers[s]; known {
+				i.spans[s][len(i.spans[s])-1].to = e.Commit.CommitTS
+			}
 			delete(i.offers, s)
 		} else if _, known := i.offers[s]; !known {
 			i.offers[s] = e.Moment()
+			i.spans[s] = append(i.spans[s], span{from: e.Commit.CommitTS, since: e.Moment()})
 		}
 	}
 	return nil
@@ -59,7 +76,11 @@ func (i *noIdleBesideWork) noteOffers(e *sim.Effect) error {
 // checkClaimed judges a claim by what there was to claim before: whoever made it has
 // looked at the batches, the most urgent first, within that time.
 func (i *noIdleBesideWork) checkClaimed(c *unitChange) error {
-	if len(i.offers) == 0 || !c.claimed() || !i.world.Timely() {
+	if !c.claimed() {
+		return nil
+	}
+	i.noteClaim(c)
+	if len(i.offers) == 0 || !i.world.Timely() {
 		return nil
 	}
 	for _, s := range i.order {
@@ -90,6 +111,12 @@ func (i *noIdleBesideWork) watchWorkers(e *sim.Effect) error {
 
 func (i *noIdleBesideWork) Settled(w *sim.World) error {
 	if err := i.unexcused(i.suspects, elsewhere); err != nil {
+		return err
+	}
+	if err := i.checkLooks(w); err != nil {
+		return err
+	}
+	if err := i.checkClaims(); err != nil {
 		return err
 	}
 	return i.check(w.Now())
