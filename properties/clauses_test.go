@@ -92,6 +92,15 @@ func (s *story) looksAt(ts uint64, key string) *story {
 	return s.request(w0, "control", ops.KVScan, key, ts, done)
 }
 
+// pausesOf: w0's controller looks again and again, after these pauses.
+func (s *story) pausesOf(pause func(n int) time.Duration) *story {
+	s.running().looksAt(2, "active/")
+	for n := range 60 {
+		s.pass(pause(n)).looksAt(uint64(4+2*n), "active/")
+	}
+	return s
+}
+
 // tries: w0 tries a transaction, which ends like this.
 func (s *story) tries(ts uint64, is became) *story {
 	s.request(w0, "complete_unit", ops.TSO, "", 0, done).request(w0, "complete_unit", ops.KVGet, "unit/"+unitA, ts, done)
@@ -912,6 +921,10 @@ var breaches = []breach{
 	}},
 	{"store-spared", "next round too late", func(s *story) {
 		s.running().looksAt(2, "active/").pass(1200*time.Millisecond).looksAt(4, "active/").settle()
+	}},
+	{"store-spared", "pauses all alike", func(s *story) {
+		s.pausesOf(func(int) time.Duration { return 980 * time.Millisecond }).settle()
+		s.asked = "" // no single request is to blame
 	}},
 	{"store-spared", "tried again too soon", func(s *story) {
 		s.running().tries(2, conflict).pass(60*time.Millisecond).tries(4, conflict).pass(60*time.Millisecond).tries(6, done).settle()

@@ -1,6 +1,7 @@
 package properties
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gauntlet-dst/gauntlet/sim"
@@ -16,7 +17,10 @@ type roundsPaced struct {
 	last     map[round]sim.EventRef
 	tasks    map[tasked]*pace
 	suspects []suspicion
-	hasty    error // a round that followed one that did more than look: nothing excuses it
+	pauses   []int64      // in parts of the configured length: see alike
+	newest   sim.EventRef // the last look
+	looked   string       // and at what
+	hasty    error        // a round that followed one that did more than look: nothing excuses it
 }
 
 // round is what a task begins again and again.
@@ -117,10 +121,39 @@ func (r *roundsPaced) paused(w *sim.World, cfg *Config, c *sim.Call, p *pace, ev
 		r.hasty = roundTooSoon.breachOfCall(c, last, "looked again",
 			"%s began its next round %s after the end of the last one; the pause in between is about %s", who(c), c.At-last.At, every)
 	}
+	if w.Timely() && !w.Steady() && c.Step != "" { // the scanner's begin otherwise
+		r.pauses = append(r.pauses, int64(p.gap)*alike/int64(every))
+		r.newest, r.looked = sim.EventRef{Event: c.Event, At: c.At, What: who(c) + " looked again"}, c.Key
+	}
 	if most := cfg.slowest(c.Step, c.Key); w.Timely() && p.gap > drifted(most)+8*cfg.MaxLatency {
 		r.suspects = append(r.suspects, suspicion{c.Process, last.At, c.At, expecting(roundTooLate.breachOfCall(c, last, "looked again",
 			"%s began its next round %s after the end of the last one; the pause in between is at most %s", who(c), p.gap, most), c.Process, c.Step, c.Key)})
 	}
+}
+
+// alike is into how many parts a period is divided to tell pauses that are as long: an
+// eighth of it is by chance.
+const alike = 64
+
+// enoughPauses are so many that three quarters of them are not as long by chance, nor by
+// what faults do to the others.
+const enoughPauses = 60
+
+// checkSpread judges the pauses of all roles together: they are drawn, so that those who
+// began together, or were stopped together, do not look together for ever.
+func (r *roundsPaced) checkSpread() error {
+	if len(r.pauses) < enoughPauses {
+		return nil
+	}
+	slices.Sort(r.pauses)
+	quarters := len(r.pauses) * 3 / 4
+	for n, least := range r.pauses[:len(r.pauses)-quarters+1] {
+		if r.pauses[n+quarters-1]-least <= 1 {
+			return pausesAllAlike.breachAtRest(r.looked, r.newest, "%d of %d pauses between rounds are between %d and %d 64ths of the configured ones: they are not spread",
+				quarters, len(r.pauses), least, least+2)
+		}
+	}
+	return nil
 }
 
 // renewed takes a beat that rose. The first one follows its claim at once.

@@ -13,7 +13,7 @@ import (
 // again leaves it alone for as long as its circuit breaker says, and looks for
 // no unit meanwhile: what it would claim could not be worked on. And whoever has
 // looked at a store, or renewed what it holds, pauses before it does so again, and a
-// role's pause is not longer than its period; and a transaction that meets one conflict
+// role's pause is not longer than its period, nor as long as all others; and a transaction that meets one conflict
 // after another is tried again after longer and longer pauses.
 //
 // A store that comes back must not be kept down by those who wait for it, an
@@ -73,6 +73,7 @@ var (
 	unavailableStoreCalledAgain = storeSparedSays.clause("R12", "unavailable store called again")
 	lookedForWorkInAnOutage     = storeSparedSays.clause("R12", "looked for work in an outage")
 	roundTooSoon                = storeSparedSays.clause("R13", "next round too soon")
+	pausesAllAlike              = storeSparedSays.clause("R13", "pauses all alike")
 	triedAgainTooSoon           = storeSparedSays.clause("R17", "tried again too soon")
 	roundTooLate                = storeSparedSays.clause("R13", "next round too late")
 )
@@ -116,6 +117,9 @@ func (i *storeSpared) Settled(*sim.World) error {
 		return i.rounds.hasty
 	}
 	if err := i.unexcused(i.rounds.suspects, nil); err != nil {
+		return err
+	}
+	if err := i.rounds.checkSpread(); err != nil {
 		return err
 	}
 	if err := i.unexcused(i.tries.suspects, contends); err != nil {

@@ -135,3 +135,21 @@ func TestPaceOfTries(t *testing.T) {
 	s.settle()
 	require.NoError(t, s.err)
 }
+
+// TestPausesAreSpread: pauses that are drawn are not alike, and a few may be by chance.
+func TestPausesAreSpread(t *testing.T) {
+	drawn := func(n int) time.Duration { return time.Duration(875+n*37%125) * time.Millisecond }
+	for name, pause := range map[string]func(n int) time.Duration{
+		"drawn": drawn,
+		"two thirds alike": func(n int) time.Duration {
+			if n%3 == 0 {
+				return drawn(n)
+			}
+			return time.Second
+		},
+	} {
+		s := newStory("store-spared").pausesOf(pause)
+		s.settle()
+		require.NoError(t, s.err, name)
+	}
+}

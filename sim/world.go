@@ -379,6 +379,10 @@ func (w *World) Timely() bool { return w.u.arm.timely && !w.u.held }
 // If none has, what waits for a time by its clock waits no shorter.
 func (w *World) Hastened() bool { return w.u.hastened }
 
+// Steady reports whether a task draws the same number again and again in this universe, as
+// in one that is driven by a test.
+func (w *World) Steady() bool { return w.u.steady }
+
 // Healed is when the faults stopped, and whether they have.
 func (w *World) Healed() (at time.Duration, ok bool) {
 	return time.Duration(w.u.healedAt), w.u.phase != chaosPhase
