@@ -51,6 +51,10 @@ func (b *breaker) allow(now time.Duration) bool {
 //  1. The store is down, and the breaker half open: the next call is a probe.
 //  2. The probe is refused at the moment in which its attempt's time is up.
 //  3. It was not counted: the breaker stayed half open, and let everybody through.
+//
+// What a caller's context ended with says nothing of the store, whatever its class: an
+// attempt that was fenced while it waited was taken for an answer, and the failures before
+// it did not count any more.
 func (b *breaker) judge(ctx context.Context, now time.Duration, err error) {
 	switch class := env.ClassOf(err); {
 	case errors.Is(err, env.ErrContended):
@@ -61,7 +65,7 @@ func (b *breaker) judge(ctx context.Context, now time.Duration, err error) {
 		if ctx.Err() == nil {
 			b.report(now, false)
 		}
-	case class == env.ClassCancelled:
+	case class == env.ClassCancelled, ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
 	default:
 		b.report(now, true)
 	}

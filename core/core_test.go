@@ -225,6 +225,10 @@ func TestBreakerJudges(t *testing.T) {
 	b.judge(ended, 1, env.ErrUnavailable)
 	b.judge(ended, 2, context.Canceled)
 	require.True(t, b.down(), "a call that its caller gave up is no answer")
+	lost, give := context.WithCancelCause(t.Context())
+	give(fenced("heartbeat", "unit"))
+	b.judge(lost, 2, context.Cause(lost))
+	require.True(t, b.down(), "and so is one whose caller was fenced meanwhile")
 	b.judge(t.Context(), 3, env.ErrConflict)
 	require.False(t, b.down())
 

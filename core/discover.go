@@ -229,7 +229,7 @@ func (s *scanner) failBatch(ctx context.Context, id batchID, cause error) error 
 			return PhaseFailed, errorText(cause), err
 		})
 	}
-	err := s.kv.update(ctx, &txn{body: body, before: s.renewIfDue, crowded: crowded})
+	err := s.kv.update(ctx, &txn{whole: true, body: body, before: s.renewIfDue, crowded: crowded})
 	if err != nil {
 		return err
 	}

@@ -306,7 +306,7 @@ func (m *merge) flip(ctx context.Context, manifest dataset.Manifest) error {
 		last, err := readMerge(ctx, tx, m.key)
 		return err == nil && last.gen == m.gen && last.state == mergePublished, err
 	}
-	if err := m.node.kv.update(ctx, &txn{patient: true, body: body, landed: landed}); err != nil {
+	if err := m.node.kv.update(ctx, &txn{patient: true, whole: true, body: body, landed: landed}); err != nil {
 		return err
 	}
 	m.node.env.Metrics.Add("publications_total", 1)

@@ -96,7 +96,7 @@ func (s *scanner) acquire(ctx context.Context) error {
 		last, err := readLeader(ctx, tx)
 		return err == nil && mine.epoch != 0 && last.epoch == mine.epoch && last.heldBy(self), err
 	}
-	err := s.kv.update(ctx, &txn{body: body, landed: landed})
+	err := s.kv.update(ctx, &txn{whole: true, body: body, landed: landed})
 	if errors.Is(err, errNotClaimable) {
 		return nil
 	}
@@ -112,7 +112,7 @@ func (s *scanner) acquire(ctx context.Context) error {
 // renew raises the beat of a leadership that is still this process's (R9).
 func (s *scanner) renew(ctx context.Context) error {
 	sent := s.env.Clock.Monotonic()
-	err := s.kv.update(ctx, &txn{vital: true, body: func(ctx context.Context, tx env.Txn) error {
+	err := s.kv.update(ctx, &txn{vital: true, whole: true, body: func(ctx context.Context, tx env.Txn) error {
 		row, err := s.guard(ctx, tx)
 		if err != nil {
 			return err
@@ -134,9 +134,9 @@ func (s *scanner) renew(ctx context.Context) error {
 
 // update runs a transaction of the leader's. Claims and completions write the
 // batch's row, too: it may take many tries, and the leadership is renewed between
-// them.
+// them. As all of the leader's it locks the row that is let go when the process drains.
 func (s *scanner) update(ctx context.Context, body func(ctx context.Context, tx env.Txn) error) error {
-	return s.kv.update(ctx, &txn{body: body, before: s.renewIfDue})
+	return s.kv.update(ctx, &txn{whole: true, body: body, before: s.renewIfDue})
 }
 
 // renewIfDue renews in the middle of a long round.

@@ -39,7 +39,9 @@ type txn struct {
 	// if ctx ends. It is set where a process that is asked to stop would leave a
 	// lock that its own release then waits for:
 	//  1. The process is asked to stop between prewrite and commit.
-	//  2. A commit that is cut off there leaves its locks on the unit or its lease.
+	//  2. A commit that is cut off there leaves its locks on the unit or its lease, on
+	//     the leader's row (seeds/a-lead-cut-off-by-a-drain.plan), or on the merge, of which
+	//     nobody knows then whether it is published (seeds/a-flip-cut-off-by-a-drain.plan).
 	//  3. The release of the unit waits for them: 3 s till they may be resolved, and
 	//     up to 2 s more till the client's oracle has seen it.
 	//  4. A DrainTimeout of 5 s is over, and the lease has to run out: the process
