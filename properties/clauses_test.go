@@ -899,6 +899,22 @@ var breaches = []breach{
 		}
 		s.settle()
 	}},
+	{"store-spared", "called while its breaker is open", func(s *story) {
+		s.running()
+		for range 2 {
+			s.request(w0, "stage", ops.Put, "out/x", 0, lost).pass(2 * time.Second)
+		}
+		s.pass(8*time.Second).request(w0, "stage", ops.Put, "out/x", 0, done).settle() // 11 s are over, and 10 since it was given up are not
+	}},
+	{"store-spared", "called while its breaker is open", func(s *story) {
+		s.running()
+		for range 2 {
+			s.request(w0, "stage", ops.Put, "out/x", 0, lost).pass(2 * time.Second)
+		}
+		s.pass(10*time.Second).request(w0, "stage", ops.Put, "out/x", 0, done)
+		s.request(w0, "stage", ops.Put, "out/x", 0, lost).pass(2 * time.Second)
+		s.request(w0, "stage", ops.Put, "out/x", 0, done).settle() // one success was not enough
+	}},
 	{"store-spared", "next round too soon", func(s *story) {
 		s.running().request(w0, "collect", ops.KVScan, "sweep/", 0, done).pass(time.Millisecond)
 		s.request(w0, "collect", ops.KVScan, "sweep/", 0, done).settle()

@@ -42,11 +42,12 @@ type Config struct {
 	// MaxInFlight bounds how long a request may still execute after it was sent.
 	MaxInFlight time.Duration
 
-	// BreakerFailures is how many failures in a row make a store count as down;
-	// 0 leaves that unjudged. MaxLatency bounds a message's way, faults aside,
+	// BreakerFailures is how many failures in a row make a store count as down, and
+	// BreakerSuccesses how many successes then make it count as up again; 0 leaves
+	// either unjudged. MaxLatency bounds a message's way, faults aside,
 	// where no timer overtakes it.
-	BreakerFailures int
-	MaxLatency      time.Duration
+	BreakerFailures, BreakerSuccesses int
+	MaxLatency                        time.Duration
 	// ConflictTries is how often a transaction is tried at least that meets conflicts, with
 	// a pause after the first that is ConflictBackoff and doubles up to BackoffMax; 0 leaves
 	// that unjudged.

@@ -35,6 +35,7 @@ var (
 	done     = became{}
 	refused  = became{sim.Refused, sim.Answer{Class: env.ClassUnavailable}}
 	dropped  = became{fate: sim.ReplyDropped}
+	lost     = became{fate: sim.Lost}
 	conflict = became{answer: sim.Answer{KV: tikv.StatusWriteConflict}}
 )
 
@@ -296,7 +297,8 @@ var legal = []struct {
 			s.request(w0, "merge", ops.Put, "out/x", 0, refused).pass(20 * time.Second)
 			s.request(w1, "claim_unit", ops.KVScan, "active/", 0, done)
 		}
-		s.request(w0, "merge", ops.Put, "out/x", 0, done).request(w0, "merge", ops.Put, "out/x", 0, refused)
+		s.request(w0, "merge", ops.Put, "out/x", 0, done).request(w0, "merge", ops.Put, "out/x", 0, done)
+		s.request(w0, "merge", ops.Put, "out/x", 0, refused)
 		s.request(w0, "merge", ops.Put, "out/x", 0, done).settle()
 	}},
 	{"a caller gives up in an outage, and its reply comes too late", "", func(s *story) {
@@ -306,6 +308,23 @@ var legal = []struct {
 		}
 		s.request(w0, "stage", ops.Put, "out/x", 0, refused).pass(time.Millisecond)
 		s.request(w0, "stage", ops.Put, "out/x", 0, dropped).settle()
+	}},
+	{"a request to a store that is silent is the last of its task", "", func(s *story) {
+		s.published().collected()
+		for range 2 {
+			s.request(w0, "stage", ops.Put, "out/x", 0, lost).pass(time.Second + time.Millisecond)
+			s.request(w0, "complete", ops.KVGet, "unit/"+unitA, 0, done)
+		}
+		s.request(w0, "stage", ops.Put, "out/x", 0, done).settle()
+	}},
+	{"a silent store is called again when its breaker may be half open", "", func(s *story) {
+		s.published().collected()
+		for range 2 {
+			s.request(w0, "stage", ops.Put, "out/x", 0, lost).pass(2 * time.Second)
+		}
+		s.pass(9*time.Second).request(w0, "stage", ops.Put, "out/x", 0, done)
+		s.request(w0, "stage", ops.Put, "out/x", 0, done).request(w0, "stage", ops.Put, "out/x", 0, lost)
+		s.pass(2*time.Second).request(w0, "stage", ops.Put, "out/x", 0, done).settle()
 	}},
 	{"a probe's refusal is dropped", "", func(s *story) {
 		s.published().collected()

@@ -11,10 +11,11 @@ import (
 
 // storeSpared: a process that has found the object store unavailable again and
 // again leaves it alone for as long as its circuit breaker says, and looks for
-// no unit meanwhile: what it would claim could not be worked on. And whoever has
-// looked at a store, or renewed what it holds, pauses before it does so again, and a
-// role's pause is not longer than its period, nor as long as all others; and a transaction that meets one conflict
-// after another is tried again after longer and longer pauses.
+// no unit meanwhile: what it would claim could not be worked on. A request that gets no
+// answer in its time is as good a reason as a refusal. And whoever has looked at a store,
+// or renewed what it holds, pauses before it does so again, for no longer than its period,
+// nor as long as all others; and a transaction that meets one conflict after another is
+// tried again after longer and longer pauses.
 //
 // A store that comes back must not be kept down by those who wait for it, an
 // attempt that begins in an outage is one that is lost, and a fleet that asks a
@@ -24,6 +25,8 @@ type storeSpared struct {
 	refused  map[incarnation]*refusals
 	suspects []suspicion
 	again    []calledAgain
+	breakers map[incarnation]*breakerKnown
+	open     *calledWhileOpen // the first
 	rounds   roundsPaced
 	tries    triesPaced
 }
@@ -37,6 +40,14 @@ type incarnation struct{ process, number string }
 type calledAgain struct {
 	process, incarnation, task string
 	refusedCall
+	violation error
+}
+
+// calledWhileOpen is a request that a breaker should have kept back, because of the last
+// failure: unless it turns out that nobody heard of that.
+type calledWhileOpen struct {
+	by        incarnation
+	last      told
 	violation error
 }
 
@@ -71,6 +82,7 @@ var (
 	storeSparedSays = say("store-spared")
 
 	unavailableStoreCalledAgain = storeSparedSays.clause("R12", "unavailable store called again")
+	calledWhileBreakerIsOpen    = storeSparedSays.clause("R17", "called while its breaker is open")
 	lookedForWorkInAnOutage     = storeSparedSays.clause("R12", "looked for work in an outage")
 	roundTooSoon                = storeSparedSays.clause("R13", "next round too soon")
 	pausesAllAlike              = storeSparedSays.clause("R13", "pauses all alike")
@@ -79,7 +91,7 @@ var (
 )
 
 func newStoreSpared(v *view) sim.Invariant {
-	i := &storeSpared{refused: map[incarnation]*refusals{}, rounds: roundsPaced{last: map[round]sim.EventRef{}, tasks: map[tasked]*pace{}}, tries: triesPaced{tasks: map[tasked]tries{}}}
+	i := &storeSpared{refused: map[incarnation]*refusals{}, breakers: map[incarnation]*breakerKnown{}, rounds: roundsPaced{last: map[round]sim.EventRef{}, tasks: map[tasked]*pace{}}, tries: triesPaced{tasks: map[tasked]tries{}}}
 	i.watch = v.watch(storeSparedSays, on{lease: i.checkBeat, merge: i.checkRenewal, leader: i.checkLead})
 	return i
 }
@@ -116,6 +128,9 @@ func (i *storeSpared) Settled(*sim.World) error {
 	if i.rounds.hasty != nil {
 		return i.rounds.hasty
 	}
+	if i.open != nil {
+		return i.open.violation
+	}
 	if err := i.unexcused(i.rounds.suspects, nil); err != nil {
 		return err
 	}
@@ -141,6 +156,7 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 		return
 	}
 	by := incarnation{c.Process, c.Incarnation}
+	i.checkBreaker(by, c)
 	r := i.refused[by]
 	if r == nil {
 		if !c.Unavailable() {
@@ -164,6 +180,23 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 		if c.Op == ops.KVScan && c.Key == schema.ActiveTable.Key("") && w.Timely() {
 			i.look(r, c, l.since)
 		}
+	}
+}
+
+func (i *storeSpared) checkBreaker(by incarnation, c *sim.Call) {
+	b := i.breakers[by]
+	if b == nil {
+		b = newBreakerKnown()
+		i.breakers[by] = b
+	}
+	last := b.follow(i.view, c)
+	if o := i.open; o != nil && o.by == by && (c.Late || c.Fate == sim.ReplyDropped) {
+		i.open = nil
+	}
+	if last != nil && i.open == nil {
+		i.open = &calledWhileOpen{by, *last, calledWhileBreakerIsOpen.breachOfCall(c, last.ref, "called it",
+			"%s called %s %s at %s, although it had found the store down again and again, and it knew of the last time no earlier than at %s; its breaker stays open for %s",
+			who(c), c.Op, c.Key, c.At, last.lo, i.cfg.BreakerOpen)}
 	}
 }
 

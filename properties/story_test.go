@@ -55,7 +55,7 @@ func config() properties.Config {
 		MergePoll: time.Second, JanitorEvery: time.Second, UnitBackoff: time.Second, UnitBackoffMax: time.Second, OpTimeout: time.Second,
 		StorageTimeout: time.Second, BackoffMax: time.Second, BreakerOpen: 10 * time.Second, MaxInFlight: 10 * time.Second,
 		ConflictTries: 4, ConflictBackoff: 100 * time.Millisecond,
-		BreakerFailures: 2, MaxLatency: time.Millisecond, CheckpointEvery: time.Second, PartsInFlight: 1,
+		BreakerFailures: 2, BreakerSuccesses: 2, MaxLatency: time.Millisecond, CheckpointEvery: time.Second, PartsInFlight: 1,
 		Probe: "probe", Page: 2,
 		PartSize: 5000, MultipartAbove: 5000, ReadChunk: 100,
 		UnitTimeout: time.Hour, DrainTimeout: 5 * time.Second, WatchFor: 30 * time.Second, TTL: 40 * time.Second,

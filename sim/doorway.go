@@ -214,6 +214,7 @@ type message struct {
 	number   int            // in the history, from 1 on; 0 for none
 	answered bool           // with "unavailable", without being handled
 	broken   bool           // the caller sees a reset connection
+	reset    bool           // it is lost, and the caller will see that
 	struck   []*fault.Fault // what befalls it at the stages of its way
 	// What holds the request back, and the reply: they count as fired if that
 	// changes the order of events.
@@ -443,6 +444,7 @@ func (u *Universe) repeat(m *message, f *fault.Fault, later time.Duration) {
 
 // lose ends the way of a message, or tells its caller of the broken connection.
 func (u *Universe) lose(m *message, verdict fault.Verdict, fate Fate, f *fault.Fault) {
+	m.reset = verdict == fault.Broken
 	u.noteCall(m, fate, f)
 	if verdict != fault.Broken {
 		u.drop(m)

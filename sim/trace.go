@@ -170,7 +170,7 @@ func (u *Universe) showCall(m *message, fate Fate) {
 	t := m.task
 	c := &u.judge.call // watchers must not keep it
 	*c = Call{
-		Event: u.events, At: time.Duration(u.sched.now),
+		Event: u.events, At: time.Duration(u.sched.now), Sent: time.Duration(m.sent), Reset: m.reset,
 		Process: t.proc.program.Name, Incarnation: incarnation(m.inc), Task: t.name, Step: m.call.site.Step,
 		Op: m.Op, Key: m.subject(), StartTS: m.KV.StartTS, Fate: fate, Late: m.gone || t.dead,
 		Client: m.call.site.Client, call: m.call,

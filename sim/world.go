@@ -124,6 +124,7 @@ type CallObserver interface {
 type Call struct {
 	Event uint64
 	At    time.Duration
+	Sent  time.Duration // when its caller made it; 0 if that is not known
 
 	Process, Incarnation, Task, Step string
 	Op                               ops.Op
@@ -133,6 +134,9 @@ type Call struct {
 	// Refused.
 	Fate   Fate
 	Answer Answer
+	// Reset is set if its caller learns at once, by a broken connection, that no answer
+	// will come.
+	Reset bool
 	// Late is set when nobody waited for it any more.
 	Late bool
 	// Client is set if a trusted client of the workload makes it.

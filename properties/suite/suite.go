@@ -67,7 +67,7 @@ func known(s *conversion.System) properties.Config {
 		BackoffMax: k.StorageBackoffMax, BreakerOpen: k.BreakerOpen, MaxInFlight: k.MaxInFlight,
 		UnitTimeout: k.UnitTimeout, DrainTimeout: k.DrainTimeout, WatchFor: k.WatchFor, TTL: s.Config().TTL,
 		MaxAttempts: k.MaxAttempts, BackoffLimit: k.BackoffLimit, Shards: k.Shards, Slots: k.Slots,
-		BreakerFailures: k.BreakerFailures, MaxLatency: s.Bounds().MaxLatency + quantum,
+		BreakerFailures: k.BreakerFailures, BreakerSuccesses: k.BreakerSuccesses, MaxLatency: s.Bounds().MaxLatency + quantum,
 		ConflictTries: k.ConflictTries, ConflictBackoff: k.ConflictBackoff,
 		CheckpointEvery: k.CheckpointEvery, PartsInFlight: k.PartsInFlight,
 		Probe: k.Store.Probe, Page: k.Page,
