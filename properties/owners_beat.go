@@ -13,7 +13,6 @@ import (
 // became of these: who goes on asking shows that it lives, though nobody hears it.
 type beats struct {
 	last     map[kept]beat
-	keeps    map[tasked]string     // which of them a task keeps
 	leads    map[string]sim.Moment // when an incarnation's lead was last raised
 	silences []silence
 }
@@ -40,7 +39,7 @@ var (
 )
 
 func newBeats() beats {
-	return beats{last: map[kept]beat{}, keeps: map[tasked]string{}, leads: map[string]sim.Moment{}}
+	return beats{last: map[kept]beat{}, leads: map[string]sim.Moment{}}
 }
 
 // noteBeat follows the requests that renew a lease, a claim of a merge, or the lead.
@@ -58,16 +57,9 @@ func (i *ownersKnow) noteBeat(c *sim.Call) {
 	default:
 		return
 	}
-	by := tasked{incarnation{c.Process, c.Incarnation}, c.Task}
-	key := keptBy(c.Key)
-	if key == "" { // a timestamp is about nothing
-		if key = i.beats.keeps[by]; key == "" {
-			return
-		}
-	}
-	i.beats.keeps[by] = key
+	// A timestamp is about nothing: it counts for whatever its process keeps.
 	at := sim.Moment{Process: c.Process, Incarnation: c.Incarnation, Event: c.Event, At: c.At}
-	i.beats.last[kept{key, who(c)}] = beat{at, c.Op == ops.Commit && c.OK()}
+	i.beats.last[kept{keptBy(c.Key), who(c)}] = beat{at, c.Op == ops.Commit && c.OK()}
 }
 
 // keptBy is the key of the unit or merge that a renewal is about which reads or writes this
@@ -92,11 +84,15 @@ func (i *ownersKnow) checkBeat(claims *[]claim, own *claim, key string, at time.
 		return
 	}
 	from, did := own.Moment, "claimed it"
-	longest := max(i.cfg.Heartbeat, i.cfg.OpTimeout+i.cfg.BackoffMax) + i.cfg.Heartbeat/4
-	if b := i.beats.last[kept{key, own.Who()}]; b.Event > 0 && b.At >= own.At {
-		from, did = b.Moment, "asked for a renewal"
-		if b.renewed {
-			longest, did = i.cfg.Heartbeat, "renewed it"
+	unheard := max(i.cfg.Heartbeat, i.cfg.OpTimeout+i.cfg.BackoffMax) + i.cfg.Heartbeat/4
+	longest := unheard
+	for _, b := range [...]beat{i.beats.last[kept{key, own.Who()}], i.beats.last[kept{"", own.Who()}]} {
+		switch {
+		case b.Event <= from.Event:
+		case b.renewed:
+			from, did, longest = b.Moment, "renewed it", i.cfg.Heartbeat
+		default:
+			from, did, longest = b.Moment, "asked for a renewal", unheard
 		}
 	}
 	if silent := at - from.At; silent > drifted(longest)+time.Second+16*i.cfg.MaxLatency {
@@ -186,7 +182,12 @@ func (s *silence) claimed() bool {
 	return false
 }
 
-// stoppedNobody is harmless, where being asked to stop is not.
+// stoppedNobody is harmless, where being asked to stop is not, nor an answer that comes late:
+// who waits for it asks for nothing.
 func stoppedNobody(s *suspicion, f *strike) bool {
-	return harmless(s, f) && !(fault.Is[*fault.Terminate](f.fault) && f.fault.At.Process == s.process)
+	if !harmless(s, f) {
+		return false
+	}
+	stops := fault.Is[*fault.Terminate](f.fault) || fault.Is[*fault.DelayReply](f.fault)
+	return !stops || f.fault.At.Process != s.process
 }
