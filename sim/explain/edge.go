@@ -102,11 +102,16 @@ func (s *story) passedBy(e *Edge) bool {
 	return !sameTask(e.First, e.Second)
 }
 
-// overwritten reports whether somebody else wrote a row between two transactions: then
-// the second has not seen what the first one wrote.
+// overwritten reports whether another process wrote a row between two transactions: then
+// the second has not seen what the first one wrote. Who renews what it has claimed has not
+// changed what the second should have minded.
 func (s *story) overwritten(key string, first, second Transaction) bool {
 	return slices.ContainsFunc(s.h.Changes, func(c sim.Change) bool {
-		return c.Key == key && c.Commit > first.Commit && c.Commit < second.Start
+		if c.Key != key || c.Commit <= first.Commit || c.Commit >= second.Start {
+			return false
+		}
+		by, ok := s.transaction(c.Event)
+		return !ok || by.Who.Process != first.Who.Process || by.Who.Incarnation != first.Who.Incarnation
 	})
 }
 

@@ -83,6 +83,12 @@ func TestBetween(t *testing.T) {
 			l.reads("w1", "flip", "unit/u", start)
 			return l.commits("w1", "flip", start, "unit/u", "state=2")
 		}, ""},
+		"the first one has renewed it in between": {func(l *ledger) uint64 {
+			l.commits("w0", "renew", l.begins(), "unit/u", "state=1 beat=2")
+			start := l.begins()
+			l.reads("w1", "flip", "unit/u", start)
+			return l.commits("w1", "flip", start, "unit/u", "state=2")
+		}, "  between: unit/u, which w0/1's claim wrote at 4.000s: w1/1's flip read it after that, and went on: it should have compared what it read"},
 		"it never reads it, and somebody wrote it last": {func(l *ledger) uint64 {
 			l.commits("w2", "reap", l.begins(), "unit/u", "state=3")
 			return l.commits("w0", "checkpoint", l.begins(), "checkpoint/u", "seq=1")
