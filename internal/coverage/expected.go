@@ -153,6 +153,7 @@ unit: row deleted (collect)`
 // crash of a process that drains is one like others, and a process ends by itself only
 // if it finds at its start that it cannot work with its stores.
 const seldom = `edge/batch: discovering, end announced (cancel)
+edge/batch: discovering, end announced (discover)
 edge/batch: running, end announced (cancel)
 edge/batch: discovering, end announced (control)
 edge/batch: running, end announced (control)

@@ -45,7 +45,7 @@ func (k *Outage) options() []option {
 
 func (k *Outage) draw(d keyed.Draw, s *Scale, c *Crossing) {
 	k.For, k.Service = s.duration(d), c.Op.Service()
-	if d.Chance("keys", 400) {
+	if k.Service == ops.KV && d.Chance("keys", 400) {
 		k.Keys = c.Class
 	}
 }
