@@ -256,7 +256,7 @@ func (w *worker) claimUnit(ctx context.Context, c candidate) (*attempt, error) {
 		u, err := readUnit(ctx, tx, a.unitKey)
 		return err == nil && a.epoch != 0 && a.owns(&u), err
 	}
-	claim := &txn{body: body, landed: landed}
+	claim := &txn{whole: true, body: body, landed: landed}
 	err := w.kv.update(ctx, claim)
 	if env.ClassOf(err) == env.ClassUndetermined && drained(ctx) {
 		// The process drains with the claim in flight: find out, and release

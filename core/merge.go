@@ -74,7 +74,7 @@ func (n *Node) claimMerge(ctx context.Context, id batchID, stalled func(claim *m
 		tx.Put(m.key, claim.encode())
 		return nil
 	}
-	if err := n.kv.update(ctx, &txn{body: body, landed: m.landedClaim}); err != nil {
+	if err := n.kv.update(ctx, &txn{whole: true, body: body, landed: m.landedClaim}); err != nil {
 		return nil, err
 	}
 	n.env.Metrics.Add("merge_claims_total", 1)

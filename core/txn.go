@@ -45,7 +45,8 @@ type txn struct {
 	//  3. The release of the unit waits for them: 3 s till they may be resolved, and
 	//     up to 2 s more till the client's oracle has seen it.
 	//  4. A DrainTimeout of 5 s is over, and the lease has to run out: the process
-	//     has burnt an attempt by its own hand.
+	//     has burnt an attempt by its own hand. Of a claim that is cut off it knows
+	//     nothing, and spends that time on finding out.
 	whole bool
 	// until, if not 0, is the monotonic time at which even that ends.
 	until time.Duration

@@ -41,12 +41,12 @@ var formsOf = map[ops.Op]int{
 	// 18 of a process, before and after; 4 partitions, 1 refusal, 2 lost requests, 2
 	// lost replies, 2 delays of each, 2 outages.
 	ops.TSO: 33,
-	// 3 errors of the region, too.
-	ops.KVGet: 36,
-	// 27 of a process, at three moments; 18 as above, and 3 copies.
-	ops.Commit: 48,
+	// 3 errors of the region, too, and an outage of such keys.
+	ops.KVGet: 37,
+	// 27 of a process, at three moments; 19 as above, and 3 copies.
+	ops.Commit: 49,
 	// A conflict, too.
-	ops.Prewrite: 49,
+	ops.Prewrite: 50,
 }
 
 // The number of placements is the sum over all calls of how many forms there are
