@@ -6,6 +6,8 @@ import (
 	"github.com/gauntlet-dst/gauntlet/core/env"
 	"github.com/gauntlet-dst/gauntlet/sim"
 	"github.com/gauntlet-dst/gauntlet/sim/conversion/schema"
+	"github.com/gauntlet-dst/gauntlet/sim/fault"
+	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
 // What a client's call may return, as [github.com/gauntlet-dst/gauntlet/core.Client]
@@ -33,11 +35,21 @@ func (i *answersTrue) checkRefusal(e *sim.Effect, q *question) error {
 	case r.Class == env.ClassInvalid:
 		return soundRequestRefused.breach(e, r.Of, q.asked.Ref("asked for the "+r.What+" of "+r.Of), "was refused",
 			"a %s of %s was refused as if it made no sense", r.What, r.Of)
+	case r.Class == env.ClassConflict && i.refusesSteps():
+		return nil
 	case r.Class == env.ClassOther && slices.Contains(documented[r.What], r.Told):
 		return i.checkDenied(e, q)
 	}
 	return undocumentedError.breach(e, r.Of, q.asked.Ref("asked for the "+r.What+" of "+r.Of), "returned "+r.Class.String(),
 		"a %s of %s returned an error that its documentation does not name, of class %s", r.What, r.Of, r.Class)
+}
+
+// refusesSteps reports whether steps are refused with a conflict as they are entered, as a
+// chaos configuration may ask for: that is what their callers are told.
+func (i *answersTrue) refusesSteps() bool {
+	return slices.ContainsFunc(i.faults, func(s strike) bool {
+		return fault.Is[*fault.Conflict](s.fault) && s.fault.At.Op == ops.Step
+	})
 }
 
 // checkDenied judges a cancel or a retry that was refused because there is no such batch, it

@@ -39,8 +39,8 @@ type lookedClaim struct {
 }
 
 // ObserveCall notes the looks at the queue.
-func (i *noIdleBesideWork) ObserveCall(_ *sim.World, c *sim.Call) {
-	if c.Client || c.Late || c.Step != "claim_unit" {
+func (i *noIdleBesideWork) ObserveCall(w *sim.World, c *sim.Call) {
+	if w.Elsewhere() || c.Client || c.Late || c.Step != "claim_unit" {
 		return
 	}
 	by := tasked{incarnation{c.Process, c.Incarnation}, c.Task}

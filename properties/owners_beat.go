@@ -80,7 +80,7 @@ func keptBy(key string) string {
 // every Heartbeat. Of one that did not come through it may wait for the answer, and then
 // pauses as it does before any other try.
 func (i *ownersKnow) checkBeat(claims *[]claim, own *claim, key string, at time.Duration, violation func(from sim.EventRef, silent time.Duration) error) {
-	if !i.world.Timely() {
+	if !i.world.Timely() || i.world.Elsewhere() {
 		return
 	}
 	from, did := own.Moment, "claimed it"

@@ -148,15 +148,19 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 	if w.Timely() && c.OK() && !c.Late {
 		i.rounds.look(i.cfg, c)
 	}
-	i.rounds.follow(w, i.cfg, c)
-	if i.cfg.ConflictTries != 0 && !c.Client {
+	if !w.Elsewhere() {
+		i.rounds.follow(w, i.cfg, c)
+	}
+	if i.cfg.ConflictTries != 0 && !c.Client && !w.Elsewhere() {
 		i.tries.follow(w, i.cfg, c)
 	}
 	if i.cfg.BreakerFailures == 0 {
 		return
 	}
 	by := incarnation{c.Process, c.Incarnation}
-	i.checkBreaker(by, c)
+	if !w.Elsewhere() {
+		i.checkBreaker(by, c)
+	}
 	r := i.refused[by]
 	if r == nil {
 		if !c.Unavailable() {

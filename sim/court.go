@@ -27,7 +27,7 @@ func NewCourt(target Target, p *plan.Plan) (*Court, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.processes = nil // they live elsewhere
+	u.processes, u.elsewhere = nil, true
 	return &Court{u, p.Clone()}, nil
 }
 
@@ -37,7 +37,7 @@ func DrawCourt(target Target, seed uint64) (*Court, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.processes = nil
+	u.processes, u.elsewhere = nil, true
 	return &Court{u, p}, nil
 }
 

@@ -77,6 +77,7 @@ type Universe struct {
 	witness     *witness
 	history     *historian
 	steady      bool                  // a task's draws are all the same
+	elsewhere   bool                  // the processes live in another executor
 	collection  event                 // of TiKV's garbage, if pending
 	passed      func(*fault.Crossing) // is told of every call, if set
 	pulse       *Pulse                // for a watchdog, if set

@@ -387,6 +387,10 @@ func (w *World) Hastened() bool { return w.u.hastened }
 // in one that is driven by a test.
 func (w *World) Steady() bool { return w.u.steady }
 
+// Elsewhere reports whether the processes live in another executor (see Court), whose
+// requests are not all seen, nor at the very time.
+func (w *World) Elsewhere() bool { return w.u.elsewhere }
+
 // Healed is when the faults stopped, and whether they have.
 func (w *World) Healed() (at time.Duration, ok bool) {
 	return time.Duration(w.u.healedAt), w.u.phase != chaosPhase
