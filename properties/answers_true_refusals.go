@@ -10,16 +10,13 @@ import (
 	"github.com/gauntlet-dst/gauntlet/sim/ops"
 )
 
-// What a client's call may return, as [github.com/gauntlet-dst/gauntlet/core.Client]
-// documents it, besides nil and what becomes of its own context.
-var (
-	documented = map[string][]string{
-		"submit": {schema.Live, schema.OutputTaken},
-		"cancel": {schema.NoBatch, schema.Ended, schema.Superseded},
-		"retry":  {schema.NoBatch, schema.Ended},
-	}
-	changing = map[string]bool{"submit": true, "cancel": true, "retry": true} // its outcome may be unknown
-)
+// documented is what a client's call that changes something may be refused with, as
+// [github.com/gauntlet-dst/gauntlet/core.Client] says. Its outcome may be unknown, too.
+var documented = map[string][]string{
+	"submit": {schema.Live, schema.OutputTaken},
+	"cancel": {schema.NoBatch, schema.Ended, schema.Superseded},
+	"retry":  {schema.NoBatch, schema.Ended},
+}
 
 // checkRefusal judges a request that returned an error: one that is documented, and that
 // tells what was so.
@@ -28,7 +25,7 @@ func (i *answersTrue) checkRefusal(e *sim.Effect, q *question) error {
 	switch {
 	case r.Class == env.ClassUnavailable, r.Class == env.ClassCancelled:
 		return nil
-	case r.Class == env.ClassUndetermined && changing[r.What]:
+	case r.Class == env.ClassUndetermined && documented[r.What] != nil:
 		return nil
 	case r.Class == env.ClassInvalid && r.What == "submit":
 		return nil // see outputs-exclusive

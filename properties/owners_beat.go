@@ -80,7 +80,7 @@ func keptBy(key string) string {
 // every Heartbeat. Of one that did not come through it may wait for the answer, and then
 // pauses as it does before any other try.
 func (i *ownersKnow) checkBeat(claims *[]claim, own *claim, key string, at time.Duration, violation func(from sim.EventRef, silent time.Duration) error) {
-	if !i.world.Timely() || i.world.Elsewhere() {
+	if !i.judgesBeats() {
 		return
 	}
 	from, did := own.Moment, "claimed it"
@@ -100,6 +100,10 @@ func (i *ownersKnow) checkBeat(claims *[]claim, own *claim, key string, at time.
 		i.beats.silences = append(i.beats.silences, silence{claims, s})
 	}
 }
+
+// judgesBeats reports whether renewals that are asked for are all seen, and none is late by
+// itself.
+func (i *ownersKnow) judgesBeats() bool { return i.world.Timely() && !i.world.Elsewhere() }
 
 // checkEnd judges the end of an attempt by its owner's beats. A drain ends these first; and
 // an owner gives up its lease when it has run out, though its last transaction may go on, as
@@ -146,7 +150,7 @@ func (i *ownersKnow) ranOut(beaten sim.Moment, e *sim.Effect) bool {
 // checkLead judges a transaction of the leader's, as it looks whether it leads: it renews
 // before, once a third of its lease is over.
 func (i *ownersKnow) checkLead(c *sim.Call) {
-	if table, _ := schema.Split(c.Key); c.Op != ops.KVGet || table != schema.LeaderTable || !i.world.Timely() {
+	if table, _ := schema.Split(c.Key); c.Op != ops.KVGet || table != schema.LeaderTable || !i.judgesBeats() {
 		return
 	}
 	raised, ok := i.beats.leads[who(c)]

@@ -172,9 +172,7 @@ func harmless(s *suspicion, f *strike) bool {
 // merge does by its claim: the owner counts from when it sent the last renewal, which was
 // before that landed.
 func (i *ownersKnow) ObserveCall(w *sim.World, c *sim.Call) {
-	if !w.Elsewhere() {
-		i.noteBeat(c)
-	}
+	i.noteBeat(c)
 	if i.cfg.FenceMargin == 0 || !w.Timely() || c.Late {
 		return
 	}

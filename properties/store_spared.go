@@ -149,18 +149,12 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 		i.rounds.look(i.cfg, c)
 	}
 	if !w.Elsewhere() {
-		i.rounds.follow(w, i.cfg, c)
-	}
-	if i.cfg.ConflictTries != 0 && !c.Client && !w.Elsewhere() {
-		i.tries.follow(w, i.cfg, c)
+		i.pace(w, c)
 	}
 	if i.cfg.BreakerFailures == 0 {
 		return
 	}
 	by := incarnation{c.Process, c.Incarnation}
-	if !w.Elsewhere() {
-		i.checkBreaker(by, c)
-	}
 	r := i.refused[by]
 	if r == nil {
 		if !c.Unavailable() {
@@ -184,6 +178,17 @@ func (i *storeSpared) ObserveCall(w *sim.World, c *sim.Call) {
 		if c.Op == ops.KVScan && c.Key == schema.ActiveTable.Key("") && w.Timely() {
 			i.look(r, c, l.since)
 		}
+	}
+}
+
+// pace judges what rests on when a process has made each of its requests.
+func (i *storeSpared) pace(w *sim.World, c *sim.Call) {
+	i.rounds.follow(w, i.cfg, c)
+	if i.cfg.ConflictTries != 0 && !c.Client {
+		i.tries.follow(w, i.cfg, c)
+	}
+	if i.cfg.BreakerFailures != 0 {
+		i.checkBreaker(incarnation{c.Process, c.Incarnation}, c)
 	}
 }
 
